@@ -1,0 +1,33 @@
+"""Model Compression from Scratch: the reference implementation of every method of the course.
+
+`import mcomp` is cheap: a submodule (and torch) is imported when it is first used.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_SUBMODULES = {
+    "arrays", "attach", "cli", "codecs", "coding", "course", "data", "distill", "files", "measure",
+    "pipeline", "plots", "prune", "quantize", "train", "zoo",
+}  # fmt: skip
+_LAZY = {
+    "save": "mcomp.coding.container",
+    "load": "mcomp.coding.container",
+    "CorruptFileError": "mcomp.coding.container",
+    "compress": "mcomp.pipeline",
+}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"mcomp.{name}")
+    raise AttributeError(f"module 'mcomp' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY, *_SUBMODULES})

@@ -1,0 +1,163 @@
+"""Train and evaluate: one plain loop for every chapter, deterministic on a CPU for a seed and thread count.
+
+`fit` is minibatch Adam with a one-cycle schedule (Smith & Topin 2017, arXiv:1708.07120). What a method
+wants to do while the network learns, it does in a callback.
+"""
+
+import contextlib
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from mcomp.arrays import bad_value, check_int, check_real
+
+
+class Batch(NamedTuple):
+    """One minibatch: images `x`, labels `y`, and `index`, their rows in the training set."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    index: torch.Tensor
+
+
+@dataclass
+class Run:
+    """What a callback sees: the network, the optimiser, where training stands, and the history so far."""
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    steps: int
+    epochs: int
+    step: int = 0
+    epoch: int = 0
+    history: list = field(default_factory=list)
+
+
+class Callback:
+    """Override what you need; `fit` calls all three on every callback, in order."""
+
+    def before_step(self, run):
+        """Before the forward pass of step `run.step` (0 ... run.steps - 1)."""
+
+    def after_step(self, run):
+        """After the optimiser has moved the weights."""
+
+    def after_epoch(self, run):
+        """After epoch `run.epoch`; `run.history[-1]` holds its mean loss."""
+
+
+def cross_entropy(logits, batch):
+    """The default loss of `fit`: mean cross-entropy in nats."""
+    return F.cross_entropy(logits, batch.y)
+
+
+def one_cycle(step, steps, *, warm=0.25, floor=1e-3):
+    """The fraction of the peak learning rate at `step` of `steps`: a cosine up, then one down to `floor`."""
+    at = step / max(steps - 1, 1)
+    if at < warm:
+        return 0.04 + (1 - 0.04) * (1 - math.cos(math.pi * at / warm)) / 2
+    return floor + (1 - floor) * (1 + math.cos(math.pi * (at - warm) / (1 - warm))) / 2
+
+
+def fit(
+    model, data, *, epochs=10, lr=2e-3, batch_size=256, weight_decay=0.0, loss=cross_entropy,
+    augment=None, callbacks=(), seed=0, progress=True,
+):  # fmt: skip
+    """Train `model` in place on `data.train`; returns the history, one dict an epoch.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Takes x (batch, ...) and gives logits (batch, classes). Left in evaluation mode.
+    data : object with `.train`, an ``(x, y)`` pair of tensors
+    epochs : int or 0 for no training; lr : peak learning rate of the one-cycle schedule
+    weight_decay : decoupled (AdamW), applied to every parameter with more than one axis
+    loss : ``loss(logits, batch) -> scalar tensor``; `batch` is a `Batch`
+    augment : ``augment(x, generator) -> x`` on each minibatch, or None
+    callbacks : sequence of `Callback`
+    seed : int; fixes the order of the images and everything torch draws meanwhile
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the loss becomes NaN or infinite.
+    """
+    x, y = data.train
+    epochs, batch_size = check_int("epochs", epochs, 0), check_int("batch_size", batch_size, 1)
+    lr = check_real("lr", lr, 0.0)
+    order = torch.Generator().manual_seed(seed)
+    per_epoch = math.ceil(len(x) / batch_size)
+    groups = _groups(model, check_real("weight_decay", weight_decay, 0.0))
+    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
+    run = Run(model, optimizer, steps=per_epoch * epochs, epochs=epochs)
+    bar = tqdm(total=run.steps, disable=not progress, unit="step", leave=False)
+    with torch.random.fork_rng(devices=[]), bar:
+        torch.manual_seed(seed)
+        for run.epoch in range(epochs):
+            model.train()
+            total = torch.zeros(())
+            for index in torch.randperm(len(x), generator=order).split(batch_size):
+                for callback in callbacks:
+                    callback.before_step(run)
+                batch = Batch(x[index] if augment is None else augment(x[index], order), y[index], index)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * group.get("factor", 1.0) * one_cycle(run.step, run.steps)
+                value = loss(model(batch.x), batch)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+                for callback in callbacks:
+                    callback.after_step(run)
+                total += value.detach() * len(index)
+                run.step += 1
+                bar.update()
+            run.history.append({"epoch": run.epoch, "loss": _finite(float(total) / len(x), lr)})
+            bar.set_postfix(epoch=run.epoch + 1, loss=f"{run.history[-1]['loss']:.3f}")
+            model.eval()
+            for callback in callbacks:
+                callback.after_epoch(run)
+    model.eval()
+    return run.history
+
+
+def _groups(model, weight_decay):
+    wide = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    return [{"params": wide, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _finite(value, lr):
+    if not math.isfinite(value):
+        raise bad_value("the loss", value, f"a finite number; lower the learning rate, it is {lr}")
+    return value
+
+
+@contextlib.contextmanager
+def evaluating(model):
+    """Evaluation mode without gradients; the mode of every submodule is restored afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def predict(model, x, *, batch_size=1000):
+    """The logits (n, classes) of `model` on `x` (n, ...)."""
+    with evaluating(model):
+        return torch.cat([model(part) for part in x.split(check_int("batch_size", batch_size, 1))])
+
+
+def evaluate(model, pair, *, batch_size=1000):
+    """Accuracy in [0, 1] of `model` on ``pair = (x, y)``."""
+    x, y = pair
+    if len(x) == 0:
+        raise ValueError("no images: x is empty; allowed: at least one")
+    return float((predict(model, x, batch_size=batch_size).argmax(1) == y).float().mean())
