@@ -1,0 +1,212 @@
+"""Entropy, and frequency tables: counts made into probabilities that both ends of a file agree on.
+
+Shannon 1948, "A Mathematical Theory of Communication", section 6: no code of independent symbols with
+probabilities p spends fewer than H(p) = -sum p log2 p bits a symbol. Everything after `cross_entropy` is
+integer arithmetic, so encoder and decoder compute the same on every machine.
+"""
+
+import math
+
+import numpy as np
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.coding.bits import CorruptFileError, as_symbols, packed_size
+
+__all__ = ["cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "unpack_table"]
+
+
+def histogram(symbols, alphabet):
+    """How often each of `alphabet` symbols occurs.
+
+    Returns
+    -------
+    counts : int64 array, shape (alphabet,)
+
+    Examples
+    --------
+    >>> histogram([0, 2, 2], alphabet=4)
+    array([1, 0, 2, 0])
+    """
+    return np.bincount(as_symbols(symbols, alphabet), minlength=alphabet)
+
+
+def _check_counts(name, counts):
+    counts = np.asarray(counts)
+    if counts.ndim != 1 or counts.size == 0 or counts.dtype.kind not in "iu":
+        raise bad_value(name, counts, "a 1-D integer array of at least one entry")
+    if int(counts.min()) < 0 or int(counts.max()) >= 1 << 46:  # so that 2**16 times a count fits in an int64
+        raise bad_value(name, counts, "counts from 0 to 2**46 - 1")
+    return counts.astype(np.int64)
+
+
+def entropy(counts):
+    """Empirical entropy H = sum (c/n) log2(n/c), in bits per symbol.
+
+    Parameters
+    ----------
+    counts : real array, shape (alphabet,)
+        From `histogram`, or probabilities. All zero: the entropy is 0.
+
+    Examples
+    --------
+    >>> entropy([2, 1, 1])
+    1.5
+    """
+    return cross_entropy(counts, counts)
+
+
+def cross_entropy(counts, freqs):
+    """Bits per symbol of data with these `counts` under a code made for `freqs` (of any total).
+
+    At least ``entropy(counts)``; the excess is the Kullback-Leibler divergence. ``inf`` if a symbol that
+    occurs has frequency 0.
+
+    Examples
+    --------
+    >>> cross_entropy([2, 1, 1], [1, 1, 2])
+    1.75
+    """
+    counts, freqs = np.asarray(counts, np.float64), np.asarray(freqs, np.float64)
+    if counts.ndim != 1 or counts.shape != freqs.shape:
+        raise bad_value("shapes of counts and freqs", (counts.shape, freqs.shape), "(alphabet,) twice")
+    if not (np.isfinite([counts, freqs]).all() and min(counts.min(initial=0), freqs.min(initial=0)) >= 0):
+        raise bad_value("counts or freqs", "negative, NaN or infinite", "finite numbers of at least 0")
+    here = counts > 0
+    if (freqs[here] == 0).any():
+        return math.inf
+    p = counts[here] / (counts.sum() or 1.0)
+    return float(p @ np.log2(freqs.sum() / freqs[here])) + 0.0  # + 0.0: never -0.0
+
+
+def quantize_counts(counts, bits):
+    """Scale `counts` to integers that sum to ``2**bits``, none that occurs rounded down to 0.
+
+    Symbols whose share is below 1 get 1; the others divide what is left in proportion, the remainders going
+    to the largest fractions (ties: the lower symbol first).
+
+    Parameters
+    ----------
+    counts : integer array, shape (alphabet,)
+        At least one positive.
+    bits : int
+        0 to 16, and ``2**bits`` at least the number of symbols that occur.
+
+    Returns
+    -------
+    freqs : int64 array, shape (alphabet,)
+
+    Raises
+    ------
+    ValueError
+        If no symbol occurs, or more than ``2**bits`` do.
+
+    Examples
+    --------
+    >>> quantize_counts([1000, 1, 0, 500], bits=4)
+    array([10,  1,  0,  5])
+    """
+    counts, total = _check_counts("counts", counts), 1 << check_int("bits", bits, 0, 16)
+    if not 1 <= np.count_nonzero(counts) <= total:
+        raise bad_value("number of symbols that occur", int(np.count_nonzero(counts)), f"1 to {total}")
+    freqs, free, room = np.minimum(counts, 1), counts > 0, total
+    while True:
+        weight = int(counts[free].sum())
+        pinned = free & (counts * room < weight)
+        if not pinned.any():
+            break
+        free, room = free & ~pinned, room - int(np.count_nonzero(pinned))
+    share = counts[free] * room
+    freqs[free] = share // weight
+    rest = total - int(freqs.sum())
+    freqs[np.flatnonzero(free)[np.argsort(-(share % weight), kind="stable")[:rest]]] += 1
+    return freqs
+
+
+def pack_table(freqs):
+    """A frequency table in few bits: halve the alphabet again and again, write the left half's share.
+
+    A range of symbols with total T needs log2(T + 1) bits for the sum of its left half (a phased-in code),
+    and none if T is 0 or one symbol is left, so absent symbols are nearly free.
+
+    Parameters
+    ----------
+    freqs : integer array, shape (alphabet,)
+        Non-negative. The decoder must know the alphabet's size and the sum.
+
+    Returns
+    -------
+    data : bytes
+
+    Examples
+    --------
+    >>> pack_table([11, 2, 0, 3]).hex()  # 13 of 16, 11 of 13, 0 of 3
+    'dd00'
+    """
+    sums = np.concatenate([[0], np.cumsum(_check_counts("freqs", freqs))]).tolist()
+    text = []
+    for a, m, b in _halves(len(sums) - 1, sums):
+        text.append(_phased_in(sums[m] - sums[a], sums[b] - sums[a] + 1))
+    text = "".join(text)
+    return int(text + "0" * (-len(text) % 8) or "0", 2).to_bytes(packed_size(len(text), 1), "big")
+
+
+def unpack_table(data, alphabet, total):
+    """Inverse of `pack_table` for frequencies that sum to `total`.
+
+    Returns
+    -------
+    freqs : int64 array, shape (alphabet,)
+    used : int
+        Bytes of `data` that the table took; what follows is not looked at.
+
+    Raises
+    ------
+    CorruptFileError
+        If `data` ends too early.
+
+    Examples
+    --------
+    >>> unpack_table(bytes.fromhex("dd00") + b"more", alphabet=4, total=16)
+    (array([11,  2,  0,  3]), 2)
+    """
+    alphabet, total = check_int("alphabet", alphabet, 1, 65536), check_int("total", total, 0, 1 << 46)
+    head = bytes(data[: alphabet * 6])  # no split takes more than 47 bits
+    text = format(int.from_bytes(b"\1" + head, "big"), "b")[1:]
+    sums, at = [0] * alphabet + [total], 0
+    for a, m, b in _halves(alphabet, sums):
+        value, at = _read_phased_in(text, at, sums[b] - sums[a] + 1)
+        sums[m] = sums[a] + value
+    for i in range(1, alphabet):  # the borders inside ranges of total 0 were never split
+        sums[i] = max(sums[i], sums[i - 1])
+    return np.diff(np.array(sums, np.int64)), packed_size(at, 1)
+
+
+def _halves(n, sums):
+    """Yield (begin, middle, end) of every range of [0, n) with a total, parents before children."""
+    stack = [(0, n)]
+    while stack:
+        a, b = stack.pop()
+        if b - a > 1 and sums[b] > sums[a]:
+            m = (a + b) // 2
+            yield a, m, b
+            stack += [(m, b), (a, m)]
+
+
+def _phased_in(value, size):
+    """`value` in [0, size) as text of floor or ceil(log2 size) bits, the small values the shorter ones."""
+    k = size.bit_length() - 1
+    short = (2 << k) - size  # so many values get k bits, the others k + 1
+    value, k = (value, k) if value < short else (value + short, k + 1)
+    return format(value, f"0{k}b") if k else ""
+
+
+def _read_phased_in(text, at, size):
+    k = size.bit_length() - 1
+    short = (2 << k) - size
+    value = int(text[at : at + k] or "0", 2)
+    if value >= short:
+        k += 1
+        value = int(text[at : at + k], 2) - short
+    if at + k > len(text):
+        raise CorruptFileError(f"the frequency table ends early, at bit {len(text)}")
+    return value, at + k

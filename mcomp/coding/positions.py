@@ -1,0 +1,257 @@
+"""Where the non-zeros are: a boolean mask in as few bytes as any of five codes needs.
+
+plain       one bit an entry;
+constant    everything or nothing is kept;
+runs        the gaps between kept entries by Golomb-Rice (Rice & Plaunt 1971): g in g >> k zeros, a one and k
+            bits, which is near the entropy if entries are kept independently (Golomb 1966);
+densities   one of 31 densities for each row (or column), then each bit by rANS under its row's;
+adaptive    `mcomp.coding.adaptive`: no side information, every bit predicted from those before it.
+
+The lowest three bits of the first byte say which. A mask of more than two dimensions is seen as the matrix
+(shape[0], product of the rest), as a layer sees its weights.
+"""
+
+import math
+
+import numpy as np
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.coding.adaptive import MaskModel
+from mcomp.coding.arith import SQUASH, BitDecoder, BitEncoder, ln_fixed
+from mcomp.coding.bits import CorruptFileError, Reader, pack_bits, packed_size, unpack_bits, varint
+from mcomp.coding.rans import rans_decode, rans_decode_binary, rans_encode, rans_encode_binary
+
+__all__ = ["decode_mask", "encode_mask", "mask_codes"]
+
+METHODS = ("plain", "constant", "runs", "densities", "adaptive")
+MAX_ADAPTIVE, MAX_ROWS = 1 << 20, 4096  # entries and rows that the adaptive code takes, for the time it needs
+DENSITY = np.array([0] + [SQUASH[-2048 + 128 * c] for c in range(31)])  # class 0 = nothing kept
+TURNED = 8  # bit of the first byte: the matrix was transposed (adaptive), columns not rows (densities)
+
+
+def encode_mask(mask, hint=None):
+    """Code a mask in the shortest of the five ways.
+
+    Parameters
+    ----------
+    mask : bool array, 1-D to 4-D
+        True = kept.
+    hint : integer array, shape (columns,), optional
+        Something non-negative that a column's density should grow with, known to the decoder as well: for a
+        hidden layer how many weights each of its inputs kept in the layer before.
+
+    Returns
+    -------
+    data : bytes
+        Empty for an empty mask.
+
+    Raises
+    ------
+    ValueError
+        If `mask` isn't boolean or has the wrong number of dimensions, or `hint` doesn't fit.
+
+    Examples
+    --------
+    >>> mask = np.zeros((100, 100), bool)
+    >>> mask[::10, ::10] = True
+    >>> len(encode_mask(mask)), len(encode_mask(~mask)), len(encode_mask(mask & False))
+    (41, 66, 1)
+    """
+    codes = mask_codes(mask, hint)
+    return min(codes.values(), key=len) if codes else b""
+
+
+def mask_codes(mask, hint=None):
+    """The mask in each of the codes that can hold it, by name: what `encode_mask` chooses from.
+
+    Examples
+    --------
+    >>> {name: len(data) for name, data in mask_codes(np.arange(800) % 100 == 0).items()}
+    {'plain': 101, 'runs': 11, 'densities': 19, 'adaptive': 11}
+    """
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise bad_value("mask.dtype", mask.dtype.name, "bool")
+    matrix, hint = mask.reshape(_matrix_shape(mask.shape)), _check_hint(hint, mask.shape)
+    if mask.size == 0:
+        return {}
+    if mask.all() or not mask.any():
+        return {"constant": bytes([1 | TURNED * bool(mask.all())])}
+    codes = {
+        "plain": b"\0" + pack_bits(mask, 1),
+        "runs": b"\2" + _encode_runs(np.flatnonzero(mask)),
+        "densities": _encode_densities(matrix),
+    }
+    tries = [_encode_adaptive(matrix, hint, option, mask.shape) for option in _options(mask.shape)]
+    return codes | ({"adaptive": min(tries, key=len)} if tries else {})
+
+
+def decode_mask(data, shape, hint=None):
+    """Inverse of `encode_mask`: the mask of this shape from exactly `data`.
+
+    Raises
+    ------
+    CorruptFileError
+        If `data` is not what `encode_mask` writes for a mask of this shape.
+
+    Examples
+    --------
+    >>> mask = np.array([[True, False, True]])
+    >>> decode_mask(encode_mask(mask), shape=(1, 3))
+    array([[ True, False,  True]])
+    """
+    shape = tuple(check_int("shape", n, 0) for n in shape)
+    rows, columns = _matrix_shape(shape)
+    hint, reader, size = _check_hint(hint, shape), Reader(data), rows * columns
+    if size == 0:
+        reader.end()
+        return np.zeros(shape, bool)
+    option = reader.byte()
+    method, option = option & 7, option & ~7
+    if method == 4 and option in _options(shape):
+        return _decode_adaptive(reader, hint, option, shape).reshape(shape)
+    if method > 3 or option & ~TURNED or (option and method in (0, 2)):
+        raise CorruptFileError(f"a mask of shape {shape} can't be coded by method {method}, option {option}")
+    if method == 1:
+        reader.end()
+        return np.full(shape, option > 0)
+    if method == 0:
+        return unpack_bits(reader.rest(), 1, size).astype(bool).reshape(shape)
+    if method == 2:
+        mask = np.zeros(size, bool)
+        mask[_decode_runs(reader, size)] = True
+        return mask.reshape(shape)
+    return _decode_densities(reader, rows, columns, option).reshape(shape)
+
+
+def _matrix_shape(shape):
+    """(rows, columns); 1-D masks are one row."""
+    if not 1 <= len(shape) <= 4:
+        raise bad_value("mask.ndim", len(shape), "1 to 4")
+    return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
+
+
+def _check_hint(hint, shape):
+    columns = _matrix_shape(shape)[1]
+    if hint is None or columns == 0:
+        return np.zeros(columns, np.int64)
+    hint = np.asarray(hint)
+    if hint.shape != (columns,) or hint.dtype.kind not in "iu":
+        raise bad_value("hint", f"{hint.dtype} of shape {hint.shape}", f"integers of shape {(columns,)}")
+    if not 0 <= int(hint.min()) <= int(hint.max()) < 2**32:
+        raise bad_value("hint", (int(hint.min()), int(hint.max())), "0 to 2**32 - 1")
+    hint = hint.astype(np.int64)
+    return ln_fixed(16 * hint + 8) - ln_fixed(16 * hint.sum() // columns + 8)
+
+
+def _encode_runs(kept):
+    gaps = np.diff(kept, prepend=-1) - 1
+    sizes = [gaps.size * k + int((gaps >> k).sum()) for k in range(17)]
+    k = int(np.argmin(sizes))
+    ends = np.cumsum((gaps >> k) + 1)  # each gap's quotient as so many zeros, then a one
+    unary = np.zeros(int(ends[-1]), bool)
+    unary[ends - 1] = True
+    return varint(gaps.size) + bytes([k]) + pack_bits(gaps & ((1 << k) - 1), k) + pack_bits(unary, 1)
+
+
+def _decode_runs(reader, size):
+    count, k = reader.varint(high=size), reader.byte(high=16)
+    low = unpack_bits(reader.read(packed_size(count, k)), k, count).astype(np.int64)
+    unary = np.unpackbits(np.frombuffer(reader.rest(), np.uint8))
+    ends = np.flatnonzero(unary)
+    if ends.size != count or count == 0 or unary.size - ends[-1] > 8:
+        raise CorruptFileError(f"{ends.size} run lengths came, {count} were told")
+    quotients = np.diff(ends, prepend=-1) - 1
+    kept = np.cumsum((quotients << k) + low + 1) - 1
+    if kept[-1] >= size or kept[-1] < 0:
+        raise CorruptFileError(f"a run ends at entry {kept[-1]} of {size}")
+    return kept
+
+
+def _encode_densities(matrix):
+    plans = [(*_density_classes(m), m, turned) for m, turned in ((matrix, 0), (matrix.T, TURNED))]
+    _, head, classes, m, turned = min(plans, key=lambda plan: plan[0])
+    some = classes > 0
+    bits = rans_encode_binary(m[some].reshape(-1), np.repeat(DENSITY[classes[some]], m.shape[1]))
+    return bytes([3 | turned]) + varint(len(head)) + head + bits
+
+
+def _density_classes(m):
+    """The bits that coding by rows will take, the coded classes, and the classes."""
+    kept, n = m.sum(1), m.shape[1]
+    odds = 256 * np.log((kept + 0.5) / (n - kept + 0.5))  # chooses a class, which is then stored
+    classes = np.where(kept > 0, np.clip(np.rint((odds + 2048) / 128), 0, 30) + 1, 0).astype(np.uint8)
+    head, p = rans_encode(classes, 32), np.maximum(DENSITY[classes], 1) / 65536
+    bits = -kept * np.log2(p) - (n - kept) * np.log2(1 - p) * (kept > 0)
+    return 8 * len(head) + float(bits.sum()), head, classes
+
+
+def _decode_densities(reader, rows, columns, turned):
+    m, n = (columns, rows) if turned else (rows, columns)
+    classes = rans_decode(reader.read(reader.varint(high=reader.left())), m, 32)
+    some = classes > 0
+    mask = np.zeros((m, n), bool)
+    mask[some] = rans_decode_binary(reader.rest(), np.repeat(DENSITY[classes[some]], n)).reshape(-1, n)
+    return mask.T if turned else mask
+
+
+def _options(shape):
+    """The first bytes (without the method) that the adaptive code knows for masks of this shape."""
+    rows, columns = _matrix_shape(shape)
+    if rows * columns > MAX_ADAPTIVE:
+        return []
+    options = [TURNED] * (len(shape) > 1 and columns <= MAX_ROWS)
+    return options + [16 * i for i in range(len(_widths(shape)))] * (rows <= MAX_ROWS)
+
+
+def _widths(shape):
+    """Lengths of lines to try: none, a square image's, that of one of three channels, a filter's."""
+    columns = _matrix_shape(shape)[1]
+    if len(shape) == 1:
+        return [0]
+    if len(shape) > 2:
+        return [0] + [w for w in sorted({math.prod(shape[2:]), shape[-1]}) if 1 < w < columns]
+    squares = [math.isqrt(columns // c) for c in (1, 3) if math.isqrt(columns // c) ** 2 * c == columns]
+    return [0] + [w for w in squares if w >= 8]
+
+
+def _layout(shape, option):
+    """Rows, columns and line length that the model sees; a long 1-D mask is folded to a square."""
+    rows, columns = _matrix_shape(shape)
+    if len(shape) == 1:
+        columns = math.isqrt(columns - 1) + 1
+        rows = -(-shape[0] // columns)
+    if option == TURNED:
+        return columns, rows, 0
+    return rows, columns, _widths(shape)[option >> 4]
+
+
+def _model(density, layout, hint, option):
+    """A function ``run(step)`` that codes a whole matrix in either direction."""
+    rows, columns, width = layout
+    model = MaskModel(columns, width, 24 * density - 3072)
+    hints = hint.tolist() if option == TURNED else [hint if hint.size == columns else 0] * rows
+    return lambda step: np.stack([model.code_row(step, h) for h in hints])
+
+
+def _encode_adaptive(matrix, hint, option, shape):
+    rows, columns, width = _layout(shape, option)
+    bits = (matrix.T if option == TURNED else matrix).reshape(-1)
+    bits = np.concatenate([bits, np.zeros(rows * columns - bits.size, bool)])
+    kept = int(bits.sum())
+    density = round((256 * math.log((kept + 0.5) / (bits.size - kept + 0.5)) + 3072) / 24)
+    density = min(max(density, 0), 255)
+    coder = BitEncoder(iter(bits.astype(np.int64).tolist()))
+    _model(density, (rows, columns, width), hint, option)(coder.step)
+    return bytes([4 | option, density]) + coder.finish()
+
+
+def _decode_adaptive(reader, hint, option, shape):
+    density, layout = reader.byte(), _layout(shape, option)
+    coder = BitDecoder(reader.rest())
+    matrix = _model(density, layout, hint, option)(coder.step).astype(bool)
+    coder.finish()
+    matrix, size = (matrix.T if option == TURNED else matrix).reshape(-1), math.prod(shape)
+    if matrix[size:].any():
+        raise CorruptFileError(f"kept entries after the last of {size}")
+    return matrix[:size]

@@ -1,0 +1,207 @@
+"""Streams for a file: symbols and floats in the shortest of the codes of this package, exactly.
+
+A symbol stream starts with a byte that names its code; an empty one has no bytes at all. Floats are cut
+into byte planes, or listed once each when few are distinct: NaN payloads and -0.0 come back as they were.
+"""
+
+import numpy as np
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.coding.arith import AdaptiveBit, BitDecoder, BitEncoder
+from mcomp.coding.bits import (
+    CorruptFileError,
+    Reader,
+    as_symbols,
+    pack_bits,
+    packed_size,
+    symbol_dtype,
+    unpack_bits,
+    varint,
+)
+from mcomp.coding.entropy import histogram
+from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode
+from mcomp.coding.rans import rans_decode, rans_encode
+
+__all__ = ["pack_floats", "pack_symbols", "unpack_floats", "unpack_symbols"]
+
+CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
+RAW, PLANES, TABLE = range(3)
+MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
+
+
+def pack_symbols(symbols, alphabet):
+    """Code symbols in the shortest way: constant, fixed width, Huffman, rANS, or adaptive for short streams.
+
+    Parameters
+    ----------
+    symbols : integer array, any shape (flattened)
+        Each in [0, alphabet).
+    alphabet : int
+        1 to 65,536.
+
+    Returns
+    -------
+    data : bytes
+        At most one byte more than `mcomp.coding.bits.pack_bits`.
+
+    Raises
+    ------
+    ValueError
+        If a symbol is out of range.
+
+    Examples
+    --------
+    >>> [len(pack_symbols(s, alphabet=4)) for s in ([], [3] * 1000, [0, 1, 2, 3], [0, 0, 1, 0] * 100)]
+    [0, 2, 2, 43]
+    """
+    s = as_symbols(symbols, alphabet)
+    if s.size == 0:
+        return b""
+    if s.min() == s.max():
+        return bytes([CONSTANT]) + varint(int(s[0]))
+    width, counts = (alphabet - 1).bit_length(), histogram(s, alphabet)
+    best = bytes([RANS]) + rans_encode(s, alphabet)
+    if s.size * width <= MAX_ADAPTIVE:
+        best = min(best, bytes([ADAPTIVE]) + _encode_adaptive(s, width), key=len)
+    if counts @ code_lengths(counts) < 8 * len(best):  # what Huffman's code words alone take
+        best = min(best, bytes([HUFFMAN]) + huffman_encode(s, alphabet), key=len)
+    return best if len(best) <= packed_size(s.size, width) else bytes([BITS]) + pack_bits(s, width)
+
+
+def unpack_symbols(data, n, alphabet):
+    """Inverse of `pack_symbols`: `n` symbols from exactly `data`.
+
+    Returns
+    -------
+    symbols : uint8 or uint16 array, shape (n,)
+
+    Raises
+    ------
+    CorruptFileError
+        If `data` is not what `pack_symbols` writes for n symbols of this alphabet.
+
+    Examples
+    --------
+    >>> unpack_symbols(pack_symbols([2, 0, 1], alphabet=3), n=3, alphabet=3)
+    array([2, 0, 1], dtype=uint8)
+    """
+    n, dtype, reader = check_int("n", n, 0), symbol_dtype(alphabet), Reader(data)
+    if n == 0:
+        reader.end()
+        return np.zeros(0, dtype)
+    code = reader.byte(high=ADAPTIVE)
+    if code == CONSTANT:
+        s = np.full(n, reader.varint(high=alphabet - 1), dtype)
+        reader.end()
+        return s
+    if code in (HUFFMAN, RANS):
+        return (huffman_decode if code == HUFFMAN else rans_decode)(reader.rest(), n, alphabet)
+    width = (alphabet - 1).bit_length()
+    if code == ADAPTIVE and n * width > MAX_ADAPTIVE:
+        raise CorruptFileError(f"{n} symbols of {width} bits are too many for the adaptive code")
+    s = unpack_bits(reader.rest(), width, n) if code == BITS else _decode_adaptive(reader.rest(), n, width)
+    if int(s.max()) >= alphabet:
+        raise CorruptFileError(f"a symbol is {int(s.max())}; allowed: 0 to {alphabet - 1}")
+    return s.astype(dtype, copy=False)
+
+
+def _code_tree(coder, n, width):
+    """`n` numbers of `width` bits through `coder`, each bit predicted from the higher ones of its number."""
+    models, numbers = {}, []
+    for _ in range(n):
+        node = 1
+        for _ in range(width):
+            node = 2 * node + models.setdefault(node, AdaptiveBit()).code(coder)
+        numbers.append(node - (1 << width))
+    return numbers
+
+
+def _encode_adaptive(s, width):
+    bits = (s[:, None] >> np.arange(width - 1, -1, -1)) & 1
+    coder = BitEncoder(iter(bits.reshape(-1).tolist()))
+    _code_tree(coder, s.size, width)
+    return coder.finish()
+
+
+def _decode_adaptive(data, n, width):
+    coder = BitDecoder(data)
+    numbers = _code_tree(coder, n, width)
+    coder.finish()
+    return np.array(numbers, symbol_dtype(1 << width))
+
+
+def _float_dtype(dtype):
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "biuf" or dtype.itemsize not in (1, 2, 4, 8):
+        raise bad_value("dtype", dtype.name, "a bool, integer or float dtype of 1, 2, 4 or 8 bytes")
+    return dtype.newbyteorder("<"), np.dtype(f"<u{dtype.itemsize}")
+
+
+def pack_floats(x):
+    """Code numbers losslessly: raw bytes, byte planes, or each distinct value once and an index stream.
+
+    Parameters
+    ----------
+    x : array, any shape (flattened)
+        Floats, integers or bools of 1 to 8 bytes. bfloat16 comes as uint16.
+
+    Returns
+    -------
+    data : bytes
+        At most one byte more than the raw bytes; none for an empty array.
+
+    Examples
+    --------
+    >>> len(pack_floats(np.float32([1.5, -0.0, 1.5, 1.5] * 100)))  # 400 numbers, two of them distinct
+    52
+    """
+    x = np.asarray(x)
+    stored, pattern = _float_dtype(x.dtype)
+    if x.size == 0:
+        return b""
+    raw = np.ascontiguousarray(x.reshape(-1), dtype=stored)
+    best = bytes([RAW]) + raw.tobytes()
+    planes = [pack_symbols(p, 256) for p in raw.view(np.uint8).reshape(x.size, -1).T]
+    best = min(best, bytes([PLANES]) + b"".join(varint(len(p)) + p for p in planes), key=len)
+    values, index = np.unique(raw.view(pattern), return_inverse=True)
+    if values.size <= min(65536, x.size // 2):
+        table = varint(values.size) + values.tobytes() + pack_symbols(index, values.size)
+        best = min(best, bytes([TABLE]) + table, key=len)
+    return best
+
+
+def unpack_floats(data, n, dtype):
+    """Inverse of `pack_floats`: `n` numbers of `dtype`, bit for bit, from exactly `data`.
+
+    Raises
+    ------
+    CorruptFileError
+        If `data` is not what `pack_floats` writes for n numbers of this dtype.
+
+    Examples
+    --------
+    >>> unpack_floats(pack_floats(np.float32([1.5, -0.0])), n=2, dtype=np.float32)
+    array([ 1.5, -0. ], dtype=float32)
+    """
+    n, reader = check_int("n", n, 0), Reader(data)
+    stored, pattern = _float_dtype(dtype)
+    if n == 0:
+        reader.end()
+        return np.zeros(0, dtype)
+    code = reader.byte(high=TABLE)
+    if code == RAW:
+        raw = np.frombuffer(reader.read(n * pattern.itemsize), pattern)
+    elif code == PLANES:
+        parts = [reader.read(reader.varint(reader.left())) for _ in range(pattern.itemsize)]
+        planes = [unpack_symbols(part, n, 256) for part in parts]
+        raw = np.stack(planes, axis=1).view(pattern).reshape(-1)
+    else:
+        size = reader.varint(high=min(65536, n))
+        if size == 0:
+            raise CorruptFileError(f"a table of no values for {n} numbers")
+        values = np.frombuffer(reader.read(size * pattern.itemsize), pattern)
+        raw = values[unpack_symbols(reader.rest(), n, size)]
+    reader.end()
+    if stored.kind == "b" and raw.max() > 1:
+        raise CorruptFileError(f"a bool is {int(raw.max())}; allowed: 0 and 1")
+    return raw.view(stored).astype(dtype)
