@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcomp import data as mdata
-from mcomp.data import sources
-from mcomp.data import evenly_by_class, load, names
+from mcomp.data import evenly_by_class, load, names, sources
 
 ROOT = Path(__file__).resolve().parent.parent
 # The first labels of the training set and of the test set, as every tutorial on Fashion-MNIST prints them.

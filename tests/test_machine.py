@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcomp.measure import machine as module
+from mcomp.measure.costs import macs_by_layer
 from mcomp.measure.machine import Roofline, roofline
 
 
@@ -49,9 +50,20 @@ def test_the_measurement_counts_operations_and_bytes(monkeypatch):
 
     monkeypatch.setattr(module, "_fastest", fastest)
     found = roofline(seconds=3.0, threads=1, nbytes=4_000)
-    assert found == Roofline(flops=2 * 1024**3 / 0.5, bandwidth=2 * 4_000 / 0.5, threads=1)
-    assert threads == [(1, 1.5), (1, 1.5)]
+    # the convolution has 2 * 128 * 128 * 3 * 3 * 26 * 26 FLOP, more than the product's 2 * 256**3
+    assert found == Roofline(flops=2 * (128 * 3 * 26) ** 2 / 0.5, bandwidth=2 * 4_000 / 0.5, threads=1)
+    assert threads == [(1, 0.75), (1, 0.75), (1, 1.5)]
     assert torch.get_num_threads() == before
+
+
+def test_the_operations_are_those_that_the_layers_count():
+    (product, _), (convolution, _) = module._kernels()
+    side, channels, image = module._SIDE, module._CHANNELS, module._IMAGE
+    conv = torch.nn.Conv2d(channels, channels, module._KERNEL, bias=False)
+    linear = torch.nn.Linear(side, side, bias=False)
+    assert product == 2 * sum(macs_by_layer(linear, torch.zeros(side, side)).values())
+    x = torch.zeros(1, channels, image, image)
+    assert convolution == 2 * sum(macs_by_layer(conv, x).values())
 
 
 def test_this_machine_has_a_roof():

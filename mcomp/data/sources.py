@@ -1,6 +1,6 @@
 """Where the images come from: Fashion-MNIST out of the package, MNIST and KMNIST by download.
 
-Fashion-MNIST: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747 (MIT licence: LICENSE-fashion-mnist beside this file).
+Fashion-MNIST: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747 (MIT: LICENSE-fashion-mnist, beside this file).
 MNIST: LeCun, Bottou, Bengio and Haffner 1998. KMNIST: Clanuwat et al. 2018, arXiv:1812.01718 (CC BY-SA 4.0).
 All three are 60,000 training and 10,000 test images of 28 by 28 grey pixels in IDX files.
 """

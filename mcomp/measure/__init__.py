@@ -19,14 +19,14 @@ from tqdm.auto import tqdm
 from mcomp.arrays import bad_value, check_int
 from mcomp.measure.costs import LayerCost, arithmetic_intensity, check_input, layer_costs, macs_by_layer
 from mcomp.measure.machine import Roofline, roofline
-from mcomp.measure.sizes import count_parameters, file_bytes, named_weights
+from mcomp.measure.sizes import count_parameters, file_bytes, float32_bytes, named_weights
 from mcomp.measure.timing import Latency, latency, peak_memory, torch_threads
 from mcomp.train import evaluate, evaluating
 
 __all__ = [
     "Latency", "LayerCost", "Report", "Roofline", "arithmetic_intensity", "count_parameters", "file_bytes",
-    "latency", "layer_costs", "macs_by_layer", "named_weights", "peak_memory", "report", "roofline",
-    "torch_threads",
+    "float32_bytes", "latency", "layer_costs", "macs_by_layer", "named_weights", "peak_memory", "report",
+    "roofline", "torch_threads",
 ]  # fmt: skip
 
 _LAYERS = "layer by layer, one input"

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.measure.timing import torch_threads
 
 __all__ = ["Roofline", "roofline"]
 
-_SIDE = 1024  # of the square matrices: 2 * 1024^3 FLOP a product on 12 MiB
+_SIDE = 256  # of the square matrices: 2 * 256^3 FLOP a product on 0.8 MB, which stays in the cache
+_CHANNELS, _KERNEL, _IMAGE = 128, 3, 28  # of the convolution: 2 * (128 * 3 * 26)^2 FLOP
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Roofline:
     Attributes
     ----------
     flops : float
-        Most floating-point operations a second, seen in a product of float32 matrices.
+        Most floating-point operations a second, seen in a product of float32 matrices or a convolution.
     bandwidth : float
         Most bytes a second to and from memory, seen in a copy (bytes read plus bytes written).
     threads : int
@@ -84,19 +86,21 @@ class Roofline:
 
 
 def roofline(*, seconds=1.0, threads=1, nbytes=2**27):
-    """Measure this machine: the fastest of many matrix products, and of many copies.
+    """Measure this machine: the fastest of many matrix products and convolutions, and of many copies.
 
-    The fastest and not the median, because a ceiling is wanted. Bytes are counted as in McCalpin's STREAM
-    (https://www.cs.virginia.edu/stream): a copy reads and writes each byte once.
+    The fastest and not the median, because a ceiling is wanted. Both kinds of arithmetic, because torch has
+    them from two libraries, and either may use wider instructions than the other. Bytes are counted as in
+    McCalpin's STREAM (https://www.cs.virginia.edu/stream): a copy reads and writes each byte once.
 
     Parameters
     ----------
     seconds : float
-        Time to measure, half for each ceiling; at least three runs of each are made.
+        Time to measure, half for each ceiling; at least three runs of each kernel are made.
     threads : int
         Threads of torch, restored afterwards.
     nbytes : int
-        Size of the array that is copied: several times the largest cache, or the cache is what you measure.
+        Size of the array that is copied: several times the largest cache for the memory's ceiling; about
+        2**18 for the ceiling of the cache.
 
     Returns
     -------
@@ -116,11 +120,18 @@ def roofline(*, seconds=1.0, threads=1, nbytes=2**27):
     half = check_real("seconds", seconds, 0.0) / 2
     source = torch.ones(check_int("nbytes", nbytes, 4) // 4)
     target = torch.zeros_like(source)
-    a, b, c = (torch.ones(_SIDE, _SIDE) for _ in range(3))
     with torch_threads(threads), torch.no_grad():
-        product = _fastest(lambda: torch.mm(a, b, out=c), half)
+        flops = max(flop / _fastest(kernel, half / 2) for flop, kernel in _kernels())
         copy = _fastest(lambda: target.copy_(source), half)
-    return Roofline(2 * _SIDE**3 / product, 2 * 4 * source.numel() / copy, threads)
+    return Roofline(flops, 2 * 4 * source.numel() / copy, threads)
+
+
+def _kernels():
+    """What is asked for the most arithmetic: (FLOP, call)."""
+    a, b, c = (torch.ones(_SIDE, _SIDE) for _ in range(3))
+    yield 2 * _SIDE**3, lambda: torch.mm(a, b, out=c)
+    w, x = torch.ones(_CHANNELS, _CHANNELS, _KERNEL, _KERNEL), torch.ones(1, _CHANNELS, _IMAGE, _IMAGE)
+    yield 2 * (_CHANNELS * _KERNEL * (_IMAGE - _KERNEL + 1)) ** 2, lambda: F.conv2d(x, w)
 
 
 def _fastest(call, seconds):

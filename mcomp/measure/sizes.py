@@ -6,12 +6,13 @@ Derived in chapters/01_what_does_a_network_cost.ipynb.
 import os
 
 import torch
+from safetensors.torch import save
 from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value
 from mcomp.train import evaluating
 
-__all__ = ["count_parameters", "file_bytes", "named_weights"]
+__all__ = ["count_parameters", "file_bytes", "float32_bytes", "named_weights"]
 
 
 def named_weights(model):
@@ -87,3 +88,14 @@ def file_bytes(path):
     if not os.path.isfile(path):
         raise bad_value("path", os.fspath(path), "an existing file")
     return os.path.getsize(path)
+
+
+def float32_bytes(model):
+    """The size of the file that compression starts from: the state dict of `model` as plain safetensors.
+
+    Examples
+    --------
+    >>> float32_bytes(torch.nn.Linear(784, 300, bias=False)) - 4 * 784 * 300  # the header
+    80
+    """
+    return len(save({name: x.contiguous() for name, x in model.state_dict().items()}))

@@ -8,10 +8,11 @@ from mcomp.prune.masks import (
     threshold_mask,
     topk_mask,
 )
+from mcomp.prune.network import apply_masks, prunable_weights
 from mcomp.prune.scan import sensitivity_scan
 from mcomp.prune.schedules import cubic_sparsity
 
 __all__ = [
-    "cubic_sparsity", "global_topk_masks", "kept_count", "relative_threshold_mask", "sensitivity_scan",
-    "sparsity", "threshold_mask", "topk_mask",
+    "apply_masks", "cubic_sparsity", "global_topk_masks", "kept_count", "prunable_weights",
+    "relative_threshold_mask", "sensitivity_scan", "sparsity", "threshold_mask", "topk_mask",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from mcomp.arrays import bad_value, check_real
 from mcomp.prune.masks import kept_count, topk_mask
+from mcomp.prune.network import prunable_weights
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
@@ -43,7 +44,7 @@ def sensitivity_scan(model, evaluate, *, sparsities=SPARSITIES, names=None, prog
     """
     sparsities = [check_real("sparsity", s, 0, 1) for s in sparsities]
     model = copy.deepcopy(model)
-    weights = _chosen(dict(model.named_parameters()), names)
+    weights = _chosen(model, names)
     with tqdm(
         total=1 + len(weights) * len(sparsities), disable=not progress, unit="evaluation", leave=False
     ) as bar:
@@ -58,9 +59,9 @@ def sensitivity_scan(model, evaluate, *, sparsities=SPARSITIES, names=None, prog
     return {"baseline": baseline, "sparsities": sparsities, "accuracy": accuracy}
 
 
-def _chosen(parameters, names):
-    if names is None:
-        names = [name for name, w in parameters.items() if name.split(".")[-1] == "weight" and w.ndim >= 2]
+def _chosen(model, names):
+    parameters = dict(model.named_parameters())
+    names = list(prunable_weights(model)) if names is None else names
     for name in names:
         if name not in parameters:
             raise bad_value("name", name, f"one of {', '.join(parameters)}")

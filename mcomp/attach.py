@@ -1,0 +1,243 @@
+"""Put a codec on a parameter, so that any training loop fine-tunes the compressed network; then bake it.
+
+`attach` registers `torch.nn.utils.parametrize` parametrizations: ``layer.weight`` becomes the nearest
+tensor that the codec can describe, while ``layer.parametrizations.weight.original`` learns. The gradient
+passes straight through the projection (Bengio et al. 2013, arXiv:1308.3432); the values of a codebook are
+parameters and learn too (Han et al. 2015, arXiv:1510.00149, section 3).
+"""
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import torch
+from torch.nn.utils import parametrize
+
+from mcomp.arrays import bad_value
+from mcomp.codecs import Code, Codec, Sparse, decode
+
+__all__ = ["Attached", "attach", "attached", "bake", "codes"]
+
+REFRESH = ("step", "epoch", "never")
+GRADIENT = ("masked", "dense")
+
+
+class StraightThrough(torch.autograd.Function):
+    """Forward `projected`; backward the gradient to `projected` and, where `keep` (None: everywhere), `w`."""
+
+    @staticmethod
+    def forward(ctx, projected, w, keep):
+        ctx.keep = keep
+        return projected.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, gradient if ctx.keep is None else gradient * ctx.keep, None
+
+
+class Attached(torch.nn.Module):
+    """The parametrization: holds a codec and the code of the weight as it is now."""
+
+    def __init__(self, codec, w, *, refresh, gradient, train_codebook):
+        super().__init__()
+        self.codec, self.refresh, self.gradient = codec, refresh, gradient
+        self.train_codebook = train_codebook
+        self.learned = torch.nn.ParameterList()
+        self.stale, self._code = False, None
+        self.set_code(codec.encode(w.detach()))
+
+    def set_code(self, code):
+        """Take over another code of the same form: a mask chosen elsewhere, for instance."""
+        if _form(code) != _form(self._code or code):
+            raise bad_value("the form of the code", _form(code), f"{_form(self._code)}")
+        self._code = code.map(lambda x: x.detach())
+        self._keep = _support(self._code) if self.gradient == "masked" else None
+        if not self.train_codebook:
+            return
+        values = list(_codebooks(self._code))
+        if [p.shape for p in self.learned] == [x.shape for x in values]:
+            for parameter, x in zip(self.learned, values, strict=True):
+                parameter.data.copy_(x)  # an optimiser may hold the parameter already
+        else:
+            self.learned = torch.nn.ParameterList(values)
+
+    def code(self, w):
+        """The code of the weight: symbols as last assigned, floats from `w` and the learned codebook."""
+        learned = iter(self.learned)
+        return _with_codebooks(self.codec.refit(w, self._code), lambda x: next(learned, x))
+
+    def reassign(self, w):
+        """Choose the symbols anew for `w`; learned values stay."""
+        with torch.no_grad():
+            start = self.code(w.detach()) if len(self.learned) else None
+            self.set_code(self.codec.encode(w.detach(), start=start))
+        self.stale = False
+
+    def train(self, mode=True):
+        """As for every module; under ``refresh="epoch"`` the next forward pass chooses the symbols anew."""
+        self.stale = self.stale or (mode and self.refresh == "epoch")
+        return super().train(mode)
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)  # model.to(...): what is no parameter goes along
+        self._code = self._code.map(fn, symbols=fn)
+        self._keep = None if self._keep is None else fn(self._keep)
+        return self
+
+    def forward(self, w):
+        """What the codec makes of `w`: the symbols as last assigned, or assigned now."""
+        if self.training and torch.is_grad_enabled() and (self.stale or self.refresh == "step"):
+            self.reassign(w)
+        if self.gradient == "masked" and type(self.codec) is Sparse:
+            return w * self._keep  # the same tensor and the same gradient in one pass
+        return StraightThrough.apply(decode(self.code(w.detach())), w, self._keep)
+
+
+def _form(code):
+    """What no new assignment changes: the kinds of a code and of those in it, and its shape."""
+    inner = {name: _form(x)[0] for name, x in code.floats.items() if isinstance(x, Code)}
+    return {code.kind: inner} if inner else code.kind, tuple(code.shape)
+
+
+def _support(code):
+    """1 where the code keeps a weight, as a float tensor of its shape and dtype; None if it keeps all."""
+    if code.kind != "sparse":
+        return None
+    values = code.floats["values"]
+    described = isinstance(values, Code)
+    kept = _support(values) if described else None
+    if kept is None:
+        kept = torch.ones_like(decode(values) if described else values)
+    return decode(replace(code, floats={"values": kept}))
+
+
+def _codebooks(code):
+    """The float values of every codebook in a code."""
+    for name, x in code.floats.items():
+        if isinstance(x, Code):
+            yield from _codebooks(x)
+        elif name == "centroids":
+            yield x
+
+
+def _with_codebooks(code, function):
+    """`code` with `function` applied to all that `_codebooks` gives."""
+    floats = dict(code.floats)
+    for name, x in floats.items():
+        if isinstance(x, Code):
+            floats[name] = _with_codebooks(x, function)
+        elif name == "centroids":
+            floats[name] = function(x)
+    return replace(code, floats=floats)
+
+
+def attach(model, rules, *, refresh="step", gradient="masked", train_codebook=True):
+    """Compress parameters of `model` in place, by name, so that further training repairs the loss.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    rules : dict of pattern to Codec
+        ``{"*.weight": Sparse(0.9), "fc3.*": Codebook(16)}``; shell patterns on the names of the parameters,
+        the first that matches a name holds. Each must match one that has no codec yet.
+    refresh : "step", "epoch" or "never"
+        When the symbols (which weights stay, which value each takes) are chosen anew: at each forward pass
+        in training, at the first one after ``model.train()``, or never.
+    gradient : "masked" or "dense"
+        Whether a weight that is set to zero gets a gradient, and may come back.
+    train_codebook : bool
+        Whether codebook values are parameters that learn.
+
+    Returns
+    -------
+    attached : dict of parameter name to `Attached`
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, a pattern matches nothing that is free, a value is no codec, or a parameter
+        is empty, not finite, or used in two places. The model is then as it was.
+
+    Examples
+    --------
+    >>> from mcomp.codecs import Sparse
+    >>> layer = torch.nn.Linear(4, 4)
+    >>> _ = attach(layer, {"weight": Sparse(0.75)})
+    >>> int((layer.weight != 0).sum()), int((bake(layer).weight != 0).sum())
+    (4, 4)
+    """
+    for name, value, allowed in (("refresh", refresh, REFRESH), ("gradient", gradient, GRADIENT)):
+        if value not in allowed:
+            raise bad_value(name, value, f"one of {', '.join(allowed)}")
+    names = [name for name, _ in model.named_parameters() if "parametrizations." not in name]
+    _check_rules(rules, names)
+    chosen = {name: codec for name in names if (codec := _first_match(name, rules))}
+    _check_not_shared(model, chosen)
+    options = {"refresh": refresh, "gradient": gradient, "train_codebook": train_codebook}
+    made = {name: Attached(codec, model.get_parameter(name), **options) for name, codec in chosen.items()}
+    for name, parametrization in made.items():
+        parametrize.register_parametrization(*_owner(model, name), parametrization)
+    return made
+
+
+def _first_match(name, rules):
+    return next((codec for pattern, codec in rules.items() if fnmatchcase(name, pattern)), None)
+
+
+def _check_rules(rules, names):
+    if not isinstance(rules, dict) or not rules or not all(isinstance(pattern, str) for pattern in rules):
+        raise bad_value("rules", rules, "a dict of pattern to codec such as {'*.weight': Sparse(0.9)}")
+    for pattern, codec in rules.items():
+        if not isinstance(codec, Codec):
+            raise bad_value(f"rules[{pattern!r}]", codec, "a codec such as Sparse(0.9)")
+        if not any(fnmatchcase(name, pattern) for name in names):
+            known = ", ".join(names) or "there is none"
+            allowed = f"one that matches a parameter without codec: {known}"
+            raise bad_value("a pattern of rules", pattern, allowed)
+
+
+def _check_not_shared(model, chosen):
+    """Elsewhere a shared parameter would stay as it is: the codec holds in one place only."""
+    for name in chosen:
+        p = model.get_parameter(name)
+        places = [other for other, q in model.named_parameters(remove_duplicate=False) if q is p]
+        if len(places) > 1:
+            raise bad_value("a parameter with a codec", name, f"one in one place; it is {', '.join(places)}")
+
+
+def _owner(model, name):
+    path, _, leaf = name.rpartition(".")
+    return model.get_submodule(path), leaf
+
+
+def attached(model):
+    """The parametrizations that `attach` put on `model`: dict of parameter name to `Attached`."""
+    found = {}
+    for path, module in model.named_modules():
+        for leaf, chain in getattr(module, "parametrizations", {}).items():
+            if isinstance(chain[0], Attached):
+                found[f"{path}.{leaf}".lstrip(".")] = chain[0]
+    return found
+
+
+def codes(model):
+    """The code of every parameter with a codec, as a file would hold it: dict of parameter name to Code."""
+    return {
+        name: parametrization.code(_original(model, name)).map(lambda x: x.detach())
+        for name, parametrization in attached(model).items()
+    }
+
+
+def _original(model, name):
+    module, leaf = _owner(model, name)
+    return module.parametrizations[leaf].original.detach()
+
+
+def bake(model):
+    """Make `model` plain again, in place: each parameter holds what its codec made of it. Returns `model`."""
+    for name, code in codes(model).items():
+        module, leaf = _owner(model, name)
+        with torch.no_grad():
+            value = decode(code)
+            parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
+            getattr(module, leaf).copy_(value)
+    return model

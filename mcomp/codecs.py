@@ -1,0 +1,285 @@
+"""Each way to compress a tensor as a codec: `encode(w) -> Code`, `decode(code) -> w'`, the nearest that fits.
+
+A codec is a projection followed by a description. `A | B` lets B describe the float numbers that A leaves:
+``Sparse(0.9) | Codebook(16)`` keeps a tenth of the weights and lets them share 16 values.
+Derived in chapters/00 and 02. Han et al. 2015 (arXiv:1510.00149).
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from mcomp.arrays import (
+    array_namespace,
+    bad_value,
+    check_finite,
+    check_int,
+    check_real,
+    constant,
+    scatter,
+    size,
+)
+from mcomp.prune.masks import kept_count, topk_mask
+from mcomp.quantize.codebooks import assign, kmeans_1d
+
+__all__ = ["Chain", "Code", "Codebook", "Codec", "Plain", "Sparse", "codec_of", "decode", "masked"]
+
+MAX_VALUES = 4096  # shared values of a codebook, as in kmeans_1d
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """A described tensor: integer symbols, and the float numbers that go with them.
+
+    Attributes
+    ----------
+    kind : str
+        The codec that reads it: "plain", "sparse" or "codebook".
+    shape : tuple of int
+        Of the decoded tensor.
+    symbols : dict of str to int64 array (n,)
+        What is entropy coded.
+    floats : dict of str to array, or to the Code of it
+        Side information and payload.
+    """
+
+    kind: str
+    shape: tuple
+    symbols: dict = field(default_factory=dict)
+    floats: dict = field(default_factory=dict)
+
+    def nbits(self):
+        """Bits of the bytes that a file holds for this code: symbols, tables, side information, lengths."""
+        from mcomp.coding.codes import code_to_bytes
+
+        return 8 * len(code_to_bytes(self))
+
+    def map(self, floats, *, symbols=lambda x: x):
+        """The same code with a function applied to every float array and one to every array of symbols."""
+        inner = {
+            name: x.map(floats, symbols=symbols) if isinstance(x, Code) else floats(x)
+            for name, x in self.floats.items()
+        }
+        return replace(self, symbols={name: symbols(x) for name, x in self.symbols.items()}, floats=inner)
+
+
+def decode(code):
+    """The tensor that `code` describes; gradients flow to its float arrays."""
+    if not isinstance(code, Code):
+        raise bad_value("code", code, "a Code, as encode gives it")
+    inner = {name: decode(x) if isinstance(x, Code) else x for name, x in code.floats.items()}
+    return codec_of(code.kind)._decode(replace(code, floats=inner))
+
+
+def codec_of(kind):
+    """The class whose codes carry `kind`."""
+    if kind not in _KINDS:
+        raise bad_value("kind", kind, f"one of {', '.join(_KINDS)}")
+    return _KINDS[kind]
+
+
+def masked(w, mask):
+    """The code of `w` where `mask` (bool, the same shape) is True, and zeros elsewhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> decode(masked(np.array([1.0, 2.0, 3.0]), np.array([True, False, True])))
+    array([1., 0., 3.])
+    """
+    xp = array_namespace(w, mask)
+    if mask.dtype != xp.bool or mask.shape != w.shape:
+        found = f"{mask.dtype} of shape {tuple(mask.shape)}"
+        raise bad_value("mask", found, f"bool of shape {tuple(w.shape)}")
+    positions = xp.nonzero(_flat(mask))[0]
+    return Sparse(0.0).refit(w, Code("sparse", tuple(w.shape), {"positions": positions}))
+
+
+class Codec:
+    """What all codecs share. `payload` names the float array that the right side of ``A | B`` describes."""
+
+    kind: ClassVar[str]
+    payload: ClassVar[str]
+
+    def encode(self, w, *, start=None):
+        """Describe `w`, a finite float array of any shape.
+
+        `start` is an earlier code of the same kind: what it learned (a codebook's values) is kept, and only
+        the assignment of the weights is made again.
+        """
+        raise NotImplementedError
+
+    def decode(self, code):
+        """The tensor that `code` describes: same shape, library and device as the one encoded.
+
+        Gradients flow to the float arrays of `code`, under torch.
+        """
+        return decode(code)
+
+    def project(self, w):
+        """The nearest tensor to `w`, in the least squares sense, that this codec can describe."""
+        return self.decode(self.encode(w))
+
+    def refit(self, w, code):
+        """`code` with its symbols kept and its float numbers read from `w` anew."""
+        raise NotImplementedError
+
+    def __or__(self, other):
+        """``A | B``: B describes the float numbers that A leaves."""
+        return Chain(self, other)
+
+
+@dataclass(frozen=True)
+class Plain(Codec):
+    """Every number as it is: the identity, and what any other codec must beat."""
+
+    kind: ClassVar[str] = "plain"
+    payload: ClassVar[str] = "values"
+
+    def encode(self, w, *, start=None):
+        return self.refit(_checked(w), None)
+
+    def refit(self, w, code):
+        return Code(self.kind, tuple(w.shape), floats={"values": _flat(w)})
+
+    @staticmethod
+    def _decode(code):
+        return _shaped(code.floats["values"], code.shape)
+
+
+@dataclass(frozen=True)
+class Sparse(Codec):
+    """Keep the largest |w| and set the fraction `sparsity` in [0, 1] to zero (chapter 02).
+
+    The exact projection in the Euclidean norm onto the tensors with that many zeros. Ties: the lower flat
+    index stays. How many stay: `mcomp.prune.masks.kept_count`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Sparse(0.5).project(np.array([[3.0, -1.0], [0.5, -2.0]]))
+    array([[ 3.,  0.],
+           [ 0., -2.]])
+    """
+
+    sparsity: float
+    kind: ClassVar[str] = "sparse"
+    payload: ClassVar[str] = "values"
+
+    def __post_init__(self):
+        check_real("sparsity", self.sparsity, 0.0, 1.0)
+
+    def encode(self, w, *, start=None):
+        xp = array_namespace(_checked(w))
+        return masked(w, topk_mask(xp.abs(constant(w)), kept_count(size(w), self.sparsity)))
+
+    def refit(self, w, code):
+        kept = array_namespace(w).take(_flat(w), code.symbols["positions"], axis=0)
+        return replace(code, floats={"values": kept})
+
+    @staticmethod
+    def _decode(code):
+        n = math.prod(code.shape)
+        return _shaped(scatter(code.floats["values"], code.symbols["positions"], n=n), code.shape)
+
+
+@dataclass(frozen=True)
+class Codebook(Codec):
+    """Let all weights share at most `k` values: one-dimensional k-means (chapter 09).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Codebook(2).project(np.array([0.9, 1.1, -2.0]))
+    array([ 1.,  1., -2.])
+    """
+
+    k: int
+    kind: ClassVar[str] = "codebook"
+    payload: ClassVar[str] = "centroids"
+
+    def __post_init__(self):
+        check_int("k", self.k, 1, MAX_VALUES)
+
+    def encode(self, w, *, start=None):
+        xp = array_namespace(_checked(w))
+        flat = constant(_flat(w))
+        if start is None:
+            centroids, index = kmeans_1d(flat, self.k)
+        else:
+            centroids = xp.sort(constant(_payload(start, "centroids")))
+            index = assign(flat, centroids)
+        return Code(self.kind, tuple(w.shape), {"index": index}, {"centroids": centroids})
+
+    def refit(self, w, code):
+        return code  # the values belong to the codebook, not to single weights
+
+    @staticmethod
+    def _decode(code):
+        centroids = code.floats["centroids"]
+        return _shaped(array_namespace(centroids).take(centroids, code.symbols["index"], axis=0), code.shape)
+
+
+@dataclass(frozen=True)
+class Chain(Codec):
+    """``first | then``: `then` describes the float payload that `first` leaves."""
+
+    first: Codec
+    then: Codec
+
+    def __post_init__(self):
+        for part in (self.first, self.then):
+            if not isinstance(part, Codec):
+                raise bad_value("a side of |", part, "a codec such as Sparse(0.9)")
+
+    def __or__(self, other):
+        return Chain(self.first, self.then | other)  # A | B | C: C describes what B leaves
+
+    @property
+    def kind(self):
+        return self.first.kind
+
+    @property
+    def payload(self):
+        return self.first.payload
+
+    def encode(self, w, *, start=None):
+        outer = self.first.encode(w, start=start)
+        return self._describe(outer, lambda values, old: self.then.encode(values, start=old), start)
+
+    def refit(self, w, code):
+        return self._describe(self.first.refit(w, code), self.then.refit, code)
+
+    def _describe(self, outer, describe, old):
+        values = _payload(outer, self.payload)
+        if size(values) == 0:  # Sparse(1.0) leaves nothing to describe
+            return outer
+        before = None if old is None else old.floats[self.payload]
+        return replace(outer, floats={**outer.floats, self.payload: describe(values, before)})
+
+
+_KINDS = {codec.kind: codec for codec in (Plain, Sparse, Codebook)}
+
+
+def _checked(w):
+    """`w`, if it is a real floating array with at least one entry and without NaN and infinity."""
+    try:
+        xp = array_namespace(w)
+    except TypeError:
+        raise bad_value("w", w, "an array of numpy, torch or another library of the array API") from None
+    if not xp.isdtype(w.dtype, "real floating"):
+        raise bad_value("w.dtype", str(w.dtype), "a real floating dtype")
+    return check_finite("w", w)
+
+
+def _payload(code, name):
+    x = code.floats[name]
+    return decode(x) if isinstance(x, Code) else x
+
+
+def _flat(x):
+    return array_namespace(x).reshape(x, (-1,))
+
+
+def _shaped(x, shape):
+    return array_namespace(x).reshape(x, tuple(shape))

@@ -1,0 +1,11 @@
+"""What a chapter's notebook imports: exercises, predictions, quizzes, explorers, progress."""
+
+from mcomp.course.exercises import WrongAnswer, exercise, hint, spec
+from mcomp.course.progress import progress_bar
+from mcomp.course.quizzes import quiz
+from mcomp.course.widgets import explore, guess, predict, reveal
+
+__all__ = [
+    "WrongAnswer", "exercise", "explore", "guess", "hint", "predict", "progress_bar", "quiz", "reveal",
+    "spec",
+]  # fmt: skip

@@ -1,0 +1,170 @@
+"""Run a candidate against an exercise's cases and judge it: function in, Verdict out. Never raises."""
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from mcomp.course.compare import difference, plain, same, to_torch
+from mcomp.course.sandbox import ROOM, Outcome, call
+
+SECONDS = 3.0  # for all cases together; the card must be there within 5
+STATUSES = (
+    "right", "wrong", "to do", "crashed", "timed out", "printed too much", "changed its input",
+    "wrong type", "wrong dtype", "wrong shape",
+)  # fmt: skip
+ENDS = {"to do": "crashed", "error": "crashed", "time": "timed out", "output": "printed too much"}
+FINAL = ("right", "to do", "timed out", "printed too much", "changed its input")  # torch can't help these
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the card says. `status` is one of STATUSES."""
+
+    exercise: str
+    name: str
+    status: str
+    right: int = 0
+    total: int = 0
+    message: str = ""
+    mistake: str | None = None  # the name of the known mistake that the answer behaves like
+    diagnosis: str = ""
+    inputs: dict | None = None  # the smallest failing case
+    yours: Any = None
+    expected: Any = None
+    printed: str = ""
+    line: int = 0
+
+    @property
+    def ok(self):
+        return self.status == "right"
+
+
+def check(exercise, function, *, seconds=SECONDS):
+    """The verdict on `function`: right if it is right on numpy arrays or on torch tensors.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    function : callable
+        The answer. Whatever it does short of ending the process, this returns.
+    seconds : float
+        For all cases together, on numpy arrays; a second pass on tensors gets what is left, at least 1.
+
+    Returns
+    -------
+    verdict : Verdict
+
+    Examples
+    --------
+    >>> from mcomp.course.model import find
+    >>> verdict = check(find("02.1"), lambda w, theta: w > theta)
+    >>> verdict.status, verdict.mistake
+    ('wrong', 'no_abs')
+    """
+    start = time.monotonic()
+    first = judge(exercise, run(exercise, function, seconds=seconds))
+    if first.status in FINAL:
+        return first
+    import torch  # noqa: F401  (before the clock of the second run is read: the first import is slow)
+
+    left = max(seconds - (time.monotonic() - start), 1.0)
+    second = judge(exercise, run(exercise, function, library="torch", seconds=left))
+    return max(first, second, key=_reach)
+
+
+def _reach(verdict):
+    """How far an answer got."""
+    return verdict.right, verdict.status != "crashed", verdict.line
+
+
+def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
+    """Call `function` on every case: a list of Outcome. It stops early where going on is pointless."""
+    convert, outcomes = (to_torch if library == "torch" else None), []
+    end, room = time.monotonic() + seconds, ROOM
+    for case in exercise.make_cases(seed):
+        args, kwargs = case.fresh(convert)
+        outcome = call(function, args, kwargs, seconds=max(end - time.monotonic(), 0.01), room=room)
+        outcomes.append(_settled(outcome, case.fresh(convert)))
+        room -= len(outcome.printed)
+        if outcome.kind in ("to do", "time", "output"):
+            break
+    return outcomes
+
+
+def _settled(outcome, before):
+    """The outcome with its value as numpy, and whether the arguments are no longer as `before`."""
+    if outcome.kind != "value":
+        return outcome
+    try:
+        value, changed = plain(outcome.value), not same(outcome.inputs, before)
+    except Exception as error:  # a sparse tensor, say
+        return Outcome("error", error=f"the result can't be read: {type(error).__name__}")
+    return replace(outcome, value=value, changed=changed, inputs=None)
+
+
+def judge(exercise, outcomes, *, seed=0):
+    """Compare what `run` brought with the oracle and, if it is wrong, with the known mistakes."""
+    cases = exercise.make_cases(seed)
+    faults = [_fault(exercise, *pair) for pair in zip(cases, outcomes, strict=False)]
+    right, bad = faults.count(None), [i for i, fault in enumerate(faults) if fault]
+    head = {"exercise": exercise.id, "name": exercise.name, "right": right, "total": len(cases)}
+    if outcomes[0].kind == "to do":
+        return Verdict(**head, status="to do")
+    if not bad:
+        return Verdict(**head, status="right")
+    at = bad[-1] if outcomes[-1].kind in ("time", "output") else bad[0]
+    status, message = faults[at]
+    mistake = _diagnose(exercise, cases, outcomes)
+    return Verdict(
+        **head,
+        status=status,
+        message=message,
+        mistake=mistake.name if mistake else None,
+        diagnosis=mistake.diagnosis if mistake else "",
+        inputs=exercise.named(cases[at]),
+        yours=outcomes[at].value,
+        expected=_expected(exercise, cases[at]),
+        printed=outcomes[at].printed,
+        line=outcomes[at].line,
+    )
+
+
+def _expected(exercise, case):
+    args, kwargs = case.fresh()
+    return exercise.oracle(*args, **kwargs)
+
+
+def _fault(exercise, case, outcome):
+    """None, or (status, message) of one case."""
+    if outcome.kind != "value":
+        place = f"line {outcome.line}: {outcome.code}  →  " if outcome.line else ""
+        return ENDS[outcome.kind], place + outcome.error if outcome.error else ""
+    if outcome.changed:
+        return "changed its input", "the arrays that came in must come out as they were: work on a copy"
+    return _compare(exercise, outcome.value, _expected(exercise, case))
+
+
+def _compare(exercise, yours, expected):
+    try:
+        return difference(yours, expected, rtol=exercise.rtol, atol=exercise.atol)
+    except Exception as error:  # an object whose methods fail
+        return "wrong type", f"the result can't be compared: {type(error).__name__}"
+
+
+def _diagnose(exercise, cases, outcomes):
+    """The known mistake that does the same on every case, if there is one."""
+    if len(outcomes) < len(cases):
+        return None
+    for mistake in exercise.mistakes:
+        theirs = run(exercise, mistake.answer)
+        if len(theirs) == len(cases) and all(map(partial(_agree, exercise), outcomes, theirs)):
+            return mistake
+    return None
+
+
+def _agree(exercise, a, b):
+    """Do two outcomes look alike: both crashed, or the same value?"""
+    if a.kind != "value" or b.kind != "value":
+        return a.kind == b.kind
+    return _compare(exercise, a.value, b.value) is None

@@ -1,0 +1,200 @@
+"""Call a learner's function so that nothing it does breaks the kernel: time, output, exceptions, inputs.
+
+This keeps accidents in, not attacks: code that means harm needs a process of its own.
+"""
+
+import builtins
+import contextlib
+import ctypes
+import io
+import linecache
+import re
+import signal
+import sys
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+ROOM = 100_000  # characters that an answer may print over all its cases
+TICK = 0.02  # seconds between two alarms, for code that swallows the first
+
+
+class TimeUp(BaseException):
+    """Raised inside the learner's function; not an Exception, so that `except Exception` lets it through."""
+
+
+class TooMuchOutput(BaseException):
+    """Raised by `print` inside the learner's function."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call came to: kind is "value", "to do", "error", "time" or "output"."""
+
+    kind: str
+    value: Any = None
+    error: str = ""
+    line: int = 0  # of the function as written, its decorator being line 1; 0 if unknown
+    code: str = ""
+    printed: str = ""
+    inputs: Any = None  # the arguments after the call
+    changed: bool = False  # did the call change them?
+
+
+class Capped(io.TextIOBase):
+    """A text stream that keeps what is written, up to `room` characters."""
+
+    def __init__(self, room):
+        self.parts, self.room = [], room
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        self.parts.append(text[: self.room])
+        self.room -= len(self.parts[-1])
+        if len(self.parts[-1]) < len(text):
+            raise TooMuchOutput
+        return len(text)
+
+    @property
+    def text(self):
+        return "".join(self.parts)
+
+
+@contextlib.contextmanager
+def capture(out):
+    """Send prints and warnings to `out`, drop what the code displays in a notebook, and refuse `input`."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    with contextlib.ExitStack() as stack:
+        if shell is not None:
+            stack.enter_context(sys.modules["IPython"].utils.capture.capture_output(False, False, True))
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(out))
+        stack.callback(setattr, builtins, "input", builtins.input)
+        builtins.input = _no_input
+        stack.enter_context(warnings.catch_warnings())
+        warnings.showwarning = lambda text, kind, *_: print(f"{kind.__name__}: {text}", file=out)
+        yield
+
+
+def _no_input(*_):
+    """In place of `input`: a notebook would wait for an answer that nobody gives."""
+    raise RuntimeError("input() is not for exercises: the arguments are all there is")
+
+
+def call(function, args, kwargs, *, seconds, room=ROOM):
+    """Call `function` and say what happened.
+
+    Endless Python code ends after `seconds`; a call that stays inside compiled code can't be interrupted.
+    """
+    out = Capped(room)
+    try:
+        with capture(out):
+            value = _limited(lambda: function(*args, **kwargs), seconds)
+        return Outcome("value", value, printed=out.text, inputs=(args, kwargs))
+    except TimeUp:
+        return Outcome("time", printed=out.text)
+    except TooMuchOutput:
+        return Outcome("output", printed=out.text)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: the kernel must live
+        kind = "to do" if type(error) is NotImplementedError and not error.args else "error"
+        line, code = _where(error, function)
+        return Outcome(kind, error=_one_line(error), line=line, code=code, printed=out.text)
+
+
+def _one_line(error):
+    """The exception as one short line, the same on every run (no memory addresses)."""
+    try:
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception:  # an exception class of the learner's whose __str__ fails
+        text = type(error).__name__
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(text.split()))
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _where(error, function):
+    """The last line of the learner's function that the exception passed, and its text."""
+    code, line = getattr(function, "__code__", None), 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    if not line:
+        return 0, ""
+    return line - code.co_firstlineno + 1, linecache.getline(code.co_filename, line).strip()
+
+
+def _limited(work, seconds):
+    """`work()`, or TimeUp after that many seconds."""
+    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
+        return _by_alarm(work, seconds)
+    return _in_thread(work, seconds)
+
+
+def _by_alarm(work, seconds):
+    """The alarm rings again and again, for an answer that swallows the first exception."""
+    rings = 0
+
+    def ring(signum, frame):
+        nonlocal rings
+        inside = frame
+        while inside is not None and inside.f_code is not work.__code__:
+            inside = inside.f_back
+        if inside is None:  # an alarm that comes late must not hit the checker
+            return
+        rings += 1
+        if rings > 1:
+            _raise_after(rings % 8, frame, inside)
+        raise TimeUp
+
+    before, trace, start = signal.signal(signal.SIGALRM, ring), sys.gettrace(), time.monotonic()
+    left, again = signal.setitimer(signal.ITIMER_REAL, seconds, TICK)
+    try:
+        return work()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.settrace(trace)
+        signal.signal(signal.SIGALRM, before)
+        if left:  # somebody else's timer goes on
+            signal.setitimer(signal.ITIMER_REAL, max(left - time.monotonic() + start, TICK), again)
+
+
+def _raise_after(lines, frame, last):
+    """Raise TimeUp once more, that many lines later: in the end outside of any `try` that would catch it."""
+
+    def step(frame, event, arg):
+        nonlocal lines
+        lines -= event == "line"
+        if lines < 0:
+            raise TimeUp
+        return step
+
+    while frame is not last:
+        frame.f_trace, frame = step, frame.f_back
+    sys.settrace(step)
+
+
+def _in_thread(work, seconds):
+    """For Windows and for other threads than the main one: an exception sent into a thread of its own."""
+    result = {}
+
+    def run():
+        try:
+            result["value"] = work()
+        except BaseException as error:
+            result["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    give_up = time.monotonic() + 1
+    while thread.is_alive() and not result and time.monotonic() < give_up:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeUp))
+        thread.join(TICK)
+    if "value" in result:
+        return result["value"]
+    raise result.get("error") or TimeUp

@@ -1,0 +1,243 @@
+"""Chapter 02, magnitude pruning: what the exercises ask, how they are checked, what usually goes wrong.
+
+A learner gains, in this order: what a magnitude is, scale-free thresholds, an exact count, the projection and
+its error, an honest total, the comparison across layers, a step that keeps zeros, the price of positions.
+"""
+
+import itertools
+import math
+
+import numpy as np
+
+from mcomp.course.model import Exercise, case
+from mcomp.course.specs.ch02_mistakes import MISTAKES, QUIZ
+
+__all__ = ["EXERCISES", "QUIZ", "TITLE"]
+
+TITLE = "Magnitude pruning"
+
+
+def magnitude_mask(w, theta):
+    """Keep the weights of magnitude above theta: a boolean array, True = keep."""
+    mask = np.zeros(w.shape, bool)
+    for i in np.ndindex(w.shape):
+        mask[i] = abs(w[i]) > theta
+    return mask
+
+
+def magnitude_cases(rng):
+    yield case(np.array([2.0, -3.0]), 1.0)
+    yield case(np.array([-0.5, 0.5, 0.3]), 0.5)
+    for n in range(1, 19):
+        yield case(rng.normal(size=(n // 7 + 1, n)).round(1), (0.5, 1.0, 0.2, 0.0)[n % 4])
+
+
+def relative_threshold_mask(score, alpha):
+    """Keep the scores above alpha times the largest one."""
+    largest = max(score[i] for i in np.ndindex(score.shape))
+    mask = np.zeros(score.shape, bool)
+    for i in np.ndindex(score.shape):
+        mask[i] = score[i] > alpha * largest
+    return mask
+
+
+def relative_cases(rng):
+    yield case(np.array([1.0, 4.0]), 0.5)
+    yield case(np.array([[2.0, 4.0], [0.5, 1.0]]), 0.5)
+    for n in range(1, 19):
+        yield case(rng.integers(0, 9, size=(n // 6 + 1, n)) * 0.5, (0.25, 0.5, 0.125, 0.75)[n % 4])
+
+
+def topk_mask(score, k):
+    """Keep exactly the k largest scores; among equals the lower flat index stays."""
+    mask = np.zeros(score.shape, bool)
+    for _ in range(k):
+        best = None
+        for i in np.ndindex(score.shape):
+            if not mask[i] and (best is None or score[i] > score[best]):
+                best = i
+        mask[best] = True
+    return mask
+
+
+def topk_cases(rng):
+    yield case(np.array([1.0, 3.0, 2.0]), 1)
+    yield case(np.array([3.0, 1.0, 3.0]), 1)
+    yield case(np.array([1.0, 2.0]), 0)
+    yield case(np.array([[-5.0, 2.0], [4.0, -1.0]]), 2)
+    for n in range(1, 17):
+        score = rng.integers(-3, 4, size=(n // 4 + 1, n)) / 2
+        yield case(score, (n * score.size // 17 + n % 3) % (score.size + 1))
+
+
+def nearest_sparse(w, k):
+    """The array nearest to w among those with k non-zeros, and its squared distance from w: try them all."""
+    best, least = None, math.inf
+    for kept in itertools.combinations(range(w.size), k):
+        near = np.zeros_like(w)
+        for i in kept:
+            near.flat[i] = w.flat[i]
+        error = float(((w - near) ** 2).sum())
+        if error < least:
+            best, least = near, error
+    return best, least
+
+
+def nearest_cases(rng):
+    yield case(np.array([2.0, -3.0]), 1)
+    yield case(np.array([[1.0, -2.0], [3.0, -4.0]]), 2)
+    yield case(np.array([1.5, -0.5, 0.5]), 0)
+    for n in range(1, 18):
+        w = rng.normal(size=(n // 6 + 1, n // 5 + 1))
+        yield case(w, w.size * (n % 6) // 5)
+
+
+def total_sparsity(masks):
+    """The fraction of all entries of all masks that is False; `masks` is a dict of name -> mask."""
+    entries = [bool(keep) for mask in masks.values() for keep in mask.ravel()]
+    return entries.count(False) / len(entries)
+
+
+def total_cases(rng):
+    yield case({"w": np.array([True, False])})
+    yield case({"a": np.array([True, False, False]), "b": np.array([False])})
+    for n in range(1, 19):
+        shapes = {"fc1": (n + 1, 3), "fc2": (2, n), "fc3": (n % 4 + 1,)}
+        yield case({name: rng.random(shape) < n / 19 for name, shape in shapes.items()})
+
+
+def global_topk_masks(scores, k):
+    """Keep exactly the k largest of all scores; among equals the earlier name, then the lower index stays."""
+    masks = {name: np.zeros(score.shape, bool) for name, score in scores.items()}
+    for _ in range(k):
+        best = None
+        for name, score in scores.items():
+            for i in np.ndindex(score.shape):
+                if not masks[name][i] and (best is None or score[i] > scores[best[0]][best[1]]):
+                    best = name, i
+        masks[best[0]][best[1]] = True
+    return masks
+
+
+def global_cases(rng):
+    yield case({"a": np.array([1.0, 5.0]), "b": np.array([4.0])}, 2)
+    yield case({"a": np.array([2.0, 1.0]), "b": np.array([2.0, 2.0])}, 2)
+    yield case({"a": np.array([1.0]), "b": np.array([2.0])}, 0)
+    for n in range(1, 15):
+        shapes = {"fc1": (n // 3 + 1, n), "fc2": (2, 3), "fc3": (n % 3 + 1,)}
+        scores = {name: rng.integers(-2, 7 + n, size=shape) / 4 for name, shape in shapes.items()}
+        scores["fc2"] *= 2
+        size = sum(score.size for score in scores.values())
+        yield case(scores, (5 * n) % (size + 1))
+
+
+def masked_step(w, grad, mask, lr):
+    """One step of gradient descent after pruning: what the mask removed is zero, before and after."""
+    new = np.zeros_like(w)
+    for i in np.ndindex(w.shape):
+        if mask[i]:
+            new[i] = w[i] - lr * grad[i]
+    return new
+
+
+def step_cases(rng):
+    yield case(np.array([1.0, 2.0]), np.array([0.5, 0.5]), np.array([True, False]), 0.1)
+    yield case(np.array([[1.0, 0.0], [0.0, 3.0]]), np.ones((2, 2)), np.eye(2, dtype=bool), 0.5)
+    for n in range(1, 17):
+        shape = (n // 4 + 1, n)
+        yield case(rng.normal(size=shape), rng.normal(size=shape), rng.random(shape) < n / 17, 0.1 * n)
+
+
+def position_bits(mask):
+    """The entropy of a mask in bits: n·h(p), with p the fraction that is True and h(0) = h(1) = 0."""
+    n, bits = mask.size, 0.0
+    for value in (True, False):
+        count = int((mask == value).sum())
+        if count:
+            bits += count * math.log2(n / count)
+    return bits
+
+
+def position_cases(rng):
+    yield case(np.array([True, False]))
+    yield case(np.array([True, False, False, False]))
+    yield case(np.array([False, False]))
+    yield case(np.ones((2, 2), bool))
+    for n in range(1, 17):
+        yield case(rng.random((n, n % 3 + 2)) < (0.1, 0.3, 0.7)[n % 3])
+
+
+EXERCISES = (
+    Exercise(
+        "02.1", magnitude_mask, magnitude_cases, title="A mask by threshold",
+        hints=(
+            "Which number says how much a weight contributes, whatever its sign?",
+            "The size of a weight is its absolute value; a comparison of an array with a number is an array.",
+            "abs(w) gives all sizes at once; a weight whose size equals theta goes, so compare with >.",
+        ),
+        mistakes=MISTAKES["02.1"],
+    ),
+    Exercise(
+        "02.2", relative_threshold_mask, relative_cases, title="A threshold that follows the layer's scale",
+        hints=(
+            "Multiply every weight by 10: the mask should stay the same.",
+            "Find the largest score of the whole array first; alpha says which part of it is the threshold.",
+            "The threshold is alpha * score.max(), one number for the whole array, and equal scores go.",
+        ),
+        mistakes=MISTAKES["02.2"],
+    ),
+    Exercise(
+        "02.3", topk_mask, topk_cases, title="Exactly k stay",
+        hints=(
+            "A threshold can't count: what happens to it when two scores are equal?",
+            "Put the positions in order, the best first, and mark the first k of them.",
+            "A stable sort of -score.ravel() keeps equals in order of index; reshape the mask at the end.",
+        ),
+        mistakes=MISTAKES["02.3"],
+    ),
+    Exercise(
+        "02.4", nearest_sparse, nearest_cases, title="The nearest array with k non-zeros",
+        hints=(
+            "An entry that stays costs nothing. What does an entry that goes cost?",
+            "The error is the sum of the squares of what is dropped, so drop the smallest squares.",
+            "Take the top-k mask of |w|; the array is the elementwise product w * mask, the error a sum.",
+        ),
+        mistakes=MISTAKES["02.4"], rtol=1e-6, atol=1e-12,
+    ),
+    Exercise(
+        "02.5", total_sparsity, total_cases, title="The sparsity of a whole network",
+        hints=(
+            "Try it by hand with one layer of 300 weights and one of 10.",
+            "A large layer must count for more than a small one: count entries, not layers.",
+            "Add up the False entries of all masks, add up all sizes, and divide once, at the end.",
+        ),
+        mistakes=MISTAKES["02.5"], rtol=1e-9,
+    ),
+    Exercise(
+        "02.6", global_topk_masks, global_cases, title="One ranking for all layers",
+        hints=(
+            "No layer has a share of its own here: think of one long array.",
+            "Join the flattened scores in the order of the names, take the top k, and cut it up again.",
+            "After topk_mask on the joined array, each name takes the next score.size entries, reshaped.",
+        ),
+        mistakes=MISTAKES["02.6"],
+    ),
+    Exercise(
+        "02.7", masked_step, step_cases, title="Fine-tune what is left",
+        hints=(
+            "What must be true of a removed weight after the step, whatever its gradient is?",
+            "The plain step is w - lr * grad; it moves removed weights too.",
+            "Multiply the whole of w - lr * grad by the mask, entry by entry, into a new array.",
+        ),
+        mistakes=MISTAKES["02.7"], rtol=1e-6, atol=1e-12,
+    ),
+    Exercise(
+        "02.8", position_bits, position_cases, title="What the positions cost",
+        hints=(
+            "A mask is n answers, yes or no. When is an answer worth less than one bit?",
+            "An answer of probability p carries log2(1 / p) bits; add up all entries, True and False.",
+            "n * (-p * log2(p) - (1 - p) * log2(1 - p)), and 0 where p is 0 or 1: log2(0) has no value.",
+        ),
+        mistakes=MISTAKES["02.8"], rtol=1e-6, atol=1e-9,
+    ),
+)  # fmt: skip

@@ -1,0 +1,211 @@
+"""From a trained network to a small file: prune, share values, code (Han et al. 2015, arXiv:1510.00149).
+
+`compress(model, recipe, data)` runs the stages of a recipe (see mcomp/recipes) and returns a `Result`.
+Chapter 00 walks through it.
+"""
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from rich.table import Table
+
+from mcomp import zoo
+from mcomp.attach import attach, attached, bake
+from mcomp.codecs import Codebook, Sparse, masked
+from mcomp.coding.container import load, save
+from mcomp.distill.losses import kd_loss
+from mcomp.measure.sizes import float32_bytes
+from mcomp.prune.masks import global_topk_masks, kept_count, sparsity
+from mcomp.prune.schedules import cubic_sparsity
+from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
+from mcomp.train import Callback, evaluate, fit, predict
+
+__all__ = [
+    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
+    "recipes", "teaching",
+]  # fmt: skip
+
+EVERY = 50  # steps between two choices of the mask; fewer if there are less than CHOICES of them
+CHOICES = 20
+
+
+@dataclass
+class Result:
+    """A compressed network: `model`, plain again and ready to be saved, and the `original`."""
+
+    model: torch.nn.Module
+    original: torch.nn.Module
+    recipe: Recipe
+    history: dict
+    seconds: float
+
+    def save(self, path):
+        """Write the network to `path`; returns the bytes of the file."""
+        return save(self.model, path)
+
+    def rows(self, data, path):
+        """Name, bytes of the file, accuracy on validation and on test, of the original and the small one."""
+        rows = [("float32 safetensors", float32_bytes(self.original), self.original)]
+        rows.append((Path(path).name, Path(path).stat().st_size, load(path, model=self.model)))
+        return [(name, n, evaluate(m, data.validation), evaluate(m, data.test)) for name, n, m in rows]
+
+    def table(self, data, path):
+        """The rows as a table for a terminal or a notebook."""
+        table = Table("", "bytes", "times smaller", "validation", "test", title=f"{self.seconds:.0f} s")
+        rows = self.rows(data, path)
+        for name, nbytes, validation, test in rows:
+            ratio = f"{rows[0][1] / nbytes:.1f}"
+            table.add_row(name, f"{nbytes:,}", ratio, f"{validation:.2%}", f"{test:.2%}")
+        return table
+
+
+def estimate(model, recipe, data, *, steps=20):
+    """Seconds that `compress` will take here, judged by a few steps of training on a copy."""
+    recipe = load_recipe(recipe, zoo.architecture(model)[0])
+    trial, x, y = copy.deepcopy(model), data.train[0][: recipe.batch_size], data.train[1][: recipe.batch_size]
+    timed = SimpleNamespace(train=(x, y))
+    fit(trial, timed, epochs=2, batch_size=recipe.batch_size, progress=False)  # warm up
+    begin = time.perf_counter()
+    fit(trial, timed, epochs=steps, batch_size=recipe.batch_size, progress=False)
+    a_step = (time.perf_counter() - begin) / steps
+    per_epoch = math.ceil(len(data.train[0]) / recipe.batch_size)
+    return a_step * per_epoch * (recipe.prune.epochs + 1.5 * recipe.share.epochs)
+
+
+def compress(model, recipe, data, *, progress=True):
+    """Compress a trained classifier by a recipe; the model given isn't changed.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Each parameter with at least two axes is pruned and shared, each ``*.bias`` is shared.
+    recipe : Recipe, dict, path, or name of a recipe
+    data : mcomp.data.Data
+        Only `data.train` is used.
+
+    Returns
+    -------
+    result : Result
+
+    Raises
+    ------
+    ValueError
+        If the recipe is wrong, or training with it diverges.
+    """
+    recipe = load_recipe(recipe, zoo.architecture(model)[0])
+    begin, small = time.perf_counter(), copy.deepcopy(model)
+    loss = teaching(model, recipe, data)
+    options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
+    history = {}
+    with_axes = [name for name, p in small.named_parameters() if p.ndim > 1]
+    attach(small, {name: Sparse(0.0) for name in with_axes}, refresh="never")
+    pruning = GradualPruning(small, recipe.prune)
+    history["prune"] = fit(
+        small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
+    )
+    pruning.finish()
+    bake(small)
+    attach(small, _sharing(small, recipe.share), refresh="epoch")
+    history["share"] = fit(
+        small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
+        callbacks=[Settle(small, recipe.share.settle)], **options,
+    )  # fmt: skip
+    _half_codebooks(small)
+    return Result(bake(small), model, recipe, history, time.perf_counter() - begin)
+
+
+class GradualPruning(Callback):
+    """Raise the sparsity of all attached weights together; every 50 steps or less the smallest go.
+
+    The sparsity is `Prune.sparsity` after the part `Prune.ramp` of the steps, and at the end in any case.
+
+    `Prune.spread` lets the score know what a position costs: |w| is multiplied by the density of its row
+    and of its column, relative to the layer's, to that power. A lone weight in an empty row needs more bits
+    to say where it is than one among neighbours, so it must be larger to stay.
+    """
+
+    def __init__(self, model, stage):
+        self.stage, self.weights, self.done = stage, attached(model), False
+        self.originals = {name: model.get_parameter(_original_name(name)) for name in self.weights}
+
+    def before_step(self, run):
+        """Prune to what the schedule says, if it is time to."""
+        end = max(run.steps * self.stage.ramp, 1)
+        every = max(1, min(EVERY, int(end) // CHOICES))
+        if run.step + 1 == run.steps:
+            self.finish()
+        elif run.step % every == 0 and not self.done:
+            self.prune(cubic_sparsity(run.step, start=0, end=end, final=self.stage.sparsity))
+
+    def finish(self):
+        """Prune to the final sparsity, unless that is done."""
+        if not self.done:
+            self.prune(self.stage.sparsity)
+
+    def prune(self, fraction):
+        """Keep the highest scores of all layers together, so that `fraction` of the weights is zero."""
+        with torch.no_grad():
+            effective = {name: self.weights[name](w).detach() for name, w in self.originals.items()}
+            scores = {name: _score(w, self.stage.spread) for name, w in effective.items()}
+            total = sum(w.numel() for w in effective.values())
+            for name, mask in global_topk_masks(scores, kept_count(total, fraction)).items():
+                self.weights[name].set_code(masked(effective[name], mask))
+        self.done = fraction >= self.stage.sparsity
+
+
+def _score(w, spread):
+    if spread == 0:
+        return w.abs()
+    keep = (w != 0).float().flatten(1)  # (out, in * kh * kw)
+    density = keep.mean() + 1e-4
+    rows, columns = keep.mean(1, keepdim=True) + 1e-3, keep.mean(0, keepdim=True) + 1e-3
+    relative = (rows * columns / density**2).clamp(1e-4 / density, 1 / density)
+    return w.abs() * relative.pow(spread).reshape(w.shape)
+
+
+class Settle(Callback):
+    """From the fraction `at` of the steps on, no weight changes its shared value; the values learn on."""
+
+    def __init__(self, model, at):
+        self.weights, self.at = attached(model), at
+
+    def before_step(self, run):
+        """Stop the assignment of weights to values, if it is time to."""
+        if run.step == int(self.at * run.steps):
+            for weight in self.weights.values():
+                weight.refresh, weight.stale = "never", False
+
+
+def _original_name(name):
+    path, _, leaf = name.rpartition(".")
+    return f"{path}.parametrizations.{leaf}.original".lstrip(".")
+
+
+def teaching(model, recipe, data):
+    """The distillation loss against the teacher's outputs, which are computed once."""
+    teacher = model if recipe.teacher == "self" else zoo.load(recipe.teacher, seed=0)
+    targets = predict(teacher, data.train[0])
+    return lambda logits, batch: kd_loss(logits, targets[batch.index], T=recipe.temperature)
+
+
+def _sharing(model, stage):
+    """The codec of every parameter: the zeros stay zeros, what is left shares values."""
+    rules = {}
+    for name, p in model.named_parameters():
+        if p.ndim > 1:
+            rules[name] = Sparse(sparsity(p.detach())) | Codebook(stage.values)
+        elif name.endswith("bias"):
+            rules[name] = Codebook(stage.bias_values)
+    return rules
+
+
+def _half_codebooks(model):
+    """Round the shared values to float16, which a file holds in half the bytes."""
+    for weight in attached(model).values():
+        for values in weight.learned:
+            values.data = values.data.half().to(values.dtype)

@@ -1,0 +1,76 @@
+"""Masks on a network: which weights can be pruned, and a copy of the network with the masks applied.
+
+Derived in chapters/02_magnitude_pruning.ipynb. Han et al. 2015, arXiv:1506.02626.
+"""
+
+import copy
+
+import torch
+
+from mcomp.arrays import bad_value
+
+
+def prunable_weights(model):
+    """The parameters that pruning is about: every ``weight`` with two or more axes.
+
+    That is the matrix of each linear and the kernel of each convolutional layer; biases and the scales of
+    normalisation layers are few and stay.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+
+    Returns
+    -------
+    weights : dict of str to tensor
+        In the order of ``model.named_parameters()``, detached, in the model's own memory.
+
+    Examples
+    --------
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+    >>> {name: tuple(w.shape) for name, w in prunable_weights(model).items()}
+    {'0.weight': (2, 3), '2.weight': (1, 2)}
+    """
+    named = model.named_parameters()
+    return {name: w.detach() for name, w in named if name.split(".")[-1] == "weight" and w.ndim >= 2}
+
+
+def apply_masks(model, masks):
+    """A copy of `model` in which each parameter that has a mask is multiplied by it, entry by entry.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed.
+    masks : dict of str to bool tensor
+        By the names of ``model.named_parameters()``, of the parameter's shape; True = keep.
+
+    Returns
+    -------
+    pruned : torch.nn.Module
+        A plain network: nothing in it remembers the masks. To train it with its zeros kept, `attach`
+        ``Sparse(sparsity(w))`` to its weights with ``refresh="never"``.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or a mask isn't boolean or of another shape.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(2, 1)
+    >>> pruned = apply_masks(model, {"weight": torch.tensor([[True, False]])})
+    >>> pruned.weight[0, 1].item(), bool(pruned.weight[0, 0] == model.weight[0, 0])
+    (0.0, True)
+    """
+    pruned = copy.deepcopy(model)
+    parameters = dict(pruned.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters:
+            raise bad_value("name", name, f"one of {', '.join(parameters)}")
+        w = parameters[name].detach()
+        if mask.dtype != torch.bool or mask.shape != w.shape:
+            allowed = f"torch.bool of shape {tuple(w.shape)}"
+            raise bad_value(f"masks[{name!r}]", f"{mask.dtype} of shape {tuple(mask.shape)}", allowed)
+        w.mul_(mask)  # the copy's own memory
+    return pruned

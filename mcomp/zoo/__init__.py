@@ -1,0 +1,73 @@
+"""The reference networks of the course, trained and shipped: `load`, `build`, `train`.
+
+Three trained copies of each (seeds 0, 1, 2) lie beside this file in mcomp's own format, without loss.
+"""
+
+from pathlib import Path
+
+import torch
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.zoo.models import ARCHITECTURES
+
+__all__ = ["NAMES", "RECIPES", "SEEDS", "architecture", "build", "load", "train", "weights"]
+
+NAMES = tuple(ARCHITECTURES)
+SEEDS = (0, 1, 2)
+RECIPES = {
+    "lenet300": {"epochs": 20, "lr": 2e-3},
+    "lenet5": {"epochs": 15, "lr": 2e-3},
+    "resnet": {"epochs": 15, "lr": 5e-3, "weight_decay": 0.01},
+}
+
+
+def build(name, **config):
+    """The untrained network `name`; `config` are the sizes its class takes, such as ``hidden=(60, 20)``.
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in build("lenet300").parameters())
+    266610
+    """
+    if name not in NAMES:
+        raise bad_value("name", name, f"one of {', '.join(NAMES)}")
+    return ARCHITECTURES[name](**config)
+
+
+def architecture(model):
+    """The (name, config) from which `build` makes a network like `model`; ("", {}) if it isn't of the zoo."""
+    for name, made in ARCHITECTURES.items():
+        if type(model) is made:
+            return name, model.config
+    return "", {}
+
+
+def weights(name, seed=0):
+    """The path of the shipped weights of network `name`, trained from `seed`."""
+    if name not in NAMES:
+        raise bad_value("name", name, f"one of {', '.join(NAMES)}")
+    return Path(__file__).with_name(f"{name}-{check_int('seed', seed, SEEDS[0], SEEDS[-1])}.safetensors")
+
+
+def load(name, seed=0):
+    """The trained network `name` ("lenet300", "lenet5", "resnet") of `seed` 0, 1 or 2, in evaluation mode.
+
+    Examples
+    --------
+    >>> load("lenet300").fc3
+    Linear(in_features=100, out_features=10, bias=True)
+    """
+    from mcomp.coding.container import load as load_file
+
+    return load_file(weights(name, seed))
+
+
+def train(name, data, *, seed=0, progress=True):
+    """Train network `name` on `data` from scratch as the shipped ones were; returns it in evaluation mode."""
+    from mcomp.train import fit
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(check_int("seed", seed, 0, 2**63 - 1))
+        model = build(name)
+    fit(model, data, seed=seed, progress=progress, **RECIPES[name])
+    return model

@@ -1,0 +1,185 @@
+"""JupyterLab in a real browser, as a learner uses it: for tests/test_browser.py.
+
+`start_lab` serves a folder; `Notebook` opens one notebook of it, runs cells, types, presses keys and reads
+what stands on the page.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    f"{os.environ.get('PROGRAMFILES', '')}/Google/Chrome/Application/chrome.exe",
+)
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+)  # fmt: skip
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # every cell is on the page
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+}
+# In the page: the kernel is idle and no cell's number is a star.
+IDLE = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'
+    && [...document.querySelectorAll('.jp-InputPrompt')].every(prompt => !prompt.textContent.includes('*'))"""
+
+WATCH = """() => {
+    window.wasBusy = false;
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    kernel.statusChanged.connect((_, status) => { window.wasBusy = window.wasBusy || status === 'busy'; });
+}"""
+
+
+def find_browser():
+    """The path of a Chromium or Chrome on this machine, or None."""
+    places = [os.environ.get("MCOMP_BROWSER"), *map(shutil.which, NAMES), *PLACES]
+    return next((place for place in places if place and Path(place).exists()), None)
+
+
+@contextlib.contextmanager
+def start_lab(folder, home, **environment):
+    """Serve `folder` with JupyterLab on a free port, its configuration in `home`; gives (url, token)."""
+    settings = home / "jupyter_config" / "labconfig" / "default_setting_overrides.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR")
+    own = {name: home / name.rpartition("_")[0].lower() for name in names}
+    own |= {
+        "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
+        "IPYTHONDIR": home / "ipython",
+        "JUPYTER_TOKEN": token,
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    with (home / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, env=os.environ | {k: str(v) for k, v in (own | environment).items()},
+            cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_served(f"{url}/api/status?token={token}", server, home / "server.log")
+        yield url, token
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def _wait_until_served(address, server, log, seconds=60):
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        with contextlib.suppress(OSError), direct.open(address, timeout=5):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab didn't answer; its log ends: {log.read_text()[-2000:]}")
+
+
+class Notebook:
+    """One notebook, open on a Playwright page. Cells are counted from 0, markdown cells too."""
+
+    def __init__(self, page, url, token, path):
+        self.page = page
+        page.set_default_timeout(30_000)
+        page.goto(f"{url}/lab/tree/{path}?token={token}&reset")
+        page.wait_for_function(IDLE, timeout=60_000)
+        self.cells = page.locator(".jp-Notebook-cell:visible")
+
+    def model(self):
+        """The notebook as it stands in the browser, outputs included (nbformat as a dict)."""
+        return self.page.evaluate("window.jupyterapp.shell.currentWidget.content.model.toJSON()")
+
+    def find(self, text):
+        """The number of the first code cell whose source contains `text`."""
+        for number, cell in enumerate(self.model()["cells"]):
+            if cell["cell_type"] == "code" and text in "".join(cell["source"]):
+                return number
+        raise ValueError(f"no code cell has {text!r}")
+
+    def run_all(self, seconds=300):
+        """Choose Run, Run All Cells in the menu and wait for the end."""
+        self.page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
+        self.watch()
+        self.page.get_by_text("Run All Cells", exact=True).click()
+        self.wait(seconds)
+
+    def watch(self):
+        """Before a cell is started: note from now on whether the kernel was busy, for `wait`."""
+        self.page.evaluate(WATCH)
+
+    def wait(self, seconds=60):
+        """After `watch`: until the kernel was busy and no cell is running or waiting to run."""
+        self.page.wait_for_function("() => window.wasBusy", timeout=1000 * seconds)
+        self.page.wait_for_function(IDLE, timeout=1000 * seconds)
+
+    def type(self, number, source):
+        """Replace what stands in a code cell."""
+        editor = self.cells.nth(number).locator(".cm-content")
+        editor.click()
+        self.page.keyboard.press("Control+A" if sys.platform != "darwin" else "Meta+A")
+        self.page.keyboard.insert_text(source)
+
+    def run(self, number, seconds=60):
+        """Run one cell as Ctrl+Enter does and wait for the end; gives what the reader reads under it."""
+        self.cells.nth(number).locator(".cm-content").click()
+        self.watch()
+        self.page.keyboard.press("Control+Enter")
+        self.wait(seconds)
+        return self.read(number)
+
+    def output(self, number):
+        """The Playwright locator of a cell's output area, for buttons, sliders and pictures."""
+        return self.cells.nth(number).locator(".jp-Cell-outputWrapper")
+
+    def click(self, number, text):
+        """Click what is labelled `text` under a cell: a button, or an option of a quiz."""
+        self.output(number).get_by_text(text).first.click()
+
+    def read(self, number):
+        """The text of a cell's output, as shown."""
+        return "\n".join(self.output(number).locator(".jp-OutputArea-output").all_inner_texts())
+
+    def pictures(self, number):
+        """The sources of the pictures under a cell: data or blob addresses, which change with the picture."""
+        return self.output(number).locator("img").evaluate_all("images => images.map(image => image.src)")
+
+    def press_slider(self, number, key="ArrowRight", times=1):
+        """Press `key` on the first slider under a cell; True once the picture beside it has changed."""
+        before = self.pictures(number)
+        handle = self.output(number).locator(".noUi-handle, input[type=range]").first
+        handle.focus()
+        for _ in range(times):
+            handle.press(key)
+        for _ in range(100):
+            if self.pictures(number) != before:
+                return True
+            self.page.wait_for_timeout(50)
+        return False
+
+    def errors(self):
+        """(cell number, name, value) of every error output."""
+        return [
+            (number, output["ename"], output["evalue"])
+            for number, cell in enumerate(self.model()["cells"])
+            for output in cell.get("outputs", [])
+            if output["output_type"] == "error"
+        ]

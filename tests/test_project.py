@@ -1,0 +1,248 @@
+"""The house around the code agrees with itself: dependencies, README, links, no traces of a machine."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from notebooks import find
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".cfg", ".txt", ".cff", ".ipynb", ".json", ""}
+SKIPPED = {
+    ".git",
+    ".venv",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".ipynb_checkpoints",
+    "__pycache__",
+}
+CONDA_NAMES = {"torch": "pytorch-cpu"}
+# Registries are named in parts, or this file would name them.
+HOSTS = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
+HOSTS += ["download." + "pytorch.org", "deb." + "debian.org", "anaconda" + ".org"]
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|work|home/\w+|Users/\w+)/|[A-Z]:\\\\Users")
+
+
+def text_files():
+    """Every text file of the project, caches and build products left out."""
+    paths = [path for path in ROOT.rglob("*") if path.suffix in TEXT and path.is_file()]
+    return [
+        path
+        for path in paths
+        if not SKIPPED & set(path.relative_to(ROOT).parts[:-1])
+        and not re.search(r"egg-info|/build/|/dist/", str(path))
+    ]
+
+
+def requirements(lines):
+    """{canonical name: Requirement}; the same package may not be named twice with different bounds."""
+    found = {}
+    for line in lines:
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        assert str(found.setdefault(name, requirement).specifier) == str(requirement.specifier), name
+    return found
+
+
+def from_pyproject(*extras):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lists = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return requirements(line for part in lists for line in part)
+
+
+def from_constraints():
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return requirements(line for line in lines if line and not line.startswith("#"))
+
+
+def readme():
+    return (ROOT / "README.md").read_text("utf-8")
+
+
+def test_constraints_pin_every_dependency_within_its_bounds():
+    wanted, pins = from_pyproject("dev", "bench"), from_constraints()
+    assert set(pins) == set(wanted)
+    for name, pin in pins.items():
+        (pinned,) = pin.specifier
+        assert pinned.operator == "=="
+        assert wanted[name].specifier.contains(pinned.version), name
+        assert "+" not in pinned.version, "a local version exists on one machine only"
+
+
+def test_environment_yml_is_the_same_list_by_conda_names():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert listed["channels"][0] == "conda-forge"
+    conda = [line for line in listed["dependencies"] if isinstance(line, str)]
+    (by_pip,) = [line["pip"] for line in listed["dependencies"] if isinstance(line, dict)]
+    assert "-e ." in by_pip
+    found = requirements([*conda, *(line for line in by_pip if not line.startswith("-"))])
+    python, _ = found.pop("python"), found.pop("pip")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert str(python.specifier) == project["requires-python"]
+    wanted = {CONDA_NAMES.get(name, name): str(r.specifier) for name, r in from_pyproject("dev").items()}
+    assert {name: str(r.specifier) for name, r in found.items()} == wanted
+
+
+def test_ci_tries_the_oldest_versions_of_pyproject():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    assert yaml.safe_load(workflow)["jobs"].keys() == {"pinned", "range"}
+    for name in ("torch", "numpy"):
+        (bound,) = from_pyproject()[name].specifier
+        assert f'"{name}=={bound.version}.*"' in workflow
+
+
+def chapter_rows():
+    """The README's table of chapters: (number, title, link or '', minutes, status)."""
+    rows = re.findall(r"^\| (\d\d) \| (.+?) \| (.*?) \| (.+?) \|$", readme(), flags=re.M)
+    cells = [(n, re.fullmatch(r"\[(.+)\]\((.+)\)", title), title, *rest) for n, title, *rest in rows]
+    return [
+        (n, m[1] if m else title, m[2] if m else "", minutes, status)
+        for n, m, title, minutes, status in cells
+    ]
+
+
+def test_readme_lists_the_chapters_that_exist():
+    rows = chapter_rows()
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    ready = {link for _, _, link, _, status in rows if status == "ready"}
+    assert ready == {f"chapters/{path.name}" for path in find(ROOT) if path.parent.name == "chapters"}
+    assert all((status == "ready") == bool(link) for _, _, link, _, status in rows)
+    assert {status for *_, status in rows} <= {"ready", "planned"}
+    for number, title, link, minutes, status in rows:
+        if status == "ready":
+            book = json.loads((ROOT / link).read_text("utf-8"))
+            top = "".join(book["cells"][0]["source"])
+            assert top.startswith(f"# {number} {title}"), f"{link} has another title in the README"
+            assert f"{minutes} minutes to read" in top, f"{link} has other minutes in the README"
+
+
+def test_readme_names_only_targets_that_the_makefile_has():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.M))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)\b", readme(), flags=re.M))
+    assert {"lab", "test"} <= named <= targets
+    assert set(re.findall(r'"make ([a-z]+) ', makefile)) <= targets
+
+
+def test_readme_names_only_commands_that_mcomp_has():
+    named = set(re.findall(r"^mcomp ([a-z]+)", readme(), flags=re.M))
+    command = [sys.executable, "-c", "from mcomp.cli import main; main()", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {"compress", "inspect"} <= named
+    assert {name for name in named if not re.search(rf"\b{name}\b", told)} == set()
+
+
+@pytest.mark.parametrize("number", range(readme().count("```python")))
+def test_readme_python_runs_as_it_stands(number, tmp_path):
+    block = re.findall(r"```python\n(.*?)```", readme(), flags=re.S)[number]
+    done = subprocess.run(
+        [sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_readme_is_one_page():
+    assert len(re.findall(r"\w+", readme())) < 1100
+    assert "badge" not in readme().lower()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_links_inside_the_repository_resolve(path):
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.S)
+    anchors = {
+        re.sub(r"[^\w -]", "", t).strip().lower().replace(" ", "-")
+        for t in re.findall(r"^#+ (.+)$", text, re.M)
+    }
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        if not re.match(r"https?:|mailto:", target):
+            assert (path.parent / file).exists(), target
+            assert file or anchor in anchors, target
+    for file in re.findall(r"`((?:mcomp|scripts|tests|experiments|benchmarks)/[\w/.]+\.\w+)`", text):
+        assert (ROOT / file).exists() or "NN_" in file, file
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    files = text_files()
+    assert len(files) > 30
+    found = []
+    for path in files:
+        text = path.read_text("utf-8")
+        found += [(path.name, match.group()) for match in MACHINE_PATH.finditer(text)]
+        found += [(path.name, host) for host in HOSTS if host in text]
+    assert found == []
+
+
+def test_licence_and_citation():
+    text = (ROOT / "LICENSE").read_text("utf-8")
+    for part in ("MIT License", "creativecommons.org/licenses/by/4.0", "Zalando SE"):
+        assert part in text
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert str(citation["version"]) == project["version"]
+
+
+def test_importing_mcomp_imports_nothing_heavy():
+    """Stricter than "at most 15 % of torch's import": neither torch nor anything else of size is imported."""
+    heavy = ("torch", "numpy", "matplotlib", "scipy", "IPython", "ipywidgets", "typer", "rich", "safetensors")
+    program = f"import sys, mcomp; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_asking_mcomp_for_a_name_imports_its_module_then():
+    import mcomp
+
+    for name in dir(mcomp):
+        assert getattr(mcomp, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        mcomp.nonsense  # noqa: B018
+
+
+RESULTS = sorted((ROOT / "experiments" / "results").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_a_result_is_of_its_script_as_it_stands(path):
+    result = json.loads(path.read_text("utf-8"))
+    script = (ROOT / result["script"]).read_bytes().replace(b"\r\n", b"\n")
+    assert hashlib.sha256(script).hexdigest() == result["script_sha256"], f"run {result['command']} again"
+    for name, method in result.get("methods", {}).items():
+        lists = {key: value for key, value in method.items() if isinstance(value, list)}
+        assert {len(value) for value in lists.values()} == {len(result["seeds"])}, name
+        assert all(0.0 <= accuracy <= 1.0 for accuracy in method.get("accuracy", ())), name
+
+
+def test_the_readme_picture_script_draws_every_method(tmp_path):
+    import readme_figure
+
+    methods = {
+        "float32": {"bytes": [1000, 1000], "accuracy": [0.90, 0.91]},
+        "small": {"bytes": [9, 11], "accuracy": [0.89, 0.90]},
+    }
+    for number, network in enumerate(["lenet300", "lenet5"]):
+        file = tmp_path / f"00_{number}.json"
+        file.write_text(
+            json.dumps({"network": network, "methods": methods if number == 0 else {"other": {}}})
+        )
+    read = readme_figure.read_methods(tmp_path)
+    assert read == methods
+    assert list(readme_figure.with_factors(read)) == ["float32 (1.0×)", "small (100×)"]
+    assert len(readme_figure.draw(read).axes[0].containers) == 2
+    with pytest.raises(ValueError, match="run the experiments"):
+        readme_figure.read_methods(tmp_path / "nowhere")
