@@ -1,6 +1,5 @@
 """What every experiment shares: a result is written with its command, versions and the hash of its script."""
 
-import hashlib
 import json
 import platform
 import sys
@@ -10,15 +9,11 @@ import numpy
 import torch
 
 import mcomp
+from mcomp.course.results import read_results, script_hash
 from mcomp.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
-
-
-def script_hash(path):
-    """SHA-256 of a script; line ends count as newlines, so that every system gets the same."""
-    return hashlib.sha256(Path(path).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-mnist", **more):
@@ -53,7 +48,4 @@ def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-
 
 def read(stem):
     """The result ``results/STEM.json``; ValueError if its script has changed since."""
-    result = json.loads((RESULTS / f"{stem}.json").read_text(encoding="utf-8"))
-    if script_hash(ROOT / result["script"]) != result["script_sha256"]:
-        raise ValueError(f"{result['script']} has changed since {stem}.json was written: run it again")
-    return result
+    return read_results(stem, folder=ROOT)

@@ -42,7 +42,7 @@ class Attached(torch.nn.Module):
         self.codec, self.refresh, self.gradient = codec, refresh, gradient
         self.train_codebook = train_codebook
         self.learned = torch.nn.ParameterList()
-        self.stale, self._code = False, None
+        self.stale, self._code, self.order = False, None, []
         self.set_code(codec.encode(w.detach()))
 
     def set_code(self, code):
@@ -175,8 +175,16 @@ def attach(model, rules, *, refresh="step", gradient="masked", train_codebook=Tr
     options = {"refresh": refresh, "gradient": gradient, "train_codebook": train_codebook}
     made = {name: Attached(codec, model.get_parameter(name), **options) for name, codec in chosen.items()}
     for name, parametrization in made.items():
+        parametrization.order = _parameter_order(_owner(model, name)[0])
+    for name, parametrization in made.items():
         parametrize.register_parametrization(*_owner(model, name), parametrization)
     return made
+
+
+def _parameter_order(module):
+    """The names of a module's own parameters, in the order that they had before any got a codec."""
+    chains = getattr(module, "parametrizations", {}).values()
+    return next((chain[0].order for chain in chains if isinstance(chain[0], Attached)), [*module._parameters])
 
 
 def _first_match(name, rules):
@@ -236,8 +244,12 @@ def bake(model):
     """Make `model` plain again, in place: each parameter holds what its codec made of it. Returns `model`."""
     for name, code in codes(model).items():
         module, leaf = _owner(model, name)
+        order = _parameter_order(module)
         with torch.no_grad():
             value = decode(code)
             parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
             getattr(module, leaf).copy_(value)
+        for other in order:  # else the parameter would now be the last of its module
+            if other in module._parameters:
+                module._parameters[other] = module._parameters.pop(other)
     return model

@@ -1,11 +1,14 @@
-"""The command line: `mcomp compress | inspect | evaluate | zoo | progress`; `mcomp --help` explains."""
+"""The command line: `mcomp compress`, `inspect`, `evaluate`, `grade` and more; `mcomp --help` lists them."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from mcomp.arrays import bad_value
 
 app = typer.Typer(
     help="Model Compression from Scratch: make a trained network small, and see where every byte went.",
@@ -26,8 +29,8 @@ def main():
     """Run the command line; a bad value ends in one line, not in a traceback."""
     try:
         app()
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
-        console.print(f"[red]mcomp:[/red] {error}", highlight=False)
+    except (ValueError, OSError) as error:  # a file, a download, an argument
+        print(f"mcomp: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -44,8 +47,9 @@ def compress(
     from mcomp.pipeline import compress, estimate, load_recipe
     from mcomp.zoo import architecture
 
-    model, images = _network(network, seed), mcomp.data.load(data)
+    model, out = _network(network, seed), _writable(out)
     steps = load_recipe(recipe, architecture(model)[0])
+    images = mcomp.data.load(data)
     console.print(f"about {estimate(model, steps, images):.0f} s on this machine", highlight=False)
     result = compress(model, steps, images)
     result.save(out)
@@ -57,7 +61,9 @@ def inspect(file: Annotated[Path, typer.Argument(help="A file that mcomp wrote."
     """Where every byte of a file went: by tensor, by stream, beside the entropy of what it holds."""
     from mcomp.coding.container import byte_rows
 
-    table = Table("tensor", "stream", "numbers", "bytes", "entropy", title=str(file.name))
+    table = Table("tensor", "stream", title=str(file.name))
+    for name in ("numbers", "bytes", "entropy, bytes"):
+        table.add_column(name, justify="right")
     rows = byte_rows(file)
     for tensor, stream, count, nbytes, entropy_bits in rows:
         table.add_row(tensor, stream, f"{count:,}", f"{nbytes:,}", f"{entropy_bits / 8:,.1f}")
@@ -89,9 +95,9 @@ def zoo_train(
     from mcomp import save, zoo
     from mcomp.train import evaluate
 
+    path = _writable(out or Path(f"{network}-{seed}.safetensors"))
     images = mcomp.data.load(data)
     model = zoo.train(network, images, seed=seed)
-    path = out or Path(f"{network}-{seed}.safetensors")
     nbytes = save(model, path)
     right = evaluate(model, images.validation), evaluate(model, images.test)
     console.print(
@@ -107,11 +113,52 @@ def progress(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] =
     raise typer.Exit(main_progress(as_json=as_json))
 
 
+def _writable(path):
+    """`path`, if a file can be there: told before the minutes of training, not after."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise bad_value("out", str(path), "a file in a folder that exists")
+    return path
+
+
+@app.command()
+def grade(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the submitted notebooks.")],
+    csv: Annotated[Path, typer.Option(help="The file to write.")] = Path("grades.csv"),
+    chapter: Annotated[str | None, typer.Option(help="Such as 02; by default each notebook's own.")] = None,
+    workers: Annotated[int, typer.Option(help="Submissions graded at the same time.")] = 2,
+    seconds: Annotated[float, typer.Option(help="For one answer.")] = 5.0,
+    memory: Annotated[int, typer.Option(help="For one answer, in MB.")] = 1024,
+    seed: Annotated[int | None, typer.Option(help="Of the cases not shown; by default drawn anew.")] = None,
+):
+    """Grade submitted notebooks, each in a process of its own without the network; a CSV file comes out."""
+    from mcomp.course.gradebook import main_grade
+    from mcomp.course.supervise import Limits
+
+    limits = Limits(seconds=seconds, memory=memory * 10**6)
+    for line in main_grade(folder, csv, chapter=chapter, workers=workers, seed=seed, limits=limits):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def release(
+    chapter: Annotated[str, typer.Argument(help="Such as 02.")],
+    nbgrader: Annotated[Path, typer.Option(help="The folder of the nbgrader course.")],
+    points: Annotated[int, typer.Option(help="For each exercise.")] = 1,
+    solutions: Annotated[Path | None, typer.Option(help="The folder of the solution notebooks.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an assignment that is there.")] = False,
+):
+    """Write a chapter's exercises as an nbgrader assignment."""
+    from mcomp.course.release import release
+
+    path = release(chapter, nbgrader, points=points, solutions=solutions, force=force)
+    console.print(f"{path}: now `nbgrader generate_assignment {path.stem}` in {nbgrader}", highlight=False)
+
+
 def _network(name, seed):
     from mcomp import load, zoo
 
     if Path(name).is_file():
         return load(name)
     if name not in zoo.NAMES:
-        raise ValueError(f"network is {name!r}; allowed: {', '.join(zoo.NAMES)}, or a file")
+        raise bad_value("network", name, f"{', '.join(zoo.NAMES)}, or a file")
     return zoo.load(name, seed)

@@ -6,6 +6,7 @@ Derived in chapters/00 and 02. Han et al. 2015 (arXiv:1510.00149).
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -95,19 +96,19 @@ def masked(w, mask):
     return Sparse(0.0).refit(w, Code("sparse", tuple(w.shape), {"positions": positions}))
 
 
-class Codec:
+class Codec(ABC):
     """What all codecs share. `payload` names the float array that the right side of ``A | B`` describes."""
 
     kind: ClassVar[str]
     payload: ClassVar[str]
 
+    @abstractmethod
     def encode(self, w, *, start=None):
         """Describe `w`, a finite float array of any shape.
 
         `start` is an earlier code of the same kind: what it learned (a codebook's values) is kept, and only
         the assignment of the weights is made again.
         """
-        raise NotImplementedError
 
     def decode(self, code):
         """The tensor that `code` describes: same shape, library and device as the one encoded.
@@ -120,9 +121,9 @@ class Codec:
         """The nearest tensor to `w`, in the least squares sense, that this codec can describe."""
         return self.decode(self.encode(w))
 
+    @abstractmethod
     def refit(self, w, code):
         """`code` with its symbols kept and its float numbers read from `w` anew."""
-        raise NotImplementedError
 
     def __or__(self, other):
         """``A | B``: B describes the float numbers that A leaves."""

@@ -110,7 +110,7 @@ def compress(model, recipe, data, *, progress=True):
     )
     pruning.finish()
     bake(small)
-    attach(small, _sharing(small, recipe.share), refresh="epoch")
+    attach(small, _sharing(small, recipe.share), refresh="step")
     history["share"] = fit(
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,

@@ -1,0 +1,44 @@
+"""Right answers to chapter 00's exercises as a learner would write them, in numpy and in torch."""
+
+import numpy as np
+import torch
+
+
+def numpy_times_smaller(w, nbytes):
+    return 4 * w.size / nbytes
+
+
+def torch_times_smaller(w, nbytes):
+    return 4 * w.numel() / nbytes
+
+
+def numpy_prune(w, k):
+    best = np.argsort(-abs(w))[:k]
+    pruned = np.zeros_like(w)
+    pruned[best] = w[best]
+    return pruned
+
+
+def torch_prune(w, k):
+    best = w.abs().topk(k).indices
+    mask = torch.zeros_like(w)
+    mask[best] = 1.0
+    return w * mask
+
+
+def numpy_nearest_value(w, values):
+    return values[np.argmin(abs(w[:, None] - values), axis=1)]
+
+
+def torch_nearest_value(w, values):
+    return values[(w[:, None] - values).abs().argmin(dim=1)]
+
+
+def numpy_code_bits(counts):
+    used = counts[counts > 0]
+    return float((used * np.log2(used.sum() / used)).sum())
+
+
+def torch_code_bits(counts):
+    used = counts[counts > 0].double()
+    return float((used * torch.log2(used.sum() / used)).sum())

@@ -1,0 +1,438 @@
+"""Codecs on parameters: what a forward pass sees, what learns, when symbols are chosen anew, and baking."""
+
+import copy
+import io
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mcomp.attach import Attached, StraightThrough, attach, attached, bake, codes
+from mcomp.codecs import Codebook, Plain, Sparse, decode, masked
+
+CODECS = [
+    Plain(),
+    Sparse(0.5),
+    Sparse(1.0),
+    Codebook(3),
+    Sparse(0.5) | Codebook(3),
+    Sparse(1.0) | Codebook(3),
+    Codebook(8) | Codebook(3),
+    Sparse(0.25) | Sparse(0.5) | Codebook(2),
+]
+every_codec = pytest.mark.parametrize("codec", CODECS, ids=str)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 6), nn.Linear(6, 4)
+    )
+
+
+@pytest.fixture
+def layer():
+    torch.manual_seed(1)
+    return nn.Linear(5, 4)
+
+
+def images(n=8, seed=2):
+    return torch.randn(n, 1, 4, 4, generator=torch.Generator().manual_seed(seed))
+
+
+def original(module, leaf="weight"):
+    return module.parametrizations[leaf].original
+
+
+def learn(model, steps=3, lr=0.1, optimizer=None):
+    """A few steps of plain torch: nothing here knows of codecs."""
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=lr)
+    model.train()
+    for step in range(steps):
+        optimizer.zero_grad()
+        model(images(seed=step)).square().mean().backward()
+        optimizer.step()
+
+
+# What a forward pass sees
+
+
+@every_codec
+def test_the_weight_is_the_projection(layer, codec):
+    w = layer.weight.detach().clone()
+    attach(layer, {"weight": codec})
+    assert torch.equal(layer.weight, codec.project(w))
+    assert torch.equal(original(layer), w)
+    layer.eval()
+    assert torch.equal(layer.weight, codec.project(w))
+
+
+def test_every_linear_and_convolution(model):
+    plain = dict(copy.deepcopy(model).named_parameters())
+    found = attach(model, {"*.weight": Sparse(0.5), "*.bias": Codebook(2)})
+    assert list(found) == list(attached(model)) == list(plain)
+    for name, parametrization in found.items():
+        assert type(parametrization) is Attached
+        path, leaf = name.split(".")
+        expected = (Sparse(0.5) if leaf == "weight" else Codebook(2)).project(plain[name].detach())
+        assert torch.equal(getattr(model[int(path)], leaf), expected)
+    assert model(images()).shape == (8, 4)
+
+
+def test_the_first_pattern_that_matches_holds(model):
+    attach(model, {"4.*": Sparse(0.5), "[45].weight": Codebook(2)})
+    assert {name: a.codec for name, a in attached(model).items()} == {
+        "4.weight": Sparse(0.5), "4.bias": Sparse(0.5), "5.weight": Codebook(2),
+    }  # fmt: skip
+
+
+# What learns. The loss is sum(G * weight), so the gradient to the weight that the layer sees is G.
+
+
+def gradients(layer, codec, **options):
+    attach(layer, {"weight": codec}, **options)
+    g = torch.arange(20.0).reshape(4, 5) - 9
+    (layer.weight * g).sum().backward()
+    return g, original(layer).grad
+
+
+@pytest.mark.parametrize("codec", [Sparse(0.5), Sparse(0.5) | Codebook(3)], ids=str)
+def test_the_masked_gradient_reaches_what_is_kept(layer, codec):
+    g, found = gradients(layer, codec, gradient="masked")
+    kept = Sparse(0.5).project(original(layer).detach()) != 0
+    assert torch.equal(found, torch.where(kept, g, 0))
+
+
+@pytest.mark.parametrize("codec", [Sparse(0.5), Sparse(0.5) | Codebook(3), Codebook(3)], ids=str)
+def test_the_dense_gradient_reaches_all(layer, codec):
+    g, found = gradients(layer, codec, gradient="dense")
+    assert torch.equal(found, g)
+
+
+def test_sparse_in_sparse_masks_what_both_drop(layer):
+    g, found = gradients(layer, Sparse(0.4) | Sparse(0.5) | Codebook(2))
+    kept = Sparse(0.7).project(original(layer).detach()) != 0
+    assert torch.equal(found, torch.where(kept, g, 0))
+
+
+@pytest.mark.parametrize("codec", [Codebook(3), Sparse(0.5) | Codebook(3)], ids=str)
+def test_the_gradient_of_a_shared_value_is_the_sum_over_its_weights(layer, codec):
+    """Han et al. 2015, arXiv:1510.00149, eq. 3."""
+    g, _ = gradients(layer, codec)
+    (values,) = attached(layer)["weight"].learned
+    expected = [g[layer.weight == value].sum() for value in values]
+    assert values.grad.tolist() == expected  # sums of small whole numbers: exact
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), sparsity=st.floats(0, 1))
+def test_the_fast_path_of_sparse_is_the_general_one(seed, sparsity):
+    torch.manual_seed(seed)
+    layer, x = nn.Linear(6, 5), torch.randn(3, 6)
+    fast, general = copy.deepcopy(layer), copy.deepcopy(layer)
+    attach(fast, {"weight": Sparse(sparsity)})
+    (found,) = attach(general, {"weight": Sparse(sparsity)}).values()
+
+    def forward(w):
+        return StraightThrough.apply(decode(found.code(w.detach())), w, found._keep)
+
+    found.forward = forward
+    for module in (fast, general):
+        module(x).square().sum().backward()
+    assert torch.equal(fast.weight, general.weight)
+    assert torch.equal(original(fast).grad, original(general).grad)
+
+
+def test_weights_that_are_zero_stay_zero_under_a_masked_gradient(model):
+    attach(model, {"4.weight": Sparse(0.8)}, refresh="step")
+    zero = model[4].weight == 0
+    learn(model, steps=5)
+    assert torch.equal(model[4].weight == 0, zero)
+
+
+def test_weights_come_back_under_a_dense_gradient(model):
+    attach(model, {"4.weight": Sparse(0.8)}, gradient="dense")
+    zero = model[4].weight == 0
+    learn(model, steps=20, lr=1.0)
+    assert not torch.equal(model[4].weight == 0, zero)
+
+
+def test_the_control_of_a_codebook_that_does_not_learn(layer):
+    attach(layer, {"weight": Codebook(3)}, train_codebook=False, refresh="never")
+    assert [name for name, _ in layer.named_parameters()] == ["bias", "parametrizations.weight.original"]
+    before = layer.weight.detach().clone()
+    layer(torch.ones(1, 5)).sum().backward()
+    with torch.no_grad():
+        original(layer).sub_(original(layer).grad)
+    assert torch.equal(layer.weight, before)
+
+
+# When symbols are chosen anew
+
+
+def signature(module):
+    (found,) = attached(module).values()
+    return {name: x.tolist() for name, x in found._code.symbols.items()}
+
+
+def turn(layer):
+    """Move the weights so that every codec would choose differently."""
+    with torch.no_grad():
+        original(layer).copy_(original(layer).flatten().flip(0).reshape(4, 5))
+
+
+@pytest.mark.parametrize("codec", [Sparse(0.5), Codebook(3)], ids=str)
+def test_refresh_at_each_step(layer, codec):
+    attach(layer, {"weight": codec}, refresh="step")
+    before = signature(layer)
+    turn(layer)
+    assert signature(layer) == before
+    layer.train()(torch.ones(1, 5))
+    assert signature(layer) != before
+
+
+@pytest.mark.parametrize("codec", [Sparse(0.5), Codebook(3)], ids=str)
+def test_refresh_at_each_epoch(layer, codec):
+    attach(layer, {"weight": codec}, refresh="epoch")
+    layer.train()(torch.ones(1, 5))
+    before = signature(layer)
+    turn(layer)
+    layer(torch.ones(1, 5))
+    assert signature(layer) == before
+    layer.eval()(torch.ones(1, 5))
+    assert signature(layer) == before
+    layer.train()
+    assert signature(layer) == before
+    layer(torch.ones(1, 5))
+    after = signature(layer)
+    assert after != before
+    turn(layer)
+    layer(torch.ones(1, 5))
+    assert signature(layer) == after
+
+
+@pytest.mark.parametrize("codec", [Sparse(0.5), Codebook(3)], ids=str)
+def test_refresh_never(layer, codec):
+    attach(layer, {"weight": codec}, refresh="never")
+    before = signature(layer)
+    turn(layer)
+    layer.train()(torch.ones(1, 5))
+    layer.train()(torch.ones(1, 5))
+    assert signature(layer) == before
+
+
+@pytest.mark.parametrize("refresh", ["step", "epoch", "never"])
+def test_no_symbol_changes_in_evaluation(layer, refresh):
+    attach(layer, {"weight": Sparse(0.5)}, refresh=refresh)
+    layer.train()(torch.ones(1, 5))
+    before = signature(layer)
+    turn(layer)
+    with torch.no_grad():
+        layer.train()(torch.ones(1, 5))  # a look at the loss without gradients changes nothing either
+    layer.eval()(torch.ones(1, 5))
+    assert signature(layer) == before
+
+
+@pytest.mark.parametrize(
+    "codec", [Codebook(3), Sparse(0.5) | Codebook(3), Codebook(6) | Codebook(3)], ids=str
+)
+def test_an_optimiser_made_before_an_assignment_still_moves_the_shared_values(model, codec):
+    attach(model, {"4.weight": codec}, refresh="step")
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    found = attached(model)["4.weight"]
+    (parameter,) = found.learned
+    before = parameter.detach().clone()
+    learn(model, steps=4, optimizer=optimizer)
+    assert found.learned[0] is parameter
+    assert (parameter != before).all()
+    assert set(model[4].weight.detach().unique().tolist()) <= {0.0, *parameter.tolist()}
+
+
+def test_an_assignment_sorts_shared_values_and_takes_the_nearest(layer):
+    attach(layer, {"weight": Codebook(3)}, refresh="step")
+    (values,) = attached(layer)["weight"].learned
+    with torch.no_grad():
+        values.copy_(torch.tensor([0.3, -0.2, 0.0]))
+    layer.train()(torch.ones(1, 5))
+    assert values.tolist() == torch.tensor([-0.2, 0.0, 0.3]).tolist()
+    w = original(layer).detach()
+    nearest = (w[..., None] - values.detach()).abs().argmin(-1)
+    assert torch.equal(layer.eval().weight, values[nearest])
+
+
+def test_a_mask_chosen_elsewhere(layer):
+    found = attach(layer, {"weight": Sparse(0.0)}, refresh="never")["weight"]
+    mask = torch.arange(20).reshape(4, 5) % 3 == 0
+    found.set_code(masked(original(layer).detach(), mask))
+    assert torch.equal(layer.weight != 0, mask)
+    layer.weight.sum().backward()
+    assert torch.equal(original(layer).grad, mask.float())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        Codebook(2).encode(torch.ones(4, 5)),
+        (Sparse(0.5) | Codebook(2)).encode(torch.ones(4, 5)),
+        Sparse(0.5).encode(torch.ones(5, 4)),
+    ],
+    ids=["kind", "chain", "shape"],
+)
+def test_a_code_of_another_form_is_refused(layer, code):
+    found = attach(layer, {"weight": Sparse(0.5)})["weight"]
+    with pytest.raises(ValueError, match=r"the form of the code is .*; allowed: \('sparse', \(4, 5\)\)"):
+        found.set_code(code)
+
+
+# Copies and moves
+
+
+@every_codec
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("train_codebook", [True, False])
+def test_other_dtypes_go_along(layer, codec, dtype, train_codebook):
+    attach(layer, {"weight": codec}, train_codebook=train_codebook)
+    layer.to(dtype)
+    assert layer.weight.dtype == decode(codes(layer)["weight"]).dtype == dtype
+    layer.weight.sum().backward()
+    assert original(layer).grad.dtype == dtype
+    layer.train().weight.sum().backward()  # symbols chosen anew
+
+
+def test_to_float64_changes_no_value(model):
+    attach(model, {"*.weight": Sparse(0.5), "*.bias": Codebook(2)})
+    before = model.eval()(images())
+    # rounding of float32 sums of a dozen numbers
+    assert torch.allclose(model.double()(images().double()).float(), before, atol=1e-5)
+    assert attached(model)["4.weight"]._keep.dtype == torch.float64
+
+
+def test_a_copy_is_independent(model):
+    attach(model, {"*.weight": Sparse(0.5) | Codebook(2)})
+    twin = copy.deepcopy(model)
+    before = {name: x.clone() for name, x in model.eval().state_dict().items()}
+    answer = model(images())
+    learn(twin)
+    assert torch.equal(model(images()), answer)
+    assert all(torch.equal(before[name], x) for name, x in model.state_dict().items())
+    assert not torch.equal(twin.eval()(images()), answer)
+
+
+# Baking
+
+
+@every_codec
+@pytest.mark.parametrize("refresh", ["step", "never"])
+def test_baking_changes_no_bit(model, codec, refresh):
+    keys, kinds = list(model.state_dict()), [type(m) for m in model.modules()]
+    parameters = dict(model.named_parameters())
+    attach(model, {"*.weight": codec, "4.bias": Codebook(2)}, refresh=refresh)
+    learn(model)
+    before = model.eval()(images())
+    weight, described = model[4].weight.detach().clone(), codes(model)
+    assert bake(model) is model
+    assert torch.equal(model(images()), before)
+    assert torch.equal(model[4].weight, weight)
+    assert list(model.state_dict()) == keys
+    assert [type(m) for m in model.modules()] == kinds
+    assert attached(model) == {}
+    for name, code in described.items():
+        assert torch.equal(decode(code), model.get_parameter(name))
+    assert all(model.get_parameter(name) is p and p.requires_grad for name, p in parameters.items())
+
+
+@pytest.mark.parametrize("parts", [["b"], ["c", "a"], ["b", "a"], ["a", "b", "c"]])
+def test_parameters_keep_their_order(parts):
+    module = nn.ParameterDict({name: nn.Parameter(torch.randn(4)) for name in "abcd"})
+    optimizer = torch.optim.SGD(module.parameters())
+    for part in parts:
+        attach(module, {part: Sparse(0.5)})
+    bake(module)
+    assert list(module.state_dict()) == ["a", "b", "c", "d"]
+    assert all(p is q for p, q in zip(module.parameters(), optimizer.param_groups[0]["params"], strict=True))
+
+
+def test_codes_are_constants(model):
+    attach(model, {"4.weight": Sparse(0.5) | Codebook(2), "4.bias": Codebook(2)})
+    for code in codes(model).values():
+        assert not decode(code).requires_grad
+
+
+def test_baking_a_plain_network_is_nothing(model):
+    before = copy.deepcopy(model.state_dict())
+    bake(model)
+    assert all(torch.equal(before[name], x) for name, x in model.state_dict().items())
+
+
+def test_a_baked_network_can_be_attached_again_and_pickled(model):
+    attach(model, {"4.weight": Sparse(0.5)})
+    bake(model)
+    torch.save(model, io.BytesIO())
+    attach(model, {"4.weight": Codebook(2)})
+    assert len(model[4].weight.unique()) == 2
+
+
+# Bad input
+
+
+def test_attaching_twice_is_refused(model):
+    attach(model, {"4.weight": Sparse(0.5)})
+    before = list(model.state_dict())
+    with pytest.raises(
+        ValueError, match=r"'4.weight'; allowed: one that matches a parameter without codec: 0"
+    ):
+        attach(model, {"4.weight": Sparse(0.9)})
+    assert list(model.state_dict()) == before
+    attach(model, {"*.weight": Sparse(0.9)})  # those that are still free
+    assert attached(model)["4.weight"].codec == Sparse(0.5)
+    assert attached(model)["5.weight"].codec == Sparse(0.9)
+
+
+@pytest.mark.parametrize(
+    ("rules", "options", "complaint"),
+    [
+        (
+            {"fc.weight": Sparse(0.5)},
+            {},
+            "'fc.weight'; allowed: one that matches a parameter .*: 0.weight, 0.b",
+        ),
+        ({"*.weight": Sparse(0.5), "6.*": Sparse(0.5)}, {}, "a pattern of rules is '6.*'"),
+        ({"*.weight": 0.9}, {}, r"rules\['\*.weight'\] is 0.9; allowed: a codec such as Sparse"),
+        ({}, {}, "rules is {}; allowed: a dict"),
+        (Sparse(0.5), {}, r"rules is Sparse\(sparsity=0.5\); allowed: a dict"),
+        ({4: Sparse(0.5)}, {}, "rules is {4: "),
+        (
+            {"*.weight": Sparse(0.5)},
+            {"refresh": "always"},
+            "refresh is 'always'; allowed: one of step, epoch",
+        ),
+        (
+            {"*.weight": Sparse(0.5)},
+            {"gradient": "none"},
+            "gradient is 'none'; allowed: one of masked, dense",
+        ),
+    ],
+)
+def test_bad_arguments_change_nothing(model, rules, options, complaint):
+    before = list(model.state_dict())
+    with pytest.raises(ValueError, match=complaint):
+        attach(model, rules, **options)
+    assert list(model.state_dict()) == before
+
+
+def test_a_bad_weight_changes_nothing(model):
+    with torch.no_grad():
+        model[5].weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="holds 1 NaN"):
+        attach(model, {"*.weight": Sparse(0.5)})
+    assert attached(model) == {}
+
+
+def test_a_shared_parameter_is_refused():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    with pytest.raises(ValueError, match=r"'0\.weight'; allowed: one in one place; it is 0\.weight, 1\."):
+        attach(model, {"*.weight": Sparse(0.5)})
