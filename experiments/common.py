@@ -9,7 +9,7 @@ import numpy
 import torch
 
 import mcomp
-from mcomp.course.results import read_results, script_hash
+from mcomp.course import results
 from mcomp.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +28,7 @@ def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-
         "network": network,
         "data": data,
         "script": script.relative_to(ROOT).as_posix(),
-        "script_sha256": script_hash(script),
+        "script_sha256": results.script_hash(script),
         "command": " ".join(["python", *sys.argv]),
         "versions": {
             "python": platform.python_version(),
@@ -48,4 +48,4 @@ def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-
 
 def read(stem):
     """The result ``results/STEM.json``; ValueError if its script has changed since."""
-    return read_results(stem, folder=ROOT)
+    return results.read(stem, folder=ROOT)

@@ -177,7 +177,9 @@ def attach(model, rules, *, refresh="step", gradient="masked", train_codebook=Tr
     for name, parametrization in made.items():
         parametrization.order = _parameter_order(_owner(model, name)[0])
     for name, parametrization in made.items():
-        parametrize.register_parametrization(*_owner(model, name), parametrization)
+        module, leaf = _owner(model, name)
+        _own_class(module)
+        parametrize.register_parametrization(module, leaf, parametrization)
     return made
 
 
@@ -185,6 +187,17 @@ def _parameter_order(module):
     """The names of a module's own parameters, in the order that they had before any got a codec."""
     chains = getattr(module, "parametrizations", {}).values()
     return next((chain[0].order for chain in chains if isinstance(chain[0], Attached)), [*module._parameters])
+
+
+def _own_class(module):
+    """Undo what copies share: torch keeps the names of a module's parametrised tensors in its class.
+
+    After ``copy.deepcopy`` two modules have that class, and a change of one would break the other.
+    """
+    if parametrize.is_parametrized(module):
+        cls = type(module)
+        members = {name: x for name, x in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+        module.__class__ = type(cls.__name__, cls.__bases__, members)
 
 
 def _first_match(name, rules):
@@ -245,6 +258,7 @@ def bake(model):
     for name, code in codes(model).items():
         module, leaf = _owner(model, name)
         order = _parameter_order(module)
+        _own_class(module)
         with torch.no_grad():
             value = decode(code)
             parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)

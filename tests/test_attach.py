@@ -321,6 +321,20 @@ def test_a_copy_is_independent(model):
     assert not torch.equal(twin.eval()(images()), answer)
 
 
+def test_baking_or_attaching_a_copy_leaves_the_first_alone(model):
+    attach(model, {"4.weight": Sparse(0.5)})
+    answer = model.eval()(images())
+    more, plain = copy.deepcopy(model), bake(copy.deepcopy(model))
+    attach(more, {"4.bias": Codebook(2)})
+    assert len(more[4].bias.unique()) == 2
+    assert torch.equal(model(images()), answer)
+    assert torch.equal(plain(images()), answer)
+    bake(more)
+    bake(model)
+    assert torch.equal(model(images()), answer)
+    assert type(model[4]) is type(more[4]) is type(plain[4]) is nn.Linear
+
+
 # Baking
 
 

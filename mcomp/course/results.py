@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mcomp.arrays import bad_value
 
-__all__ = ["course_folder", "read_results", "script_hash"]
+__all__ = ["course_folder", "read", "script_hash"]
 
 
 def course_folder():
@@ -29,7 +29,7 @@ def script_hash(path):
     return hashlib.sha256(Path(path).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def read_results(stem, *, folder=None):
+def read(stem, *, folder=None):
     """What an experiment measured: the dict of ``experiments/results/STEM.json``.
 
     Parameters
