@@ -100,11 +100,13 @@ while True:
             pass
     except BaseException:
         pass"""
-THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()"
+THREAD = """import threading, time
+if threading.active_count() == 1:
+    threading.Thread(target=time.sleep, args=(60,)).start()"""
 HOSTILE = {  # name -> (the cell of 02.1, what the CSV must say)
     "loop": (mask("while True:\n    pass"), "timed out"),
     "stubborn": (mask(STUBBORN), "timed out"),
-    "bomb": (mask("hoard = []\nwhile True:\n    hoard.append(np.ones(1 << 24))"), "crashed"),
+    "bomb": (mask("hoard = []\nwhile True:\n    hoard.append(np.empty(1 << 24))"), "crashed"),
     "exit": (mask("import os\nos._exit(0)"), "crashed"),
     "sys_exit": (mask("import sys\nsys.exit(0)"), "crashed"),
     "printer": (mask("print('x' * 10_000_000)\nreturn abs(w) > theta"), "wrong: printed too much"),
@@ -309,7 +311,7 @@ def test_an_answer_takes_along_what_it_refers_to_and_no_more(tmp_path):
         "w = open('never run')\nimport os.path\nimport os\nSCALE, OTHER = 2, print('with its partner')",
         "def helper(x):\n    return SCALE * deeper(x)",
         "class Unused:\n    pass\nprint('a statement')\n%matplotlib inline",
-        answer("02.1", "@np.vectorize\ndef magnitude_mask(w, theta):\n    w = helper(w)  # kept\n    os.sep + w"),
+        answer("02.1", "@np.vectorize\ndef magnitude_mask(w, theta):\n    return helper(w) + os.sep  # kept"),
         "def deeper(x):\n    return 1\ndef helper(x):\n    return 'later, so not this one'",
         answer("02.4", "def nearest_sparse(w, k):\n    return magnitude_mask(w, k), sorted([e for e in w])"),
     ]  # fmt: skip

@@ -58,9 +58,10 @@ def save(model, path):
 
     described, plain = codes(model), bake(copy.deepcopy(model))
     state = plain.state_dict()
+    tensors = {name: _to_bits(name, tensor) for name, tensor in state.items()}
     body = [_digest(state)]
-    for name, tensor in state.items():
-        data = _shortest(_to_bits(name, tensor), described.get(name))
+    for name, bits in tensors.items():
+        data = _shortest(bits, described.get(name))
         body.append(varint(len(data)) + data)
     write_atomic(path, seal(_metadata(plain), b"".join(body)))
     return Path(path).stat().st_size

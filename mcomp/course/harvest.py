@@ -62,7 +62,8 @@ def harvest(path):
         for at, node in enumerate(nodes, len(statements)):
             if isinstance(node, ast.FunctionDef) and (name := _exercise_id(node)):
                 node.decorator_list = [mark for mark in node.decorator_list if not _marked_id(mark)]
-                marked[name], found.written[name] = at, ast.get_source_segment(text, node)
+                marked[name] = at
+                found.written[name] = "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
         statements += nodes
     for name, at in marked.items():
         try:

@@ -228,7 +228,7 @@ QUIZ = (
     Question("1,000 weights have 16 different values, not equally frequent. How small can their file be?", (
         Option("500 bytes at best, because 16 values need 4 bits each",
                "4 bits each is the fixed-width code; a code with short words for frequent values is shorter"),
-        Option("less than 500 bytes, and the table of the 16 values comes on top",
+        Option("the weights take less than 500 bytes, and the table of the 16 values comes on top",
                "the entropy is below 4 bits a weight, and the reader must learn the values and the code too",
                right=True),
         Option("as small as you like, if the code is good enough",

@@ -1,0 +1,113 @@
+"""The process that runs one submission's functions: a job comes in on stdin, lines of outcomes go out.
+
+Each function runs in a copy of the process (where the system can fork), so none can disturb the next.
+
+It is given arguments only, never an expected result. What it writes is judged elsewhere (mcomp.course.grade),
+so an answer that takes this process over can say which values it returned and nothing more.
+"""
+
+import contextlib
+import json
+import linecache
+import os
+import signal
+import sys
+import time
+from types import SimpleNamespace
+
+from mcomp.course import fence
+from mcomp.course.check import run
+from mcomp.course.model import Case
+from mcomp.course.sandbox import Outcome, call
+from mcomp.course.wire import unpack, write_outcomes
+
+SPARE = 1.0  # seconds of processor time beyond an answer's
+ENDED = "the process ended before the answer came back"
+
+
+def main():
+    """Read the job, put up the fence, say so, then answer each task with a line."""
+    job = json.loads(sys.stdin.buffer.read())
+    out = _own_output()
+    guard = fence.enter(job["hidden"], job["scratch"]) if job["namespaces"] else fence.HOOK
+    if job["library"] == "torch" or any("torch" in task["source"] for task in job["tasks"]):
+        import torch
+
+        torch.set_num_threads(1)
+    _write(out, json.dumps({"guard": guard}).encode() + b"\n")
+    if hasattr(os, "fork"):
+        for task in job["tasks"]:
+            _write(out, _in_child(task, job, out))
+    else:
+        _fence_in(job, len(job["tasks"]))
+        for task in job["tasks"]:
+            _write(out, _answer(task, job["library"], job["seconds"]))
+    os._exit(0)  # threads that an answer left behind end here
+
+
+def _in_child(task, job, out):
+    """Let a copy of this process answer; the line returned counts only if the copy sent none."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _fence_in(job, 1)
+            _write(out, _answer(task, job["library"], job["seconds"]))
+        finally:
+            os._exit(0)
+    end = Outcome("error", error=ENDED) if _wait(child, 2 * job["seconds"] + 1) else Outcome("time")
+    return b"\n" + write_outcomes(task["id"], [end])  # the copy may have ended within a line
+
+
+def _wait(child, seconds):
+    """Did the child end by itself? If not, it is ended."""
+    give_up = time.monotonic() + seconds
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if time.monotonic() > give_up:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _fence_in(job, tasks):
+    fence.limit(memory=job["memory"], seconds=tasks * (2 * job["seconds"] + SPARE))
+    fence.refuse(hidden=job["hidden"], scratch=job["scratch"])
+
+
+def _own_output():
+    """A descriptor of the result pipe; what else is printed goes nowhere."""
+    out, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    return out
+
+
+def _write(out, line):
+    while line:
+        line = line[os.write(out, line) :]
+
+
+def _answer(task, library, seconds):
+    """The line for one task; a result that can't be packed is a crash."""
+    outcomes = _outcomes(task, library, seconds)
+    with contextlib.suppress(BaseException):
+        return write_outcomes(task["id"], outcomes)
+    return write_outcomes(task["id"], [Outcome("error", error="the result can't be read")])
+
+
+def _outcomes(task, library, seconds):
+    cases = [Case(*unpack(packed)) for packed in task["cases"]]
+    loaded = call(_define, (task["source"], task["name"]), {}, seconds=seconds)
+    if loaded.kind != "value":  # an import or an assignment of the notebook failed
+        return [loaded if loaded.kind != "to do" else Outcome("error", error="NotImplementedError")]
+    exercise = SimpleNamespace(make_cases=lambda seed: cases)
+    return run(exercise, loaded.value, library=library, seconds=seconds)
+
+
+def _define(source, name):
+    """The function `name` of `source`, executed in a namespace of its own."""
+    linecache.cache["<answer>"] = (len(source), None, source.splitlines(keepends=True), "<answer>")
+    scope = {"__name__": "answer"}
+    exec(compile(source, "<answer>", "exec"), scope)
+    return scope[name]
