@@ -77,7 +77,8 @@ def _grid(w, keep, title, ax):
     top = float(np.abs(values).max()) or 1.0
     ax.imshow(np.where(keep, values / top, 0.0), cmap=SIGNED, vmin=-1.4, vmax=1.4, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        text = f"{value:.2f}" if values.dtype.kind == "f" else f"{int(value)}"
+        shown = round(float(value), 2) + 0.0  # + 0.0: never "-0.00"
+        text = f"{shown:.2f}" if values.dtype.kind == "f" else f"{int(value)}"
         ax.text(j, i, text, ha="center", va="center", color="black" if keep[i, j] else GREY)
         if not keep[i, j]:
             ax.plot((j - 0.38, j + 0.38), (i, i), color=GREY, linewidth=1.2, marker="")

@@ -105,7 +105,8 @@ def fit(
     groups = _groups(model, check_real("weight_decay", weight_decay, 0.0))
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     run = Run(model, optimizer, steps=math.ceil(len(x) / batch_size) * epochs, epochs=epochs)
-    bar = tqdm(total=run.steps, disable=not progress, unit="step", leave=False)
+    silent = {} if progress else {"disable": True}  # not False: that would overrule TQDM_DISABLE
+    bar = tqdm(total=run.steps, unit="step", leave=False, **silent)
     order = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), _channels_last(model), bar:
         torch.manual_seed(seed)

@@ -42,6 +42,11 @@ def test_show_array_writes_every_number(xp):
     np.testing.assert_allclose(drawn, W / 2.0)  # the largest magnitude is full colour
 
 
+def test_a_zero_has_no_minus():
+    ax = plots.show_array(np.array([-0.0, -0.001, -0.2]))
+    assert [text.get_text() for text in ax.texts] == ["0.00", "0.00", "-0.20"]
+
+
 def test_show_array_takes_a_row_of_integers():
     ax = plots.show_array(np.array([3, -1, 0]))
     assert [text.get_text() for text in ax.texts] == ["3", "-1", "0"]
