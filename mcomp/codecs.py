@@ -171,8 +171,11 @@ class Sparse(Codec):
         check_real("sparsity", self.sparsity, 0.0, 1.0)
 
     def encode(self, w, *, start=None):
-        xp = array_namespace(_checked(w))
-        return masked(w, topk_mask(xp.abs(constant(w)), kept_count(size(w), self.sparsity)))
+        xp, k = array_namespace(_checked(w)), kept_count(size(w), self.sparsity)
+        nonzero = w != 0
+        if int(xp.count_nonzero(nonzero)) == k:  # as sparse as asked, as in fine-tuning: no search is needed
+            return masked(w, nonzero)
+        return masked(w, topk_mask(xp.abs(constant(w)), k))
 
     def refit(self, w, code):
         kept = array_namespace(w).take(_flat(w), code.symbols["positions"], axis=0)

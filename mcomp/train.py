@@ -6,6 +6,7 @@ wants to do while the network learns, it does in a callback.
 
 import contextlib
 import math
+import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -105,8 +106,8 @@ def fit(
     groups = _groups(model, check_real("weight_decay", weight_decay, 0.0))
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     run = Run(model, optimizer, steps=math.ceil(len(x) / batch_size) * epochs, epochs=epochs)
-    silent = {} if progress else {"disable": True}  # not False: that would overrule TQDM_DISABLE
-    bar = tqdm(total=run.steps, unit="step", leave=False, **silent)
+    silent = not progress or os.environ.get("TQDM_DISABLE") == "1"  # which tqdm's notebook bar doesn't read
+    bar = tqdm(total=run.steps, disable=silent, unit="step", leave=False)
     order = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]), _channels_last(model), bar:
         torch.manual_seed(seed)
