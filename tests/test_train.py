@@ -1,5 +1,6 @@
 """The training loop: deterministic, callbacks in order, and nothing left changed behind it."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -188,3 +189,147 @@ def test_bad_input(data, change, message):
 def test_nothing_to_judge():
     with pytest.raises(ValueError, match="no images"):
         evaluate(network(), (torch.zeros(0, 4), torch.zeros(0)))
+
+
+def test_batch_norm_free_training_is_adamw_with_one_cycle(data):
+    """The oracle over several epochs, with a smaller last batch, weight decay and another seed."""
+    torch.manual_seed(0)
+    ours = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+    theirs = copy.deepcopy(ours)
+    history = fit(ours, data, epochs=2, lr=0.01, batch_size=32, weight_decay=0.1, seed=3, progress=False)
+    x, y = data.train
+    order = torch.Generator().manual_seed(3)
+    decayed = [p for p in theirs.parameters() if p.ndim > 1]
+    spared = [p for p in theirs.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed}, {"params": spared, "weight_decay": 0.0}], weight_decay=0.1
+    )
+    for epoch in range(2):
+        total = 0.0
+        for i, rows in enumerate(torch.randperm(70, generator=order).split(32)):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01 * one_cycle(3 * epoch + i, 6)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(theirs(x[rows]), y[rows])
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(rows)
+        assert history[epoch]["loss"] == pytest.approx(total / 70, rel=1e-5)
+    # fused and plain AdamW round differently, and Adam divides by small numbers: six steps of 0.01
+    torch.testing.assert_close(weights(ours), weights(theirs), rtol=0, atol=1e-4)
+
+
+def test_a_callback_sees_where_training_stands_and_may_scale_a_rate(data):
+    rates = []
+
+    class Look(Callback):
+        def before_step(self, run):
+            assert run.model.training
+            assert (run.steps, run.epochs) == (6, 2)
+            assert run.epoch == run.step // 3
+            assert len(run.history) == run.epoch
+            run.optimizer.param_groups[1]["factor"] = 0.5
+
+        def after_step(self, run):
+            rates.append([group["lr"] for group in run.optimizer.param_groups])
+
+    fit(network(), data, epochs=2, lr=0.01, batch_size=32, callbacks=[Look()], progress=False)
+    assert np.allclose(rates, [[0.01 * one_cycle(s, 6), 0.005 * one_cycle(s, 6)] for s in range(6)])
+
+
+def test_the_loss_is_the_mean_over_images_not_batches(data):
+    def loss(logits, batch):
+        return (logits * 0).sum() + len(batch.x)
+
+    history = fit(network(), data, epochs=1, batch_size=40, loss=loss, progress=False)
+    assert history == [{"epoch": 0, "loss": pytest.approx((40 * 40 + 30 * 30) / 70, rel=1e-6)}]
+
+
+def test_each_epoch_has_an_order_of_its_own(data):
+    seen = []
+
+    def loss(logits, batch):
+        seen.extend(batch.index.tolist())
+        return (logits * 0).sum()
+
+    fit(network(), data, epochs=2, loss=loss, progress=False)
+    assert sorted(seen[:70]) == sorted(seen[70:]) == list(range(70))
+    assert seen[:70] != seen[70:]
+
+
+def test_frozen_parameters_stay(data):
+    model = network()
+    model[0].requires_grad_(False)
+    before = copy.deepcopy(model)
+    fit(model, data, epochs=1, weight_decay=0.1, progress=False)
+    assert torch.equal(model[0].weight, before[0].weight)
+    assert not torch.equal(model[3].weight, before[3].weight)
+
+
+def test_the_layout_comes_back_after_an_error():
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 2), torch.nn.Flatten())
+    with pytest.raises(RuntimeError):
+        fit(model, SimpleNamespace(train=(torch.ones(4, 5), torch.zeros(4).long())), progress=False)
+    assert model[0].weight.is_contiguous()
+
+
+def test_a_bar_shows_the_progress(data, capsys, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "0")
+    fit(network(), data, epochs=1)
+    assert "/1" in capsys.readouterr().err
+    fit(network(), data, epochs=1, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(steps=st.integers(2, 500))
+def test_one_cycle_rises_once_and_falls_once(steps):
+    rates = [one_cycle(step, steps) for step in range(steps)]
+    top = max(range(steps), key=rates.__getitem__)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[0] == pytest.approx(0.04)
+    assert rates[-1] == pytest.approx(1e-3)
+    assert abs(top - (steps - 1) / 4) <= 1
+
+
+def test_one_cycle_meets_its_peak():
+    assert one_cycle(25, 101) == pytest.approx(1.0)
+    assert one_cycle(50, 101, warm=0.5) == pytest.approx(1.0)
+    assert one_cycle(100, 101, floor=0.1) == pytest.approx(0.1)
+
+
+def test_modes_are_restored_after_an_error():
+    model = network().train()
+    model[2].eval()
+    with pytest.raises(RuntimeError):
+        predict(model, torch.ones(2, 5))
+    assert [model.training, model[0].training, model[2].training] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ((torch.ones(0, 4), torch.ones(0).long()), "x is empty"),
+        ((torch.ones(3, 4), torch.ones(2).long()), r"y.shape is \(2,\); allowed: a label for each of the 3"),
+        ((torch.ones(3, 4), torch.ones(1).long()), r"y.shape is \(1,\)"),
+        ((torch.ones(3, 4), torch.ones(3, 1).long()), r"y.shape is \(3, 1\)"),
+    ],
+)
+def test_labels_that_do_not_fit(pair, message):
+    """Broadcasting would make an accuracy of them."""
+    with pytest.raises(ValueError, match=message):
+        evaluate(network(), pair)
+    with pytest.raises(ValueError, match=message):
+        fit(network(), SimpleNamespace(train=pair), progress=False)
+
+
+@pytest.mark.parametrize("seed", [-1, "0", 0.5])
+def test_a_bad_seed(data, seed):
+    with pytest.raises(ValueError, match="seed is"):
+        fit(network(), data, seed=seed, progress=False)
+
+
+def test_a_bad_batch_size():
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        predict(network(), torch.ones(2, 4), batch_size=0)
