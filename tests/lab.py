@@ -158,6 +158,10 @@ class Notebook:
         """The text of a cell's output, as shown."""
         return "\n".join(self.output(number).locator(".jp-OutputArea-output").all_inner_texts())
 
+    def wait_for_text(self, number, text):
+        """Until `text` stands under a cell: what a widget answers without a cell being run."""
+        self.output(number).get_by_text(text).first.wait_for()
+
     def pictures(self, number):
         """The sources of the pictures under a cell: data or blob addresses, which change with the picture."""
         return self.output(number).locator("img").evaluate_all("images => images.map(image => image.src)")

@@ -14,11 +14,18 @@ from mcomp import cli, zoo
 NARROW = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 
 
-def run(*words):
-    """What the command prints, in a process of its own, and its exit code."""
-    command = [sys.executable, "-c", "from mcomp.cli import main; main()", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return done.stdout, done.stderr, done.returncode
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """What `main` prints and its exit code; in this process, because torch takes seconds to start."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["mcomp", *map(str, words)])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        out, err = capsys.readouterr()
+        return out, err, exit.value.code
+
+    return run
 
 
 @pytest.fixture
@@ -61,6 +68,13 @@ def test_inspect_adds_up_to_the_file(small, invoke):
     assert re.search(rf"all\b.*\b{small.stat().st_size:,}\b", text)
 
 
+def test_the_rows_of_inspect_add_up(small, invoke):
+    lines = invoke("inspect", small).stdout.splitlines()
+    cells = [line.split("│") for line in lines if line.startswith("│")]  # "", tensor, stream, numbers, bytes
+    *rows, total = [int(row[4].replace(",", "")) for row in cells]
+    assert sum(rows) == total == small.stat().st_size
+
+
 def test_evaluate_a_file_and_a_network(small, invoke):
     assert f"{small.stat().st_size:,}" in invoke("evaluate", small).stdout
     assert "266,610" in invoke("evaluate", "lenet300").stdout
@@ -90,9 +104,14 @@ def test_progress_is_a_table_or_json(invoke, tmp_path, monkeypatch):
         (["compress", "lenet300", "--recipe", "nothing"], "nothing.*deep-compression"),
         (["compress", "lenet300", "--out", "no/such/folder/x"], "no"),
         (["evaluate", "lenet300", "--data", "cifar"], "cifar.*fashion-mnist"),
+        (["inspect", "."], "[Dd]irectory|denied"),
+        (["compress", "lenet300", "--out", "."], "out is '.'; allowed: a file in a folder that exists"),
+        (["zoo", "train", "lenet300", "--out", "no/such/folder/x"], "out is 'no"),
+        (["zoo", "train", "vgg"], "name is 'vgg'"),
+        (["evaluate", "[/red]"], r"network is '\[/red\]'"),
     ],
 )
-def test_a_bad_value_ends_in_one_line(words, message):
+def test_a_bad_value_ends_in_one_line(run, words, message):
     out, err, code = run(*words)
     assert code == 2
     assert re.search(message, err), err
@@ -101,6 +120,19 @@ def test_a_bad_value_ends_in_one_line(words, message):
 
 
 def test_a_damaged_file_ends_in_one_line(small):
+    """In a process of its own, as from a shell."""
     small.write_bytes(small.read_bytes()[:-3])
-    _, err, code = run("inspect", small)
-    assert (code, err.count("\n")) == (2, 1)
+    command = [sys.executable, "-c", "from mcomp.cli import main; main()", "inspect", str(small)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("mcomp: the header claims")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_key_of_a_recipe_lists_the_known_ones(run, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("prune: {sparsety: 0.9}\n")
+    _, err, code = run("compress", "lenet300", "--recipe", path)
+    assert code == 2
+    assert err == "mcomp: a key of recipe.prune is 'sparsety'; allowed: sparsity, epochs, ramp, spread, lr\n"

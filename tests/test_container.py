@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-import mcomp
 from mcomp import zoo
 from mcomp.attach import attach, bake, codes
 from mcomp.codecs import Codebook, Plain, Sparse
@@ -646,13 +645,6 @@ def test_a_model_that_does_not_fit(small):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")
-
-
-def test_the_names_at_the_top():
-    assert mcomp.save is save
-    assert mcomp.load is load
-    assert mcomp.CorruptFileError is CorruptFileError
-    assert issubclass(CorruptFileError, ValueError)
 
 
 # Ten thousand mutations. A valid file is written in several dialects first, so that every decoder is reached:

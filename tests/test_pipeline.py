@@ -2,21 +2,26 @@
 
 import copy
 import json
+from io import StringIO
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from rich.console import Console
 
 import mcomp
 import mcomp.data
 from mcomp import zoo
 from mcomp.attach import attach, attached
-from mcomp.codecs import Sparse
+from mcomp.codecs import Codebook, Sparse
+from mcomp.distill import kd_loss
 from mcomp.measure import float32_bytes
-from mcomp.pipeline import GradualPruning, Prune, compress, estimate
-from mcomp.prune import global_topk_masks, kept_count
-from mcomp.recipes import Recipe, load_recipe, recipes
-from mcomp.train import predict
+from mcomp.pipeline import GradualPruning, Prune, Settle, compress, estimate, teaching
+from mcomp.prune import cubic_sparsity, global_topk_masks, kept_count
+from mcomp.recipes import Recipe, Share, load_recipe, recipes
+from mcomp.train import Callback, fit, predict
 
 QUICK = {"prune": {"sparsity": 0.9, "epochs": 2}, "share": {"values": 4, "bias_values": 8, "epochs": 1}}
 
@@ -29,6 +34,11 @@ def data():
 @pytest.fixture(scope="module")
 def result(data):
     return compress(zoo.load("lenet300"), QUICK, data, progress=False)
+
+
+def tiny(name="lenet300", **config):
+    torch.manual_seed(0)
+    return zoo.build(name, **(config or {"hidden": (6, 5)}))
 
 
 def matrices(model):
@@ -67,12 +77,11 @@ def test_the_model_given_is_not_changed(data):
 
 
 def test_same_recipe_same_bytes(data, tmp_path):
-    sizes = []
-    for name in "ab":
-        small = compress(zoo.load("lenet300"), QUICK, data, progress=False)
+    for name in "abc":
+        small = compress(tiny(), {**QUICK, "seed": int(name == "c")}, data, progress=False)
         small.save(tmp_path / name)
-        sizes.append((tmp_path / name).read_bytes())
-    assert sizes[0] == sizes[1]
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()  # another order of the images
 
 
 def test_without_epochs_it_still_prunes_and_shares(data):
@@ -104,6 +113,150 @@ def test_estimate_is_a_time_and_trains_nothing(data):
     assert all(torch.equal(before[name], x) for name, x in model.state_dict().items())
 
 
+def test_estimate_takes_what_compress_takes(data):
+    model = tiny()
+    assert estimate(model, "deep-compression", data) > estimate(model, QUICK, data) > 0
+    assert estimate(model, {"prune": {"epochs": 0}, "share": {"epochs": 0}}, data) == 0
+
+
+class Schedule(GradualPruning):
+    """Notes the fractions instead of pruning to them."""
+
+    def prune(self, fraction):
+        self.seen.append((self.step, fraction))
+        self.done = fraction >= self.stage.sparsity
+
+
+def scheduled(steps, **stage):
+    model = tiny()
+    attach(model, {"*.weight": Sparse(0.0)}, refresh="never")
+    pruning = Schedule(model, Prune(**stage))
+    pruning.seen = []
+    for step in range(steps):
+        pruning.step = step
+        pruning.before_step(SimpleNamespace(step=step, steps=steps))
+    return pruning.seen
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 24, 100, 999, 5000])
+@pytest.mark.parametrize("ramp", [0.01, 0.6, 1.0])
+def test_pruning_ends_at_the_sparsity_asked_for(steps, ramp):
+    """Also where training is shorter than the steps between two choices of the mask."""
+    seen = scheduled(steps, sparsity=0.9, ramp=ramp)
+    fractions = [fraction for _, fraction in seen]
+    assert fractions[-1] == 0.9
+    assert fractions == sorted(set(fractions))
+    for step, fraction in seen[:-1]:
+        assert fraction == cubic_sparsity(step, start=0, end=max(ramp * steps, 1), final=0.9)
+    assert seen[-1][0] <= min(ramp * steps + 50, steps - 1)
+    gaps = [b - a for (a, _), (b, _) in pairwise(seen)]
+    assert max(gaps, default=0) <= 50
+
+
+def test_gradual_pruning_without_spread_is_global_magnitude():
+    model = tiny()
+    plain = matrices(copy.deepcopy(model))
+    attach(model, {"*.weight": Sparse(0.0)}, refresh="never")
+    pruning = GradualPruning(model, Prune(sparsity=0.7, spread=0.0))
+    pruning.finish()
+    total = sum(w.numel() for w in plain.values())
+    masks = global_topk_masks({name: w.abs() for name, w in plain.items()}, kept_count(total, 0.7))
+    for name, w in plain.items():
+        assert torch.equal(model.get_submodule(name[:3]).weight, w * masks[name])
+
+
+def test_what_was_pruned_stays_pruned(data):
+    """Between two choices the mask holds the gradient off, and no later mask lets a zero back."""
+    masks = []
+
+    class Watch(GradualPruning):
+        def after_step(self, run):
+            masks.append(torch.cat([(w(p) != 0).flatten() for w, p in self.pairs()]))
+
+        def pairs(self):
+            return [(self.weights[name], self.originals[name]) for name in self.weights]
+
+    model = tiny()
+    attach(model, {"*.weight": Sparse(0.0)}, refresh="never")
+    fit(model, data, epochs=2, callbacks=[Watch(model, Prune(sparsity=0.9))], progress=False)
+    assert all(not (later & ~earlier).any() for earlier, later in pairwise(masks))
+    assert int(masks[-1].sum()) == kept_count(masks[-1].numel(), 0.9)
+
+
+def test_settle_stops_the_assignment_not_the_values(data):
+    model = tiny()
+    attach(model, {"fc2.weight": Codebook(3)}, refresh="step")
+    weight, symbols, values = attached(model)["fc2.weight"], [], []
+
+    class Watch(Callback):
+        def after_step(self, run):
+            symbols.append(weight._code.symbols["index"].tolist())
+            values.append(weight.learned[0].tolist())
+
+    fit(model, data, epochs=3, lr=0.05, callbacks=[Settle(model, 0.5), Watch()], progress=False)
+    half = len(symbols) // 2
+    assert len(set(map(str, symbols[:half]))) > 1
+    assert len(set(map(str, symbols[half:]))) == 1
+    assert len(set(map(str, values[half:]))) == len(values) - half
+
+
+@pytest.mark.parametrize(
+    ("model", "dtype"),
+    [
+        (tiny("resnet", widths=(2, 3, 4)), torch.float32),
+        (tiny("lenet5", channels=(2, 3), hidden=4), torch.float64),
+        (torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10, bias=False)), torch.float32),
+    ],
+    ids=["resnet", "float64", "not of the zoo"],
+)
+def test_any_classifier(data, model, dtype, tmp_path):
+    x, y = (t[:200] for t in data.train)
+    images = SimpleNamespace(train=(x.to(dtype), y))
+    model = model.to(dtype)
+    small = compress(model, {**QUICK, "batch_size": 50}, images, progress=False)
+    total = sum(w.numel() for w in matrices(model).values())
+    assert sum(int((w != 0).sum()) for w in matrices(small.model).values()) == kept_count(total, 0.9)
+    assert all(p.dtype == dtype for p in small.model.parameters())
+    shared = [w for name, w in small.model.named_parameters() if w.ndim > 1 or name.endswith("bias")]
+    assert all(torch.equal(w.half().to(dtype), w) for w in shared)  # the shared values fit in float16
+    small.save(tmp_path / "x")
+    assert torch.equal(
+        predict(mcomp.load(tmp_path / "x", model=model), images.train[0]),
+        predict(small.model, images.train[0]),
+    )
+
+
+def test_a_layer_may_vanish(data):
+    """Everything is pruned: what is left are the biases."""
+    small = compress(
+        tiny(), {"prune": {"sparsity": 1.0, "epochs": 1}, "share": {"epochs": 1}}, data, progress=False
+    )
+    assert not any(w.any() for w in matrices(small.model).values())
+
+
+def test_another_network_as_teacher(data):
+    targets = predict(zoo.load("lenet300"), data.train[0])
+    loss = teaching(tiny(), Recipe(teacher="lenet300", temperature=2.0), data)
+    rows = torch.tensor([5, 3, 8])
+    logits = torch.randn(3, 10)
+    expected = kd_loss(logits, targets[rows], T=2.0)
+    # the outputs were computed in other batches: float32 sums in another order
+    assert torch.allclose(loss(logits, SimpleNamespace(index=rows)), expected, rtol=1e-4)
+    own = teaching(zoo.load("lenet300"), Recipe(teacher="self", temperature=2.0), data)
+    assert torch.allclose(own(logits, SimpleNamespace(index=rows)), expected, rtol=1e-4)
+
+
+def test_the_table_says_how_much_smaller(result, data, tmp_path):
+    path = tmp_path / "small.safetensors"
+    size = result.save(path)
+    small = SimpleNamespace(validation=[t[:200] for t in data.validation], test=[t[:200] for t in data.test])
+    text = StringIO()
+    Console(file=text, width=100).print(result.table(small, path))
+    assert f"{size:,}" in text.getvalue()
+    assert f"{float32_bytes(result.original) / size:.1f}" in text.getvalue()
+    assert "small.safetensors" in text.getvalue()
+
+
 def test_the_shipped_recipe_is_complete():
     """Every field is named in the file, so that a reader sees all there is to edit."""
     shipped = yaml.safe_load(recipes()["deep-compression"].read_text(encoding="utf-8"))
@@ -127,6 +280,22 @@ def test_the_shipped_recipe_is_complete():
         ({"share": 4}, "share is 4"),
         ({"teacher": "nobody"}, "teacher is 'nobody'.*self, lenet300"),
         ({"temperature": 0}, "temperature is 0"),
+        ({"teacher": ["resnet"]}, r"teacher is \['resnet'\]"),
+        ({"seed": True}, "seed is True"),
+        ({"batch_size": "256"}, "batch_size is '256'"),
+        ({"share": {"lr": "fast"}}, "share.lr is 'fast'"),
+        ({"share": None}, "recipe.share is None; allowed: a mapping with the keys values, bias_values"),
+        ({3: 4}, "a key of recipe is 3; allowed: teacher, .*, networks"),
+        (
+            {"networks": ["lenet5"]},
+            r"recipe.networks is \['lenet5'\]; allowed: a mapping with the keys lenet300",
+        ),
+        ({"networks": None}, "recipe.networks is None"),
+        ({"networks": {"lenet5": 3}}, "for the network lenet5: what changes is 3; allowed: a mapping"),
+        ({"networks": {"lenet5": {"prune": 3}}}, "for the network lenet5: recipe.prune is 3"),
+        ({"networks": {"resnet": {"prune": {"epochs": -1}}}}, "for the network resnet: prune.epochs is -1"),
+        ({"networks": {"resnet": {"networks": {}}}}, "for the network resnet: a key of recipe is 'networks'"),
+        (5, "recipe is 5; allowed: a Recipe, a dict, a YAML file, or one of deep-compression"),
         ({"networks": {"lenet5": {"prun": {}}}}, "prun.*prune"),
         ({"networks": {"lenet6": {}}}, "lenet6.*lenet300"),
         ("no-such-recipe", "no-such-recipe.*deep-compression"),
@@ -150,3 +319,46 @@ def test_a_recipe_can_be_written_as_yaml_or_dict(tmp_path):
     path.write_text(json.dumps(QUICK))  # JSON is YAML
     assert load_recipe(path) == load_recipe(QUICK)
     assert load_recipe(load_recipe(QUICK)) == load_recipe(QUICK)
+
+
+def test_changes_for_a_network_go_level_by_level():
+    source = {
+        "temperature": 5,
+        "prune": {"sparsity": 0.5, "epochs": 7},
+        "networks": {
+            "lenet5": {"prune": {"epochs": 1}, "share": {"values": 2}},
+            "resnet": {"teacher": "lenet5"},
+        },
+    }
+    kept = copy.deepcopy(source)
+    assert load_recipe(source) == load_recipe(source, "lenet300")
+    assert load_recipe(source) == Recipe(temperature=5, prune=Prune(sparsity=0.5, epochs=7))
+    changed = Recipe(temperature=5, prune=Prune(sparsity=0.5, epochs=1), share=Share(values=2))
+    assert load_recipe(source, "lenet5") == changed
+    assert load_recipe(source, "resnet").teacher == "lenet5"
+    assert source == kept
+
+
+def test_yaml_numbers_without_a_dot_are_numbers(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("prune: {lr: 2e-3}\nshare: {lr: 1E-4}\n")
+    assert load_recipe(path).prune.lr == 2e-3
+    assert load_recipe(path).share.lr == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Prune(sparsity=1.2), "prune.sparsity is 1.2; allowed: a finite number from 0.0 to 1.0"),
+        (lambda: Prune(ramp=0), "prune.ramp is 0"),
+        (lambda: Prune(spread=2), "prune.spread is 2"),
+        (lambda: Share(values=5000), "share.values is 5000; allowed: an integer from 1 to 4096"),
+        (lambda: Share(bias_values=0), "share.bias_values is 0"),
+        (lambda: Share(settle=-1), "share.settle is -1"),
+        (lambda: Recipe(prune={"sparsity": 0.9}), "prune is .*; allowed: a Prune; load_recipe makes one"),
+        (lambda: Recipe(share=None), "share is None; allowed: a Share"),
+    ],
+)
+def test_bad_values(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -40,6 +40,23 @@ def test_seeds_are_three_different_networks():
     assert not zoo.load("lenet300").training
 
 
+def test_every_shipped_file_is_there():
+    found = {path.name for path in zoo.weights("resnet").parent.glob("*.safetensors")}
+    assert found == {zoo.weights(name, seed).name for name in zoo.NAMES for seed in zoo.SEEDS}
+
+
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_sizes_can_be_chosen(name):
+    sizes = {
+        "lenet300": {"hidden": [3, 2]},
+        "lenet5": {"channels": [2, 3], "hidden": 4},
+        "resnet": {"widths": [2, 3, 4]},
+    }
+    model = zoo.build(name, **sizes[name]).eval()
+    assert zoo.architecture(model) == (name, sizes[name])
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
 def test_a_network_names_itself():
     model = zoo.build("lenet300", hidden=(30, 10))
     name, config = zoo.architecture(model)
@@ -69,6 +86,15 @@ def test_training_from_scratch_is_deterministic(monkeypatch):
         (lambda: zoo.build("vgg"), "name is 'vgg'; allowed: .*lenet300"),
         (lambda: zoo.load("vgg"), "name is 'vgg'"),
         (lambda: zoo.load("lenet300", 3), "seed is 3; allowed: an integer from 0 to 2"),
+        (lambda: zoo.load("lenet300", True), "seed is True"),
+        (lambda: zoo.load("lenet300", 0.0), "seed is 0.0"),
+        (lambda: zoo.load(["lenet300"]), "name is"),
+        (lambda: zoo.train("vgg", None), "name is 'vgg'"),
+        (lambda: zoo.train("lenet300", None, seed=-1), "seed is -1"),
+        (lambda: zoo.build("lenet300", hidden=5), "hidden is 5; allowed: 2 integers from 1 to 4096"),
+        (lambda: zoo.build("lenet300", hidden=(1, 2, 3)), r"hidden is \(1, 2, 3\)"),
+        (lambda: zoo.build("lenet5", channels="ab"), "channels is 'ab'"),
+        (lambda: zoo.build("lenet5", hidden=2.5), "hidden is 2.5"),
         (lambda: zoo.build("lenet300", hidden=(0, 10)), "hidden is 0"),
         (lambda: zoo.build("resnet", widths=(8, 8, 10**9)), "widths is 1000000000"),
     ],
