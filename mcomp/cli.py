@@ -151,7 +151,7 @@ def release(
     from mcomp.course.release import release
 
     path = release(chapter, nbgrader, points=points, solutions=solutions, force=force)
-    console.print(f"{path}: now `nbgrader generate_assignment {path.stem}` in {nbgrader}", highlight=False)
+    print(f"{path}: now `nbgrader generate_assignment {path.stem}` in {nbgrader}")  # one line, to be copied
 
 
 def _network(name, seed):

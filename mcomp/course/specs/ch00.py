@@ -95,10 +95,10 @@ def bits_cases(rng):
         yield case(rng.integers(n % 2, 40, n) + (np.arange(n) == 0))
 
 
-def _kept(w, k):
-    """w with its k first positions by falling score `order` kept; 0 elsewhere."""
+def _kept(w, positions):
+    """w at `positions`, 0 elsewhere."""
     pruned = np.zeros_like(w)
-    pruned[k] = w[k]
+    pruned[positions] = w[positions]
     return pruned
 
 
@@ -195,6 +195,8 @@ EXERCISES = (
         mistakes=(
             Mistake("per_symbol", lambda counts: _entropy_bits(counts) / int(counts.sum()),
                     "that is bits for one symbol, on average; the message has sum(counts) symbols"),
+            Mistake("per_symbol_nan", lambda counts: _nan_bits(counts) / int(counts.sum()),
+                    "that is bits for one symbol on average, and nan where a count is 0; add up the message"),
             Mistake("nats", lambda counts: _entropy_bits(counts, np.log),
                     "you took the natural logarithm; bits need log2"),
             Mistake("fixed_width", lambda counts: float(counts.sum() * math.ceil(math.log2(counts.size))),
