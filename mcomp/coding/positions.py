@@ -24,7 +24,7 @@ from mcomp.coding.rans import rans_decode, rans_decode_binary, rans_encode, rans
 __all__ = ["decode_mask", "encode_mask", "mask_codes"]
 
 METHODS = ("plain", "constant", "runs", "densities", "adaptive")
-MAX_ADAPTIVE, MAX_ROWS = 1 << 20, 4096  # entries and rows that the adaptive code takes, for the time it needs
+MAX_ADAPTIVE, MAX_ROWS = 1 << 19, 4096  # entries and rows that the adaptive code takes, for the time it needs
 DENSITY = np.array([0] + [SQUASH[-2048 + 128 * c] for c in range(31)])  # class 0 = nothing kept
 TURNED = 8  # bit of the first byte: the matrix was transposed (adaptive), columns not rows (densities)
 

@@ -133,7 +133,7 @@ def _draw(value, other):
         return code(_write(value))
     comparable = is_array(other) and np.shape(other) == value.shape
     differs = np.atleast_2d(value != other) if comparable else np.zeros(np.atleast_2d(value).shape, bool)
-    frame = f"outline:2px solid {COLOURS['bad']};font-weight:bold;{CELL}"
+    frame = f"{CELL};border:2px solid {COLOURS['bad']};font-weight:bold"
     rows = ""
     for entries, flags in zip(np.atleast_2d(value), differs, strict=True):
         cells = (f'<td style="{frame if flag else CELL}">' for flag in flags)

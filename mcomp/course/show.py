@@ -4,12 +4,9 @@ import html
 import os
 import sys
 
-COLOURS = {
-    "good": "var(--jp-success-color1, #2e7d32)",
-    "bad": "var(--jp-error-color1, #c62828)",
-    "quiet": "var(--jp-border-color1, #8a8a8a)",
-    "note": "var(--jp-info-color1, #0b7285)",
-}
+# Legible on light and dark. No var(--jp-...): JupyterLab drops it from the outputs of a notebook that wasn't
+# run yet, and with it the stripe.
+COLOURS = {"good": "#2e9e44", "bad": "#d9412f", "quiet": "#8a8a8a", "note": "#0e8a9e"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 

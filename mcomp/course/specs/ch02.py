@@ -71,7 +71,7 @@ def topk_cases(rng):
 
 
 def nearest_sparse(w, k):
-    """The array nearest to w among those with k non-zeros, and its squared distance from w: try them all."""
+    """The nearest array to w with k non-zeros, and its squared distance: try them all."""
     best, least = None, math.inf
     for kept in itertools.combinations(range(w.size), k):
         near = np.zeros_like(w)
@@ -93,7 +93,7 @@ def nearest_cases(rng):
 
 
 def total_sparsity(masks):
-    """The fraction of all entries of all masks that is False; `masks` is a dict of name -> mask."""
+    """The fraction of all entries of all masks that is False; `masks` is a dict by name."""
     entries = [bool(keep) for mask in masks.values() for keep in mask.ravel()]
     return entries.count(False) / len(entries)
 
@@ -107,15 +107,19 @@ def total_cases(rng):
 
 
 def global_topk_masks(scores, k):
-    """Keep exactly the k largest of all scores; among equals the earlier name, then the lower index stays."""
+    """Keep exactly the k largest of all scores: a dict of masks by the same names.
+
+    Among equals the earlier name stays, and within an array the lower flat index.
+    """
     masks = {name: np.zeros(score.shape, bool) for name, score in scores.items()}
     for _ in range(k):
-        best = None
+        best, most = None, -np.inf
         for name, score in scores.items():
             for i in np.ndindex(score.shape):
-                if not masks[name][i] and (best is None or score[i] > scores[best[0]][best[1]]):
-                    best = name, i
-        masks[best[0]][best[1]] = True
+                if not masks[name][i] and score[i] > most:
+                    best, most = (name, i), score[i]
+        name, i = best
+        masks[name][i] = True
     return masks
 
 
@@ -132,7 +136,7 @@ def global_cases(rng):
 
 
 def masked_step(w, grad, mask, lr):
-    """One step of gradient descent after pruning: what the mask removed is zero, before and after."""
+    """One step of gradient descent: what the mask removed is zero, before and after."""
     new = np.zeros_like(w)
     for i in np.ndindex(w.shape):
         if mask[i]:
@@ -149,7 +153,7 @@ def step_cases(rng):
 
 
 def position_bits(mask):
-    """The entropy of a mask in bits: n·h(p), with p the fraction that is True and h(0) = h(1) = 0."""
+    """The entropy of a mask in bits: n·h(p), p its fraction of True, h(0) = h(1) = 0."""
     n, bits = mask.size, 0.0
     for value in (True, False):
         count = int((mask == value).sum())

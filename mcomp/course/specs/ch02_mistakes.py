@@ -31,6 +31,10 @@ def _at_least_kth(score, k):
     return score >= np.sort(score, axis=None)[score.size - k] if k else np.zeros(score.shape, bool)
 
 
+def _at_least_last_k(score, k):
+    return score >= np.sort(score, axis=None)[-k]
+
+
 def _above_next(score, k):
     values = np.append(-np.inf, np.sort(score, axis=None))
     return score > values[score.size - k]
@@ -116,6 +120,8 @@ MISTAKES = {
     "02.3": (
         Mistake("too_many", _at_least_kth,
                 "on ties your mask keeps more than k: a threshold at the k-th score lets all its equals in"),
+        Mistake("too_many_or_all", _at_least_last_k,
+                "on ties your mask keeps more than k; and for k = 0 the index -k is 0, so everything stays"),
         Mistake("too_few", _above_next,
                 "on ties your mask keeps fewer than k: a threshold at the next score shuts its equals out"),
         Mistake("later_wins", lambda s, k: _mask(s, np.argsort(s, axis=None, kind="stable")[s.size - k :]),
@@ -166,6 +172,8 @@ MISTAKES = {
                 "you divided each layer by its largest score; here the scores are compared as they are"),
         Mistake("too_many", lambda scores, k: _split(_at_least_kth(_joined(scores), k), scores),
                 "on ties you keep more than k: a threshold at the k-th score lets all its equals in"),
+        Mistake("too_many_or_all", lambda scores, k: _split(_at_least_last_k(_joined(scores), k), scores),
+                "on ties you keep more than k; and for k = 0 the index -k is 0, so everything stays"),
         Mistake("later_wins", _global_reversed,
                 "among equal scores you keep those of the later name; the earlier name stays"),
         Mistake("drops_k", lambda scores, k: _global(scores, _joined(scores).size - k),
