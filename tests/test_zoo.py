@@ -102,3 +102,12 @@ def test_training_from_scratch_is_deterministic(monkeypatch):
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_training_runs_on_one_thread_and_gives_the_others_back(monkeypatch):
+    """Two threads add up in another order: the shipped weights could not be made again."""
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr("mcomp.train.fit", lambda *_, **__: seen.append(torch.get_num_threads()))
+    zoo.train("lenet300", None, progress=False)
+    assert seen == [1]
+    assert torch.get_num_threads() == before
