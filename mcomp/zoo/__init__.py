@@ -65,9 +65,9 @@ def load(name, seed=0):
 def train(name, data, *, seed=0, progress=True):
     """Train network `name` on `data` from scratch as the shipped ones were; returns it in evaluation mode.
 
-    On one thread, whatever torch is set to: two threads add up in another order, and after twenty epochs that
-    alone moves the accuracy by up to half a point. So lenet300 comes out as shipped, to the byte, on a machine
-    whose kernels round alike.
+    On one thread, whatever torch is set to: two threads add up in another order, and after twenty epochs
+    that alone moves the accuracy by up to half a point. So lenet300 comes out as shipped, to the byte, on a
+    machine whose kernels round alike.
     """
     from mcomp.measure.timing import torch_threads
     from mcomp.train import fit
