@@ -8,8 +8,8 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "arrays", "attach", "cli", "codecs", "coding", "course", "data", "distill", "figures", "files", "measure",
-    "pipeline", "plots", "prune", "quantize", "recipes", "train", "zoo",
+    "arrays", "attach", "cli", "code", "codecs", "coding", "course", "data", "distill", "figures", "files",
+    "measure", "pipeline", "plots", "prune", "quantize", "recipes", "straight_through", "train", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.coding.container",

@@ -6,8 +6,7 @@ Derived in chapters/00 and 02. Han et al. 2015 (arXiv:1510.00149).
 """
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mcomp.arrays import (
@@ -20,63 +19,11 @@ from mcomp.arrays import (
     scatter,
     size,
 )
+from mcomp.code import Chain, Code, Codec, codec_of, decode, payload_of
 from mcomp.prune.masks import kept_count, topk_mask
-from mcomp.quantize.codebooks import assign, kmeans_1d
+from mcomp.quantize.codebooks import MAX_VALUES, assign, kmeans_1d
 
 __all__ = ["Chain", "Code", "Codebook", "Codec", "Plain", "Sparse", "codec_of", "decode", "masked"]
-
-MAX_VALUES = 4096  # shared values of a codebook, as in kmeans_1d
-
-
-@dataclass(frozen=True, eq=False)
-class Code:
-    """A described tensor: integer symbols, and the float numbers that go with them.
-
-    Attributes
-    ----------
-    kind : str
-        The codec that reads it: "plain", "sparse" or "codebook".
-    shape : tuple of int
-        Of the decoded tensor.
-    symbols : dict of str to int64 array (n,)
-        What is entropy coded.
-    floats : dict of str to array, or to the Code of it
-        Side information and payload.
-    """
-
-    kind: str
-    shape: tuple
-    symbols: dict = field(default_factory=dict)
-    floats: dict = field(default_factory=dict)
-
-    def nbits(self):
-        """Bits of the bytes that a file holds for this code: symbols, tables, side information, lengths."""
-        from mcomp.coding.codes import code_to_bytes
-
-        return 8 * len(code_to_bytes(self))
-
-    def map(self, floats, *, symbols=lambda x: x):
-        """The same code with a function applied to every float array and one to every array of symbols."""
-        inner = {
-            name: x.map(floats, symbols=symbols) if isinstance(x, Code) else floats(x)
-            for name, x in self.floats.items()
-        }
-        return replace(self, symbols={name: symbols(x) for name, x in self.symbols.items()}, floats=inner)
-
-
-def decode(code):
-    """The tensor that `code` describes; gradients flow to its float arrays."""
-    if not isinstance(code, Code):
-        raise bad_value("code", code, "a Code, as encode gives it")
-    inner = {name: decode(x) if isinstance(x, Code) else x for name, x in code.floats.items()}
-    return codec_of(code.kind)._decode(replace(code, floats=inner))
-
-
-def codec_of(kind):
-    """The class whose codes carry `kind`."""
-    if kind not in _KINDS:
-        raise bad_value("kind", kind, f"one of {', '.join(_KINDS)}")
-    return _KINDS[kind]
 
 
 def masked(w, mask):
@@ -94,40 +41,6 @@ def masked(w, mask):
         raise bad_value("mask", found, f"bool of shape {tuple(w.shape)}")
     positions = xp.nonzero(_flat(mask))[0]
     return Sparse(0.0).refit(w, Code("sparse", tuple(w.shape), {"positions": positions}))
-
-
-class Codec(ABC):
-    """What all codecs share. `payload` names the float array that the right side of ``A | B`` describes."""
-
-    kind: ClassVar[str]
-    payload: ClassVar[str]
-
-    @abstractmethod
-    def encode(self, w, *, start=None):
-        """Describe `w`, a finite float array of any shape.
-
-        `start` is an earlier code of the same kind: what it learned (a codebook's values) is kept, and only
-        the assignment of the weights is made again.
-        """
-
-    def decode(self, code):
-        """The tensor that `code` describes: same shape, library and device as the one encoded.
-
-        Gradients flow to the float arrays of `code`, under torch.
-        """
-        return decode(code)
-
-    def project(self, w):
-        """The nearest tensor to `w`, in the least squares sense, that this codec can describe."""
-        return self.decode(self.encode(w))
-
-    @abstractmethod
-    def refit(self, w, code):
-        """`code` with its symbols kept and its float numbers read from `w` anew."""
-
-    def __or__(self, other):
-        """``A | B``: B describes the float numbers that A leaves."""
-        return Chain(self, other)
 
 
 @dataclass(frozen=True)
@@ -211,7 +124,7 @@ class Codebook(Codec):
         if start is None:
             centroids, index = kmeans_1d(flat, self.k)
         else:
-            centroids = xp.sort(constant(_payload(start, "centroids")))
+            centroids = xp.sort(constant(payload_of(start, "centroids")))
             index = assign(flat, centroids)
         return Code(self.kind, tuple(w.shape), {"index": index}, {"centroids": centroids})
 
@@ -224,47 +137,6 @@ class Codebook(Codec):
         return _shaped(array_namespace(centroids).take(centroids, code.symbols["index"], axis=0), code.shape)
 
 
-@dataclass(frozen=True)
-class Chain(Codec):
-    """``first | then``: `then` describes the float payload that `first` leaves."""
-
-    first: Codec
-    then: Codec
-
-    def __post_init__(self):
-        for part in (self.first, self.then):
-            if not isinstance(part, Codec):
-                raise bad_value("a side of |", part, "a codec such as Sparse(0.9)")
-
-    def __or__(self, other):
-        return Chain(self.first, self.then | other)  # A | B | C: C describes what B leaves
-
-    @property
-    def kind(self):
-        return self.first.kind
-
-    @property
-    def payload(self):
-        return self.first.payload
-
-    def encode(self, w, *, start=None):
-        outer = self.first.encode(w, start=start)
-        return self._describe(outer, lambda values, old: self.then.encode(values, start=old), start)
-
-    def refit(self, w, code):
-        return self._describe(self.first.refit(w, code), self.then.refit, code)
-
-    def _describe(self, outer, describe, old):
-        values = _payload(outer, self.payload)
-        if size(values) == 0:  # Sparse(1.0) leaves nothing to describe
-            return outer
-        before = None if old is None else old.floats[self.payload]
-        return replace(outer, floats={**outer.floats, self.payload: describe(values, before)})
-
-
-_KINDS = {codec.kind: codec for codec in (Plain, Sparse, Codebook)}
-
-
 def _checked(w):
     """`w`, if it is a real floating array with at least one entry and without NaN and infinity."""
     try:
@@ -274,11 +146,6 @@ def _checked(w):
     if not xp.isdtype(w.dtype, "real floating"):
         raise bad_value("w.dtype", str(w.dtype), "a real floating dtype")
     return check_finite("w", w)
-
-
-def _payload(code, name):
-    x = code.floats[name]
-    return decode(x) if isinstance(x, Code) else x
 
 
 def _flat(x):

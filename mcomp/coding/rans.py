@@ -7,104 +7,17 @@ Duda 2013, arXiv:1311.2540. One number x holds everything coded so far. A symbol
 
 and comes off by looking at x % M. Whenever x would outgrow its interval [2**b, 2**(b+16)), its low 16 bits
 go to the stream. The decoder meets the symbols in reverse, so the encoder starts at the last one. Symbol i
-belongs to lane i % lanes, each lane has an x of its own, and numpy moves all lanes at once: Giesen 2014,
-"Interleaved entropy coders", arXiv:1402.3392.
+belongs to lane i % lanes, and numpy moves all lanes at once: mcomp/coding/lanes.py.
 """
 
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.coding.bits import CorruptFileError, Reader, as_symbols, symbol_dtype, varint
+from mcomp.coding.bits import Reader, as_symbols, symbol_dtype, varint
 from mcomp.coding.entropy import cross_entropy, histogram, pack_table, quantize_counts, unpack_table
+from mcomp.coding.lanes import decode, encode, lanes_for, pack_states, read_lanes
 
 __all__ = ["rans_decode", "rans_decode_binary", "rans_encode", "rans_encode_binary"]
-
-MAX_LANES = 4096  # 32 kB of states: they stay in the processor's first cache
-LANE_SHARE = 1 / 500  # part of the payload that starting the lanes may cost
-WORD = 16  # bits that move between a state and the stream
-
-
-def _state_base(precision):
-    """b of the interval [2**b, 2**(b+16)): 32-bit states, 48-bit ones for finer tables (for x // f >= 16)."""
-    return 16 if precision <= 12 else 32  # (precision is at most WORD)
-
-
-def _lanes(n, bits, precision):
-    """Lanes for `n` symbols worth `bits`.
-
-    Each wastes the b bits that its x starts with and half a word on average, as its last x is not full.
-    """
-    return max(1, _fewest_lanes(n), min(n, MAX_LANES, int(bits * LANE_SHARE / _state_base(precision))))
-
-
-def _fewest_lanes(n):
-    return n >> 16  # so that no stream, however sparse or false, takes more than 2**16 steps
-
-
-def _encode(n, lanes, precision, intervals):
-    """States and words for symbols 0..n-1; ``intervals(a, b)`` gives the f and c of symbols a to b-1."""
-    base = _state_base(precision)
-    states = np.full(lanes, 1 << base, np.int64)
-    words, at = np.empty(n, np.uint16), n  # filled from the back: the decoder reads forwards
-    for a in range((n - 1) // lanes * lanes, -1, -lanes):
-        f, c = intervals(a, min(a + lanes, n))
-        x = states[: len(f)]
-        full = np.flatnonzero(x >= f << (base + WORD - precision))
-        low = x[full]
-        words[at - len(full) : at] = low & 0xFFFF
-        at -= len(full)
-        x[full] = low >> WORD
-        x += x // f * ((1 << precision) - f) + c  # M * (x // f) + c + x % f
-    return states, words[at:]
-
-
-def _decode(n, states, words, precision, symbols, *, out):
-    """Fill `out` with n symbols; ``symbols(slot, a)`` gives s, f and slot - c for slots of symbols from a."""
-    base, lanes, at = _state_base(precision), len(states), 0
-    for a in range(0, n, lanes):
-        x = states[: n - a]
-        s, f, inside = symbols(x & ((1 << precision) - 1), a)
-        out[a : a + lanes] = s
-        x >>= precision
-        x *= f
-        x += inside
-        hungry = np.flatnonzero(x < 1 << base)
-        new = words[at : at + len(hungry)]
-        if len(new) < len(hungry):
-            raise CorruptFileError(f"the rANS stream ends early, at symbol {a} of {n}")
-        x[hungry] = x[hungry] << WORD | new
-        at += len(hungry)
-    if at < len(words) or (states != 1 << base).any():
-        raise CorruptFileError("the rANS stream doesn't end where it should")
-    return out
-
-
-def _pack_states(states, precision):
-    size = (_state_base(precision) + WORD) // 8
-    return np.ascontiguousarray(states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size]).tobytes()
-
-
-def _unpack_states(data, precision):
-    base = _state_base(precision)
-    raw = np.frombuffer(data, np.uint8).reshape(-1, (base + WORD) // 8)
-    states = np.zeros((len(raw), 8), np.uint8)
-    states[:, : raw.shape[1]] = raw
-    states = states.view("<u8").reshape(-1).astype(np.int64)
-    if (states < 1 << base).any():
-        raise CorruptFileError(f"a rANS state is {int(states.min())}; allowed: at least {1 << base}")
-    return states
-
-
-def _read_lanes(reader, n, precision):
-    """The number of lanes, their states, and the words that follow."""
-    lanes = reader.varint(high=n)
-    fewest = max(1, _fewest_lanes(n))
-    if lanes < fewest:
-        raise CorruptFileError(f"{lanes} rANS lanes for {n} symbols; allowed: at least {fewest}")
-    states = _unpack_states(reader.read(lanes * (_state_base(precision) + WORD) // 8), precision)
-    if reader.left() % 2:
-        raise CorruptFileError(f"{reader.left()} bytes of 16-bit rANS words; allowed: an even number")
-    return states, np.frombuffer(reader.rest(), "<u2").astype(np.int64)
 
 
 def _best_table(counts):
@@ -161,14 +74,14 @@ def rans_encode(symbols, alphabet):
     if precision == 0:
         return head
     starts = np.cumsum(freqs) - freqs
-    lanes = _lanes(s.size, s.size * cross_entropy(counts, freqs), precision)
+    lanes = lanes_for(s.size, s.size * cross_entropy(counts, freqs), precision)
 
     def intervals(a, b):
         i = s[a:b].astype(np.intp)
         return freqs.take(i), starts.take(i)
 
-    states, words = _encode(s.size, lanes, precision, intervals)
-    head += varint(lanes) + _pack_states(states, precision)
+    states, words = encode(s.size, lanes, precision, intervals)
+    head += varint(lanes) + pack_states(states, precision)
     return head + words.astype("<u2").tobytes()
 
 
@@ -200,7 +113,7 @@ def rans_decode(data, n, alphabet):
         reader.end()
         out[:] = np.argmax(freqs)
         return out
-    states, words = _read_lanes(reader, n, precision)
+    states, words = read_lanes(reader, n, precision)
     s = np.repeat(np.arange(alphabet), freqs)  # (2**precision,) the owner of each slot
     inside = np.arange(s.size) - (np.cumsum(freqs) - freqs)[s]
     f, s = freqs[s], s.astype(out.dtype)
@@ -208,7 +121,7 @@ def rans_decode(data, n, alphabet):
     def symbols(slot, a):
         return s.take(slot), f.take(slot), inside.take(slot)
 
-    return _decode(n, states, words, precision, symbols, out=out)
+    return decode(n, states, words, precision, symbols, out=out)
 
 
 def _check_p1(p1, n, precision):
@@ -247,9 +160,9 @@ def rans_encode_binary(bits, p1, *, precision=16):
     if bits.size == 0:
         return b""
     f, c = np.where(bits, p1, m - p1), np.where(bits, m - p1, 0)
-    lanes = _lanes(bits.size, float((precision - np.log2(f)).sum()), precision)
-    states, words = _encode(bits.size, lanes, precision, lambda a, b: (f[a:b], c[a:b]))
-    return varint(lanes) + _pack_states(states, precision) + words.astype("<u2").tobytes()
+    lanes = lanes_for(bits.size, float((precision - np.log2(f)).sum()), precision)
+    states, words = encode(bits.size, lanes, precision, lambda a, b: (f[a:b], c[a:b]))
+    return varint(lanes) + pack_states(states, precision) + words.astype("<u2").tobytes()
 
 
 def rans_decode_binary(data, p1, *, precision=16):
@@ -272,11 +185,11 @@ def rans_decode_binary(data, p1, *, precision=16):
     if p1.size == 0:
         reader.end()
         return out
-    states, words = _read_lanes(reader, p1.size, precision)
+    states, words = read_lanes(reader, p1.size, precision)
 
     def symbols(slot, a):
         p = p1[a : a + len(slot)]
         bit = slot >= m - p
         return bit, np.where(bit, p, m - p), np.where(bit, slot - (m - p), slot)
 
-    return _decode(p1.size, states, words, precision, symbols, out=out)
+    return decode(p1.size, states, words, precision, symbols, out=out)

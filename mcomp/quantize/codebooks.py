@@ -21,6 +21,7 @@ from mcomp.arrays import (
 )
 from mcomp.quantize.runs import run_means, sorted_masses
 
+MAX_VALUES = 4096  # k at most, for the time and memory of the exact search
 FEW = 64  # up to so many borders, comparing with each in turn is quicker than a binary search
 PIECE = 2**15  # entries at a time: they stay in the processor's cache from border to border
 
@@ -62,7 +63,7 @@ def kmeans_1d(x, k, *, weights=None):
     (array([1.5, 9.5]), array([0, 1, 0, 1]))
     """
     _check_values("x", x)
-    k = check_int("k", k, 1, 4096)
+    k = check_int("k", k, 1, MAX_VALUES)
     _check_weights(weights, x)
     flat = host_array("x", x).reshape(-1)
     values, mass = sorted_masses(

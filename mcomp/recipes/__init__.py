@@ -12,7 +12,7 @@ import yaml
 
 from mcomp import zoo
 from mcomp.arrays import bad_value, check_int, check_real
-from mcomp.codecs import MAX_VALUES
+from mcomp.quantize.codebooks import MAX_VALUES
 
 __all__ = ["Prune", "Recipe", "Share", "load_recipe", "recipes"]
 

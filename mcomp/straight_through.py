@@ -1,0 +1,123 @@
+"""What `attach` puts on a parameter: the projection forward, the gradient straight through it backward.
+
+Bengio et al. 2013 (arXiv:1308.3432) pass the gradient of a step function on as if it were the identity. The
+values of a codebook get the sum of their weights' gradients (Han et al. 2015, arXiv:1510.00149, section 3).
+"""
+
+from dataclasses import replace
+
+import torch
+
+from mcomp.arrays import bad_value
+from mcomp.codecs import Code, Sparse, decode
+
+__all__ = ["Attached", "StraightThrough"]
+
+
+class StraightThrough(torch.autograd.Function):
+    """Forward `projected`; backward the gradient to `projected` and, where `keep` (None: everywhere), `w`."""
+
+    @staticmethod
+    def forward(ctx, projected, w, keep):
+        ctx.keep = keep
+        return projected.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, gradient if ctx.keep is None else gradient * ctx.keep, None
+
+
+class Attached(torch.nn.Module):
+    """The parametrization: holds a codec and the code of the weight as it is now."""
+
+    def __init__(self, codec, w, *, refresh, gradient, train_codebook):
+        super().__init__()
+        self.codec, self.refresh, self.gradient = codec, refresh, gradient
+        self.train_codebook = train_codebook
+        self.learned = torch.nn.ParameterList()
+        self.stale, self._code, self.order = False, None, []
+        self.set_code(codec.encode(w.detach()))
+
+    def set_code(self, code):
+        """Take over another code of the same form: a mask chosen elsewhere, for instance."""
+        if _form(code) != _form(self._code or code):
+            raise bad_value("the form of the code", _form(code), f"{_form(self._code)}")
+        self._code = code.map(lambda x: x.detach())
+        self._keep = _support(self._code) if self.gradient == "masked" else None
+        if not self.train_codebook:
+            return
+        values = list(_codebooks(self._code))
+        if [p.shape for p in self.learned] == [x.shape for x in values]:
+            for parameter, x in zip(self.learned, values, strict=True):
+                parameter.data.copy_(x)  # an optimiser may hold the parameter already
+        else:
+            self.learned = torch.nn.ParameterList(values)
+
+    def code(self, w):
+        """The code of the weight: symbols as last assigned, floats from `w` and the learned codebook."""
+        learned = iter(self.learned)
+        return _with_codebooks(self.codec.refit(w, self._code), lambda x: next(learned, x))
+
+    def reassign(self, w):
+        """Choose the symbols anew for `w`; learned values stay."""
+        with torch.no_grad():
+            start = self.code(w.detach()) if len(self.learned) else None
+            self.set_code(self.codec.encode(w.detach(), start=start))
+        self.stale = False
+
+    def train(self, mode=True):
+        """As for every module; under ``refresh="epoch"`` the next forward pass chooses the symbols anew."""
+        self.stale = self.stale or (mode and self.refresh == "epoch")
+        return super().train(mode)
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)  # model.to(...): what is no parameter goes along
+        self._code = self._code.map(fn, symbols=fn)
+        self._keep = None if self._keep is None else fn(self._keep)
+        return self
+
+    def forward(self, w):
+        """What the codec makes of `w`: the symbols as last assigned, or assigned now."""
+        if self.training and torch.is_grad_enabled() and (self.stale or self.refresh == "step"):
+            self.reassign(w)
+        if self.gradient == "masked" and type(self.codec) is Sparse:
+            return w * self._keep  # the same tensor and the same gradient in one pass
+        return StraightThrough.apply(decode(self.code(w.detach())), w, self._keep)
+
+
+def _form(code):
+    """What no new assignment changes: the kinds of a code and of those in it, and its shape."""
+    inner = {name: _form(x)[0] for name, x in code.floats.items() if isinstance(x, Code)}
+    return {code.kind: inner} if inner else code.kind, tuple(code.shape)
+
+
+def _support(code):
+    """1 where the code keeps a weight, as a float tensor of its shape and dtype; None if it keeps all."""
+    if code.kind != "sparse":
+        return None
+    values = code.floats["values"]
+    described = isinstance(values, Code)
+    kept = _support(values) if described else None
+    if kept is None:
+        kept = torch.ones_like(decode(values) if described else values)
+    return decode(replace(code, floats={"values": kept}))
+
+
+def _codebooks(code):
+    """The float values of every codebook in a code."""
+    for name, x in code.floats.items():
+        if isinstance(x, Code):
+            yield from _codebooks(x)
+        elif name == "centroids":
+            yield x
+
+
+def _with_codebooks(code, function):
+    """`code` with `function` applied to all that `_codebooks` gives."""
+    floats = dict(code.floats)
+    for name, x in floats.items():
+        if isinstance(x, Code):
+            floats[name] = _with_codebooks(x, function)
+        elif name == "centroids":
+            floats[name] = function(x)
+    return replace(code, floats=floats)
