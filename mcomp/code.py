@@ -1,6 +1,6 @@
 """What a codec gives and what all codecs share: `Code`, `decode`, `Codec`, and ``A | B``.
 
-The codecs themselves, which a caller imports with these from there, are in mcomp/codecs.py.
+The codecs themselves, which a caller imports with these from there, are in mcomp/codecs/.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from mcomp.arrays import bad_value, size
 
 __all__ = ["Chain", "Code", "Codec", "codec_of", "decode", "payload_of"]
 
-_KINDS = {}  # kind -> the class of its codec, filled by mcomp/codecs.py
+_KINDS = {}  # kind -> the class of its codec, filled by mcomp/codecs/
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Code:
     Attributes
     ----------
     kind : str
-        The codec that reads it: "plain", "sparse" or "codebook".
+        The codec that reads it: "plain", "sparse", "codebook", ...
     shape : tuple of int
         Of the decoded tensor.
     symbols : dict of str to int64 array (n,)

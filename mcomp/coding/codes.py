@@ -9,12 +9,14 @@ from mcomp.arrays import array_namespace, is_torch_array, to_numpy
 from mcomp.codecs import Code, decode
 from mcomp.coding.bits import CorruptFileError, Reader, varint
 from mcomp.coding.entropy import entropy
+from mcomp.coding.named import NESTED, name_bytes, read_arrays, read_name, symbol_bytes, value_bytes
 from mcomp.coding.positions import decode_mask, encode_mask
 from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
 
 __all__ = ["Stream", "code_from_bytes", "code_to_bytes", "numbers", "streams"]
 
-PLAIN, SPARSE, CODEBOOK = range(3)  # the tag, a code's first byte
+PLAIN, SPARSE, CODEBOOK, NAMED = range(4)  # the tag, a code's first byte
+DEPTH = 4  # codes within codes
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Stream:
     Attributes
     ----------
     name : str
-        "positions", "values", "centroids" or "index".
+        "positions", "values", "centroids", "index", or the name of an array of another codec.
     count : int
         How many numbers it describes.
     data : bytes
@@ -56,7 +58,7 @@ def code_to_bytes(code):
 
 def streams(code):
     """The streams of a code in the order of the file; the payload of a sparse code comes last."""
-    return {"plain": _plain, "sparse": _sparse, "codebook": _codebook}[code.kind](code)
+    return {"plain": _plain, "sparse": _sparse, "codebook": _codebook}.get(code.kind, _named)(code)
 
 
 def numbers(x):
@@ -98,6 +100,30 @@ def _codebook(code):
     ]
 
 
+def _named(code):
+    """The streams of a code without a layout of its own; the tag and the name are part of the first."""
+    head, found = bytes([NAMED]) + name_bytes(code.kind) + bytes([len(code.symbols)]), []
+    for name, x in code.symbols.items():
+        x = numbers(x).reshape(-1)
+        found.append(Stream(name, x.size, head + name_bytes(name) + symbol_bytes(x), _entropy_bits(x)))
+        head = b""
+    head += bytes([len(code.floats)])
+    for name, x in code.floats.items():
+        if isinstance(x, Code):
+            count, data, bits = math.prod(x.shape), _nested(x), sum(s.entropy_bits for s in streams(x))
+        else:
+            x = numbers(x)
+            count, data, bits = x.size, value_bytes(x), 8.0 * x.nbytes
+        found.append(Stream(name, count, head + name_bytes(name) + data, bits))
+        head = b""
+    return found or [Stream(code.kind, 0, head, 0.0)]
+
+
+def _nested(code):
+    shape, data = bytes([len(code.shape)]) + b"".join(map(varint, code.shape)), code_to_bytes(code)
+    return bytes([NESTED]) + shape + varint(len(data)) + data
+
+
 def _mask_shape(shape):
     """A shape of one to four dimensions, as `mcomp.coding.positions` takes them."""
     if len(shape) > 4:
@@ -112,20 +138,25 @@ def _entropy_bits(values):
 
 def code_from_bytes(data, shape, dtype):
     """Inverse of `code_to_bytes`, for a tensor of `shape` and numpy `dtype`; else CorruptFileError."""
-    shape, dtype, reader = tuple(shape), np.dtype(dtype), Reader(data)
-    tag = reader.byte(CODEBOOK)
+    return _read(Reader(data), tuple(shape), np.dtype(dtype), DEPTH)
+
+
+def _read(reader, shape, dtype, depth):
+    tag = reader.byte(NAMED)
     if tag != SPARSE:
-        return _read_values(reader, tag, shape, dtype)
+        return _read_values(reader, tag, shape, dtype, depth)
     mask = decode_mask(reader.read(reader.varint(reader.left())), _mask_shape(shape))
     positions = np.flatnonzero(mask)
-    values = _read_values(reader, reader.byte(CODEBOOK), positions.shape, dtype)
+    values = _read_values(reader, reader.byte(NAMED), positions.shape, dtype, depth)
     return Code("sparse", shape, {"positions": positions}, {"values": values})
 
 
-def _read_values(reader, tag, shape, dtype):
+def _read_values(reader, tag, shape, dtype, depth):
     n = math.prod(shape)
     if tag == PLAIN:
         return Code("plain", shape, floats={"values": unpack_floats(reader.rest(), n, dtype)})
+    if tag == NAMED:
+        return _read_named(reader, shape, dtype, depth)
     if tag != CODEBOOK:
         raise CorruptFileError("a sparse code within a sparse code")
     k = reader.varint(65536)
@@ -134,3 +165,26 @@ def _read_values(reader, tag, shape, dtype):
         raise CorruptFileError(f"a codebook without values for {n} weights")
     index = unpack_symbols(reader.rest(), n, k) if k else np.zeros(0, np.int64)
     return Code("codebook", shape, {"index": index.astype(np.int64)}, {"centroids": centroids})
+
+
+def _read_named(reader, shape, dtype, depth):
+    """A code without a layout of its own. It is decoded here once, to see that its arrays fit together."""
+    if depth == 0:
+        raise CorruptFileError(f"more than {DEPTH} codes within each other")
+    kind, budget = read_name(reader), 2 * math.prod(shape) + 65_536
+
+    def nested(part, inner, left):
+        if math.prod(inner) > left:
+            raise CorruptFileError(f"a code of shape {inner}; allowed: {left} numbers")
+        return _read(part, inner, dtype, depth - 1)
+
+    symbols, floats = read_arrays(reader, budget, nested)
+    code = Code(kind, shape, symbols, floats)
+    try:
+        with np.errstate(all="ignore"):
+            w = decode(code)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CorruptFileError(f"the arrays of a {kind!r} code don't fit: {str(error)[:200]}") from None
+    if tuple(w.shape) != shape or w.dtype != dtype:
+        raise CorruptFileError(f"a code of {w.dtype} {tuple(w.shape)}; allowed: {dtype} {shape}")
+    return code

@@ -202,9 +202,19 @@ def _shortest(bits, code):
     if positions.size < bits.size:
         kept = Code("plain", positions.shape, floats={"values": bits.reshape(-1)[positions]})
         options.append(code_to_bytes(Code("sparse", bits.shape, {"positions": positions}, {"values": kept})))
-    if code is not None:
-        options.append(code_to_bytes(code))
+    if code is not None and (data := _faithful(bits, code)):
+        options.append(data)
     return min(options, key=len)
+
+
+def _faithful(bits, code):
+    """The bytes of `code`, if the reader makes of them exactly `bits`; else None."""
+    data = code_to_bytes(code)
+    try:
+        again = decode(code_from_bytes(data, bits.shape, bits.dtype))
+    except CorruptFileError:  # a bfloat16 network: numpy reads its numbers as integers
+        return None
+    return data if again.tobytes() == bits.tobytes() else None
 
 
 def _bits_dtype(dtype):

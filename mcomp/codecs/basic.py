@@ -1,8 +1,6 @@
-"""Each way to compress a tensor as a codec: `encode(w) -> Code`, `decode(code) -> w'`, the nearest that fits.
+"""The codecs of chapters 00 and 02: every number as it is, the largest few, a few shared values.
 
-A codec is a projection followed by a description. `A | B` lets B describe the float numbers that A leaves:
-``Sparse(0.9) | Codebook(16)`` keeps a tenth of the weights and lets them share 16 values.
-Derived in chapters/00 and 02. Han et al. 2015 (arXiv:1510.00149).
+Han et al. 2015 (arXiv:1510.00149). What other codec modules share: `checked`, `flat`, `shaped`.
 """
 
 import math
@@ -19,11 +17,11 @@ from mcomp.arrays import (
     scatter,
     size,
 )
-from mcomp.code import Chain, Code, Codec, codec_of, decode, payload_of
+from mcomp.code import Code, Codec, payload_of
 from mcomp.prune.masks import kept_count, topk_mask
 from mcomp.quantize.codebooks import MAX_VALUES, assign, kmeans_1d
 
-__all__ = ["Chain", "Code", "Codebook", "Codec", "Plain", "Sparse", "codec_of", "decode", "masked"]
+__all__ = ["Codebook", "Plain", "Sparse", "checked", "flat", "masked", "shaped"]
 
 
 def masked(w, mask):
@@ -32,6 +30,7 @@ def masked(w, mask):
     Examples
     --------
     >>> import numpy as np
+    >>> from mcomp.code import decode
     >>> decode(masked(np.array([1.0, 2.0, 3.0]), np.array([True, False, True])))
     array([1., 0., 3.])
     """
@@ -39,7 +38,7 @@ def masked(w, mask):
     if mask.dtype != xp.bool or mask.shape != w.shape:
         found = f"{mask.dtype} of shape {tuple(mask.shape)}"
         raise bad_value("mask", found, f"bool of shape {tuple(w.shape)}")
-    positions = xp.nonzero(_flat(mask))[0]
+    positions = xp.nonzero(flat(mask))[0]
     return Sparse(0.0).refit(w, Code("sparse", tuple(w.shape), {"positions": positions}))
 
 
@@ -51,14 +50,14 @@ class Plain(Codec):
     payload: ClassVar[str] = "values"
 
     def encode(self, w, *, start=None):
-        return self.refit(_checked(w), None)
+        return self.refit(checked(w), None)
 
     def refit(self, w, code):
-        return Code(self.kind, tuple(w.shape), floats={"values": _flat(w)})
+        return Code(self.kind, tuple(w.shape), floats={"values": flat(w)})
 
     @staticmethod
     def _decode(code):
-        return _shaped(code.floats["values"], code.shape)
+        return shaped(code.floats["values"], code.shape)
 
 
 @dataclass(frozen=True)
@@ -84,20 +83,20 @@ class Sparse(Codec):
         check_real("sparsity", self.sparsity, 0.0, 1.0)
 
     def encode(self, w, *, start=None):
-        xp, k = array_namespace(_checked(w)), kept_count(size(w), self.sparsity)
+        xp, k = array_namespace(checked(w)), kept_count(size(w), self.sparsity)
         nonzero = w != 0
         if int(xp.count_nonzero(nonzero)) == k:  # as sparse as asked, as in fine-tuning: no search is needed
             return masked(w, nonzero)
         return masked(w, topk_mask(xp.abs(constant(w)), k))
 
     def refit(self, w, code):
-        kept = array_namespace(w).take(_flat(w), code.symbols["positions"], axis=0)
+        kept = array_namespace(w).take(flat(w), code.symbols["positions"], axis=0)
         return replace(code, floats={"values": kept})
 
     @staticmethod
     def _decode(code):
         n = math.prod(code.shape)
-        return _shaped(scatter(code.floats["values"], code.symbols["positions"], n=n), code.shape)
+        return shaped(scatter(code.floats["values"], code.symbols["positions"], n=n), code.shape)
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,13 @@ class Codebook(Codec):
         check_int("k", self.k, 1, MAX_VALUES)
 
     def encode(self, w, *, start=None):
-        xp = array_namespace(_checked(w))
-        flat = constant(_flat(w))
+        xp = array_namespace(checked(w))
+        values = constant(flat(w))
         if start is None:
-            centroids, index = kmeans_1d(flat, self.k)
+            centroids, index = kmeans_1d(values, self.k)
         else:
             centroids = xp.sort(constant(payload_of(start, "centroids")))
-            index = assign(flat, centroids)
+            index = assign(values, centroids)
         return Code(self.kind, tuple(w.shape), {"index": index}, {"centroids": centroids})
 
     def refit(self, w, code):
@@ -134,10 +133,10 @@ class Codebook(Codec):
     @staticmethod
     def _decode(code):
         centroids = code.floats["centroids"]
-        return _shaped(array_namespace(centroids).take(centroids, code.symbols["index"], axis=0), code.shape)
+        return shaped(array_namespace(centroids).take(centroids, code.symbols["index"], axis=0), code.shape)
 
 
-def _checked(w):
+def checked(w):
     """`w`, if it is a real floating array with at least one entry and without NaN and infinity."""
     try:
         xp = array_namespace(w)
@@ -148,9 +147,9 @@ def _checked(w):
     return check_finite("w", w)
 
 
-def _flat(x):
+def flat(x):
     return array_namespace(x).reshape(x, (-1,))
 
 
-def _shaped(x, shape):
+def shaped(x, shape):
     return array_namespace(x).reshape(x, tuple(shape))
