@@ -187,9 +187,9 @@ def plot_pareto(points, *, cost="bytes", title="Size against accuracy", ax=None)
         means.append((x, y))
         style = {"fmt": MARKERS[i % 7], "color": PALETTE[i % 7], "capsize": 3, "elinewidth": 1.4}
         ax.errorbar(x, y, xerr=x_range, yerr=y_range, label=name, **style)
-    front = _front(means)
-    front = np.array([*front, (max(x for x, _ in means), front[-1][1])])  # (methods + 1, 2)
-    ax.step(*front.T, where="post", color=GREY, linewidth=1, marker="", zorder=1)
+    best = front(means)
+    best = np.array([*best, (max(x for x, _ in means), best[-1][1])])  # (methods + 1, 2)
+    ax.step(*best.T, where="post", color=GREY, linewidth=1, marker="", zorder=1)
     ax.set(xscale="log", xlabel=COSTS[cost], ylabel="test accuracy (%)", title=title)
     ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1, symbol=""))
@@ -204,11 +204,17 @@ def _mean_range(values):
     return mean, np.maximum([[below], [above]], 0.0)  # (2, 1); the mean of equal numbers may round past them
 
 
-def _front(points):
-    """The points that no other beats in both cost (lower) and accuracy (higher), by rising cost."""
-    best, front = -np.inf, []
+def front(points):
+    """The points (cost, accuracy) that no other beats in both: lower cost, higher accuracy; by rising cost.
+
+    Examples
+    --------
+    >>> front([(3, 0.9), (1, 0.8), (2, 0.7)])
+    [(1, 0.8), (3, 0.9)]
+    """
+    best, found = -np.inf, []
     for x, y in sorted(points, key=lambda p: (p[0], -p[1])):
         if y > best:
             best = y
-            front.append((x, y))
-    return front
+            found.append((x, y))
+    return found

@@ -1,8 +1,9 @@
-"""Draw the README's picture, assets/pareto.png, from the results of the experiments of chapter 00.
+"""Draw the README's two pictures from the results of all chapters on LeNet-300-100.
 
     python scripts/readme_figure.py
 
-Reads every experiments/results/00_*.json on LeNet-300-100; its `methods` give bytes and accuracy by seed.
+`assets/pareto.png`: the `methods` of every experiments/results/*.json, bytes of the file against accuracy.
+`assets/rate_distortion.png`: their `rate_distortion` curves, bits per weight against squared error.
 """
 
 import base64
@@ -11,54 +12,88 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 
 from mcomp import figures, plots
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORK = "lenet300"
+LEAST = 0.85  # of accuracy that the first picture shows
 
 
-def read_methods(folder):
-    """The methods of every result on the network, in the files' order."""
-    methods = {}
-    for path in sorted(folder.glob("00_*.json")):
+def read_results(folder):
+    """The results on the network by chapter number, methods and curves of one chapter together."""
+    chapters = {}
+    for path in sorted(folder.glob("[0-9][0-9]_*.json")):
         result = json.loads(path.read_text("utf-8"))
         if result["network"] == NETWORK:
-            methods |= result["methods"]
-    if "float32" not in methods:
-        raise ValueError(
-            f"{folder} has no 00_*.json on {NETWORK} with a method float32; run the experiments first"
-        )
-    return methods
+            found = chapters.setdefault(path.stem[:2], {"methods": {}, "rate_distortion": {}})
+            for key in found:
+                found[key] |= result.get(key, {})
+    if "float32" not in chapters.get("00", {"methods": {}})["methods"]:
+        raise ValueError(f"{folder} has no 00_*.json on {NETWORK} with float32; run the experiments first")
+    return chapters
 
 
-def with_factors(methods):
-    """The same methods, named with how many times smaller than float32 their mean file is."""
-    whole = np.mean(methods["float32"]["bytes"])
-    factors = {name: whole / np.mean(method["bytes"]) for name, method in methods.items()}
-    return {
-        f"{name} ({factors[name]:.{'1' if factors[name] < 10 else '0'}f}×)": methods[name] for name in methods
-    }
+def titles(folder):
+    """Chapter number to title, from the notebooks' first lines."""
+    found = {}
+    for path in sorted(folder.glob("*.ipynb")):
+        line = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).splitlines()[0]
+        number, title = line.removeprefix("# ").split(" ", 1)
+        found[number] = f"{number} {title.split(' (')[0]}"
+    return found
 
 
-def draw(methods):
-    """The Pareto front as a figure."""
-    plots.use_style()
-    ax = plots.plot_pareto(
-        with_factors(methods), title="LeNet-300-100 on Fashion-MNIST: size against accuracy"
-    )
-    ax.figure.set_size_inches(7.5, 4.5)
+def draw_pareto(chapters, names):
+    """Bytes against accuracy: a mark for each method, a colour for each chapter, and the front."""
+    ax = plt.subplots(figsize=(9, 5))[1]
+    means = []
+    for i, (number, found) in enumerate(chapters.items()):
+        rows = [(np.mean(m["bytes"]), m["accuracy"]) for m in found["methods"].values() if "bytes" in m]
+        rows = [(x, np.mean(y), np.ptp(y) / 2) for x, y in rows if np.mean(y) >= LEAST]
+        if rows:
+            x, y, half = np.array(rows).T
+            means += zip(x, y, strict=True)
+            style = {"fmt": figures.MARKERS[i % 7], "color": figures.PALETTE[i % 7], "elinewidth": 1.2}
+            ax.errorbar(x, y, yerr=half, label=names.get(number, number), **style)
+    front = np.array(plots.front(means))
+    ax.step(*front.T, where="post", color=figures.GREY, linewidth=1, marker="", zorder=1)
+    whole = np.mean(chapters["00"]["methods"]["float32"]["bytes"])
+    least = min(x for x, _ in means)
+    ax.set(xscale="log", xlabel="file size (bytes)", ylabel="test accuracy (%)")
+    ax.set_title(f"LeNet-300-100 on Fashion-MNIST: {whole:,.0f} bytes, and down to 1/{whole / least:.0f}")
+    ax.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter(sep=" "))
+    ax.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0, symbol=""))
+    ax.legend(title="chapter (mean, range of seeds)", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax.figure
+
+
+def draw_rate_distortion(chapters, names):
+    """Bits per weight against squared error: a line for each method, a colour for each chapter."""
+    curves = [(n, c) for n, found in chapters.items() for c in found["rate_distortion"].items()]
+    top = max(max(c["bits"]) for _, (_, c) in curves)
+    ax = plots.rate_distortion_axes(bits=min(1.05 * top, 8.5), ax=plt.subplots(figsize=(9, 5))[1])
+    order = list(chapters)
+    for i, (number, (name, curve)) in enumerate(curves):
+        colour = figures.PALETTE[order.index(number) % 7]
+        marker = figures.MARKERS[i % 7]
+        ax.plot(curve["bits"], curve["mse"], marker=marker, color=colour, label=f"{number} {name}")
+    ax.set_title("fc1 of LeNet-300-100: bits against error, by chapter")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=10)
     return ax.figure
 
 
 def main():
     matplotlib.use("agg")
-    target = ROOT / "assets" / "pareto.png"
-    target.parent.mkdir(exist_ok=True)
-    data, metadata = figures.png(draw(read_methods(ROOT / "experiments" / "results")))
-    target.write_bytes(base64.b64decode(data))
-    print(f"{target.relative_to(ROOT)}: {metadata['alt']}")
+    plots.use_style()
+    chapters, names = read_results(ROOT / "experiments" / "results"), titles(ROOT / "chapters")
+    for name, draw in (("pareto", draw_pareto), ("rate_distortion", draw_rate_distortion)):
+        target = ROOT / "assets" / f"{name}.png"
+        data, metadata = figures.png(draw(chapters, names))
+        target.write_bytes(base64.b64decode(data))
+        print(f"{target.relative_to(ROOT)}: {metadata['alt']}")
 
 
 if __name__ == "__main__":

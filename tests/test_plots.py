@@ -118,7 +118,7 @@ def test_pareto_draws_mean_and_range(cost):
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=12))
 def test_the_front_is_what_no_other_beats(points):
-    front = plots._front(points)
+    front = plots.front(points)
     beaten = {p for p in points for q in points if q != p and q[0] <= p[0] and q[1] >= p[1]}
     assert front == sorted(set(points) - beaten)
 

@@ -228,21 +228,30 @@ def test_a_result_is_of_its_script_as_it_stands(path):
         assert all(0.0 <= accuracy <= 1.0 for accuracy in method.get("accuracy", ())), name
 
 
-def test_the_readme_picture_script_draws_every_method(tmp_path):
+def test_the_readme_pictures_show_every_chapter(tmp_path):
     import readme_figure
 
     methods = {
         "float32": {"bytes": [1000, 1000], "accuracy": [0.90, 0.91]},
         "small": {"bytes": [9, 11], "accuracy": [0.89, 0.90]},
     }
-    for number, network in enumerate(["lenet300", "lenet5"]):
-        file = tmp_path / f"00_{number}.json"
-        file.write_text(
-            json.dumps({"network": network, "methods": methods if number == 0 else {"other": {}}})
-        )
-    read = readme_figure.read_methods(tmp_path)
-    assert read == methods
-    assert list(readme_figure.with_factors(read)) == ["float32 (1.0×)", "small (100×)"]
-    assert len(readme_figure.draw(read).axes[0].containers) == 2
+    curves = {"grid": {"bits": [1, 2], "mse": [0.4, 0.1]}}
+    results = {
+        "00_a": {"network": "lenet300", "methods": methods},
+        "00_b": {"network": "lenet5", "methods": {"other": {}}},
+        "06_c": {"network": "lenet300", "methods": {"six": methods["small"]}, "rate_distortion": curves},
+        "06_d": {"network": "lenet300", "rate_distortion": {"finer": curves["grid"]}},
+    }
+    for stem, result in results.items():
+        (tmp_path / f"{stem}.json").write_text(json.dumps(result))
+    read = readme_figure.read_results(tmp_path)
+    assert read["00"] == {"methods": methods, "rate_distortion": {}}
+    assert list(read["06"]["methods"]) == ["six"]
+    assert list(read["06"]["rate_distortion"]) == ["grid", "finer"]
+    ax = readme_figure.draw_pareto(read, {"00": "00 First"}).axes[0]
+    assert len(ax.containers) == 2
+    assert "down to 1/100" in ax.get_title(loc="left") + ax.get_title()
+    shown = readme_figure.draw_rate_distortion(read, {}).axes[0].get_legend_handles_labels()[1]
+    assert shown == ["Shannon's bound (Gaussian)", "06 grid", "06 finer"]
     with pytest.raises(ValueError, match="run the experiments"):
-        readme_figure.read_methods(tmp_path / "nowhere")
+        readme_figure.read_results(tmp_path / "nowhere")
