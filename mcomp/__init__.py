@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 
 _SUBMODULES = {
     "arrays", "attach", "cli", "code", "codecs", "coding", "course", "data", "distill", "figures", "files",
-    "measure", "pipeline", "plots", "prune", "quantize", "recipes", "straight_through", "train", "zoo",
+    "lowrank", "measure", "pipeline", "plots", "prune", "quantize", "recipes", "straight_through",
+    "structure", "train", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.coding.container",

@@ -12,16 +12,21 @@ from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value
 from mcomp.codecs import Codec, decode
+from mcomp.quantize.activations import FakeQuantize, activation_rules, put_activations, remove_activations
 from mcomp.straight_through import Attached
 
-__all__ = ["Attached", "attach", "attached", "bake", "codes"]
+__all__ = ["Attached", "attach", "attached", "bake", "codes", "own_class", "plain_weights"]
 
 REFRESH = ("step", "epoch", "never")
 GRADIENT = ("masked", "dense")
 
 
-def attach(model, rules, *, refresh="step", gradient="masked", train_codebook=True):
+def attach(
+    model, rules, *, refresh="step", gradient="masked", train_codebook=True, activation=FakeQuantize
+):  # fmt: skip
     """Compress parameters of `model` in place, by name, so that further training repairs the loss.
+
+    A pattern that ends in ``.input`` or ``.output`` quantizes activations, see mcomp/quantize/activations.py.
 
     Parameters
     ----------
@@ -36,10 +41,12 @@ def attach(model, rules, *, refresh="step", gradient="masked", train_codebook=Tr
         Whether a weight that is set to zero gets a gradient, and may come back.
     train_codebook : bool
         Whether codebook values are parameters that learn.
+    activation : callable
+        ``activation(codec)`` makes the module that quantizes an activation.
 
     Returns
     -------
-    attached : dict of parameter name to `Attached`
+    attached : dict of parameter name to `Attached`, and of activation name to its module
 
     Raises
     ------
@@ -58,19 +65,22 @@ def attach(model, rules, *, refresh="step", gradient="masked", train_codebook=Tr
     for name, value, allowed in (("refresh", refresh, REFRESH), ("gradient", gradient, GRADIENT)):
         if value not in allowed:
             raise bad_value(name, value, f"one of {', '.join(allowed)}")
+    _check_rules(rules)
+    rules, outer = activation_rules(rules)
     names = [name for name, _ in model.named_parameters() if "parametrizations." not in name]
-    _check_rules(rules, names)
+    _check_patterns(rules, names)
     chosen = {name: codec for name in names if (codec := _first_match(name, rules))}
     _check_not_shared(model, chosen)
     options = {"refresh": refresh, "gradient": gradient, "train_codebook": train_codebook}
     made = {name: Attached(codec, model.get_parameter(name), **options) for name, codec in chosen.items()}
+    activations = put_activations(model, outer, activation)
     for name, parametrization in made.items():
         parametrization.order = _parameter_order(_owner(model, name)[0])
     for name, parametrization in made.items():
         module, leaf = _owner(model, name)
-        _own_class(module)
+        own_class(module)
         parametrize.register_parametrization(module, leaf, parametrization)
-    return made
+    return made | activations
 
 
 def _parameter_order(module):
@@ -79,7 +89,7 @@ def _parameter_order(module):
     return next((chain[0].order for chain in chains if isinstance(chain[0], Attached)), [*module._parameters])
 
 
-def _own_class(module):
+def own_class(module):
     """Undo what copies share: torch keeps the names of a module's parametrised tensors in its class.
 
     After ``copy.deepcopy`` two modules have that class, and a change of one would break the other.
@@ -94,12 +104,16 @@ def _first_match(name, rules):
     return next((codec for pattern, codec in rules.items() if fnmatchcase(name, pattern)), None)
 
 
-def _check_rules(rules, names):
+def _check_rules(rules):
     if not isinstance(rules, dict) or not rules or not all(isinstance(pattern, str) for pattern in rules):
         raise bad_value("rules", rules, "a dict of pattern to codec such as {'*.weight': Sparse(0.9)}")
     for pattern, codec in rules.items():
         if not isinstance(codec, Codec):
             raise bad_value(f"rules[{pattern!r}]", codec, "a codec such as Sparse(0.9)")
+
+
+def _check_patterns(rules, names):
+    for pattern in rules:
         if not any(fnmatchcase(name, pattern) for name in names):
             known = ", ".join(names) or "there is none"
             allowed = f"one that matches a parameter without codec: {known}"
@@ -144,11 +158,20 @@ def _original(model, name):
 
 
 def bake(model):
-    """Make `model` plain again, in place: each parameter holds what its codec made of it. Returns `model`."""
+    """Make `model` plain again, in place: each parameter holds what its codec made of it. Returns `model`.
+
+    Modules that quantize activations are removed: their rounding is work at run time, not a parameter.
+    """
+    remove_activations(model)
+    return plain_weights(model)
+
+
+def plain_weights(model):
+    """As `bake`, but the modules that quantize activations stay: what `mcomp.save` writes."""
     for name, code in codes(model).items():
         module, leaf = _owner(model, name)
         order = _parameter_order(module)
-        _own_class(module)
+        own_class(module)
         with torch.no_grad():
             value = decode(code)
             parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)

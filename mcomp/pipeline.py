@@ -5,6 +5,7 @@ Chapter 00 walks through it.
 """
 
 import copy
+import functools
 import math
 import time
 from dataclasses import dataclass
@@ -14,24 +15,20 @@ from types import SimpleNamespace
 import torch
 from rich.table import Table
 
-from mcomp import zoo
+from mcomp import distill, zoo
 from mcomp.attach import attach, attached, bake
-from mcomp.codecs import Codebook, Sparse, masked
+from mcomp.codecs import Codebook, Sparse
 from mcomp.coding.container import load, save
-from mcomp.distill.losses import kd_loss
 from mcomp.measure.sizes import float32_bytes
-from mcomp.prune.masks import global_topk_masks, kept_count, sparsity
-from mcomp.prune.schedules import cubic_sparsity
+from mcomp.prune.dynamic import Scheduled
+from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
-from mcomp.train import Callback, evaluate, fit, predict
+from mcomp.train import Callback, evaluate, fit
 
 __all__ = [
     "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
     "recipes", "teaching",
 ]  # fmt: skip
-
-EVERY = 50  # steps between two choices of the mask; fewer if there are less than CHOICES of them
-CHOICES = 20
 
 
 @dataclass
@@ -119,10 +116,8 @@ def compress(model, recipe, data, *, progress=True):
     return Result(bake(small), model, recipe, history, time.perf_counter() - begin)
 
 
-class GradualPruning(Callback):
-    """Raise the sparsity of all attached weights together; every 50 steps or less the smallest go.
-
-    The sparsity is `Prune.sparsity` after the part `Prune.ramp` of the steps, and at the end in any case.
+class GradualPruning(Scheduled):
+    """The stage `Prune` of a recipe as a callback: the cubic schedule, and a score that knows about files.
 
     `Prune.spread` lets the score know what a position costs: |w| is multiplied by the density of its row
     and of its column, relative to the layer's, to that power. A lone weight in an empty row needs more bits
@@ -130,32 +125,9 @@ class GradualPruning(Callback):
     """
 
     def __init__(self, model, stage):
-        self.stage, self.weights, self.done = stage, attached(model), False
-        self.originals = {name: model.get_parameter(_original_name(name)) for name in self.weights}
-
-    def before_step(self, run):
-        """Prune to what the schedule says, if it is time to."""
-        end = max(run.steps * self.stage.ramp, 1)
-        every = max(1, min(EVERY, int(end) // CHOICES))
-        if run.step + 1 == run.steps:
-            self.finish()
-        elif run.step % every == 0 and not self.done:
-            self.prune(cubic_sparsity(run.step, start=0, end=end, final=self.stage.sparsity))
-
-    def finish(self):
-        """Prune to the final sparsity, unless that is done."""
-        if not self.done:
-            self.prune(self.stage.sparsity)
-
-    def prune(self, fraction):
-        """Keep the highest scores of all layers together, so that `fraction` of the weights is zero."""
-        with torch.no_grad():
-            effective = {name: self.weights[name](w).detach() for name, w in self.originals.items()}
-            scores = {name: _score(w, self.stage.spread) for name, w in effective.items()}
-            total = sum(w.numel() for w in effective.values())
-            for name, mask in global_topk_masks(scores, kept_count(total, fraction)).items():
-                self.weights[name].set_code(masked(effective[name], mask))
-        self.done = fraction >= self.stage.sparsity
+        score = functools.partial(_score, spread=stage.spread)
+        super().__init__(model, stage.sparsity, ramp=stage.ramp, score=score)
+        self.stage = stage
 
 
 def _score(w, spread):
@@ -181,16 +153,10 @@ class Settle(Callback):
                 weight.refresh, weight.stale = "never", False
 
 
-def _original_name(name):
-    path, _, leaf = name.rpartition(".")
-    return f"{path}.parametrizations.{leaf}.original".lstrip(".")
-
-
 def teaching(model, recipe, data):
-    """The distillation loss against the teacher's outputs, which are computed once."""
+    """The distillation loss against the recipe's teacher: itself as it was, or a network of the zoo."""
     teacher = model if recipe.teacher == "self" else zoo.load(recipe.teacher, seed=0)
-    targets = predict(teacher, data.train[0])
-    return lambda logits, batch: kd_loss(logits, targets[batch.index], T=recipe.temperature)
+    return distill.teaching(teacher, data, T=recipe.temperature)
 
 
 def _sharing(model, stage):

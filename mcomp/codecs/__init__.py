@@ -6,7 +6,14 @@ A codec is a projection followed by a description. `A | B` lets B describe the f
 
 from mcomp.code import Chain, Code, Codec, codec_of, decode, payload_of
 from mcomp.codecs.basic import Codebook, Plain, Sparse, masked
+from mcomp.codecs.levels import Binary, PowerOfTwo, Ternary
+from mcomp.codecs.lowrank import LowRank
+from mcomp.codecs.minifloats import MiniFloat
+from mcomp.codecs.nm import NMSparse
+from mcomp.codecs.uniform import Uniform
+from mcomp.codecs.vectors import Product
 
 __all__ = [
-    "Chain", "Code", "Codebook", "Codec", "Plain", "Sparse", "codec_of", "decode", "masked", "payload_of",
+    "Binary", "Chain", "Code", "Codebook", "Codec", "LowRank", "MiniFloat", "NMSparse", "Plain",
+    "PowerOfTwo", "Product", "Sparse", "Ternary", "Uniform", "codec_of", "decode", "masked", "payload_of",
 ]  # fmt: skip

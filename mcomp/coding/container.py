@@ -54,9 +54,9 @@ def save(model, path):
     >>> torch.equal(load(path).fc1.weight, model.fc1.weight)
     True
     """
-    from mcomp.attach import bake, codes
+    from mcomp.attach import codes, plain_weights
 
-    described, plain = codes(model), bake(copy.deepcopy(model))
+    described, plain = codes(model), plain_weights(copy.deepcopy(model))
     state = plain.state_dict()
     tensors = {name: _to_bits(name, tensor) for name, tensor in state.items()}
     body = [_digest(state)]

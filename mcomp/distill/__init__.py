@@ -1,5 +1,16 @@
 """Distillation: learning from a teacher."""
 
-from mcomp.distill.losses import kd_loss, softmax_t
+from mcomp.distill.fit import fit, teaching
+from mcomp.distill.losses import (
+    decouple,
+    decoupled_kd_loss,
+    kd_loss,
+    logit_matching_loss,
+    smoothed_logits,
+    softmax_t,
+)
 
-__all__ = ["kd_loss", "softmax_t"]
+__all__ = [
+    "decouple", "decoupled_kd_loss", "fit", "kd_loss", "logit_matching_loss", "smoothed_logits", "softmax_t",
+    "teaching",
+]  # fmt: skip

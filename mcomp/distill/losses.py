@@ -1,11 +1,13 @@
 """Learning from a teacher's soft answers: logits in, a scalar loss out.
 
-Hinton, Vinyals & Dean 2015, arXiv:1503.02531.
+Derived in chapters/12_distillation.ipynb. Hinton, Vinyals & Dean 2015, arXiv:1503.02531; Zhao et al. 2022,
+arXiv:2203.08679. The teacher is a constant everywhere: no gradient reaches its logits.
 """
 
 import math
 
-from mcomp.arrays import array_namespace, bad_value, check_finite, check_real, constant, log_softmax
+from mcomp.arrays import array_namespace, check_finite, check_int, check_real, constant, device, log_softmax
+from mcomp.distill.checks import check_logits, check_pair, check_temperature, finite, one_hot
 
 
 def softmax_t(logits, T):
@@ -37,9 +39,9 @@ def softmax_t(logits, T):
     array([0.333333, 0.666667])
     """
     xp = array_namespace(logits)
-    _check_logits("logits", logits, ndim=range(1, 65))
+    check_logits("logits", logits, ndim=range(1, 65))
     check_finite("logits", logits)
-    return xp.exp(log_softmax(logits / _check_temperature(T)))
+    return xp.exp(log_softmax(logits / check_temperature(T)))
 
 
 def kd_loss(student_logits, teacher_logits, *, T):
@@ -75,29 +77,158 @@ def kd_loss(student_logits, teacher_logits, *, T):
     0.130812
     """
     xp = array_namespace(student_logits, teacher_logits)
-    T = _check_temperature(T)
-    _check_logits("student_logits", student_logits, ndim=(2,))
-    _check_logits("teacher_logits", teacher_logits, ndim=(2,))
-    if student_logits.shape != teacher_logits.shape:
-        raise bad_value("teacher_logits.shape", tuple(teacher_logits.shape), tuple(student_logits.shape))
+    T = check_temperature(T)
+    check_pair(student_logits, teacher_logits)
     student = log_softmax(student_logits / T)
     teacher = log_softmax(constant(teacher_logits) / T)
-    loss = xp.sum(xp.exp(teacher) * (teacher - student)) * (T * T / student.shape[0])
-    if not math.isfinite(float(constant(loss))):  # cheaper than a look at every logit in every step
-        raise bad_value(
-            "the loss", float(constant(loss)), "a finite number; a logit is NaN, infinite or huge"
-        )
-    return loss
+    return finite(xp.sum(xp.exp(teacher) * (teacher - student)) * (T * T / student.shape[0]))
 
 
-def _check_temperature(T):
-    if check_real("T", T) <= 0:
-        raise bad_value("T", T, "a number above 0")
-    return float(T)
+def logit_matching_loss(student_logits, teacher_logits):
+    """Half the squared difference of the centred logits, the mean over the classes and the batch.
+
+    The limit of `kd_loss` for T to infinity. Each row is centred first, because a constant added to all
+    logits of an image changes no probability: Hinton et al. 2015 (arXiv:1503.02531), eq. 4.
+
+    Parameters
+    ----------
+    student_logits, teacher_logits : floating arrays (batch, classes)
+
+    Returns
+    -------
+    loss : floating array ()
+        Its gradient is (centred student - centred teacher) / (batch * classes).
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or are not (batch, classes), or the loss is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(logit_matching_loss(np.array([[1.0, 3.0]]), np.array([[7.0, 7.0]])))  # (-1, 1) against (0, 0)
+    0.5
+    """
+    xp = array_namespace(student_logits, teacher_logits)
+    check_pair(student_logits, teacher_logits)
+    gap = student_logits - constant(teacher_logits)
+    gap = gap - xp.mean(gap, axis=-1, keepdims=True)
+    return finite(0.5 * xp.mean(gap * gap))
 
 
-def _check_logits(name, logits, *, ndim):
-    if logits.ndim not in ndim or 0 in logits.shape:
-        raise bad_value(f"{name}.shape", tuple(logits.shape), "(batch, classes), neither of them 0")
-    if not array_namespace(logits).isdtype(logits.dtype, "real floating"):
-        raise bad_value(f"{name}.dtype", str(logits.dtype), "a real floating dtype")
+def decouple(student_logits, teacher_logits, *, labels, T):
+    """The two parts of KL(teacher || student), image by image: the labelled class, and the other classes.
+
+    For each image ``KL = target + weight * other``: Zhao et al. 2022 (arXiv:2203.08679), eq. 5.
+
+    Parameters
+    ----------
+    student_logits, teacher_logits : floating arrays (batch, classes), two classes or more
+    labels : integer array (batch,), from 0 to classes - 1
+    T : float, above 0
+
+    Returns
+    -------
+    target : floating array (batch,)
+        KL between "it is the labelled class, or it is not" of teacher and student, in nats.
+    other : floating array (batch,)
+        KL between the two distributions over the other classes, each scaled to the sum 1.
+    weight : floating array (batch,)
+        1 - the teacher's probability of the labelled class.
+
+    Raises
+    ------
+    ValueError
+        As `kd_loss`, and if `labels` don't fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> s, t = np.log(np.array([[0.5, 0.25, 0.25]])), np.log(np.array([[0.5, 0.1, 0.4]]))
+    >>> [float(part[0].round(3)) for part in decouple(s, t, labels=np.array([0]), T=1)]
+    [0.0, 0.193, 0.5]
+    """
+    xp = array_namespace(student_logits, teacher_logits)
+    T = check_temperature(T)
+    check_pair(student_logits, teacher_logits)
+    hot = one_hot(labels, student_logits)
+    s_label, s_rest, s = _split(student_logits / T, hot)
+    t_label, t_rest, t = _split(constant(teacher_logits) / T, hot)
+    weight = xp.exp(t_rest)
+    target = xp.exp(t_label) * (t_label - s_label) + weight * (t_rest - s_rest)
+    return target, xp.sum(xp.where(hot, xp.zeros_like(t), xp.exp(t)) * (t - s), axis=-1), weight
+
+
+def decoupled_kd_loss(student_logits, teacher_logits, *, labels, T, alpha=1.0, beta=8.0):
+    """T**2 * (alpha * target + beta * other), the mean over the batch; see `decouple`.
+
+    In `kd_loss` the second part has the teacher's doubt as its weight, so that images of which the teacher
+    is sure teach next to nothing about the other classes. Here `beta` takes its place: Zhao et al. 2022
+    (arXiv:2203.08679), eq. 7, which on CIFAR-100 takes alpha = 1, beta = 8 for most pairs, T = 4.
+
+    Parameters
+    ----------
+    student_logits, teacher_logits, labels, T
+        As in `decouple`.
+    alpha, beta : float, at least 0
+
+    Returns
+    -------
+    loss : floating array ()
+
+    Raises
+    ------
+    ValueError
+        As `decouple`, and if `alpha` or `beta` is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> s, t = np.log(np.array([[0.5, 0.25, 0.25]])), np.log(np.array([[0.5, 0.1, 0.4]]))
+    >>> round(float(decoupled_kd_loss(s, t, labels=np.array([0]), T=1)), 3)
+    1.542
+    """
+    xp = array_namespace(student_logits, teacher_logits)
+    alpha, beta = check_real("alpha", alpha, 0.0), check_real("beta", beta, 0.0)
+    target, other, _ = decouple(student_logits, teacher_logits, labels=labels, T=T)
+    return finite(xp.mean(alpha * target + beta * other) * float(T) ** 2)
+
+
+def smoothed_logits(labels, classes, *, epsilon):
+    """The logits of a teacher who knows the labels alone: log((1 - epsilon) * label + epsilon / classes).
+
+    `kd_loss` against them at T = 1 has the gradient of label smoothing (Szegedy et al. 2015,
+    arXiv:1512.00567, section 7; Yuan et al. 2020, arXiv:1909.11723, section 4).
+
+    Parameters
+    ----------
+    labels : integer array (batch,), from 0 to classes - 1
+    classes : int, at least 2
+    epsilon : float, above 0 and at most 1
+
+    Returns
+    -------
+    logits : floating array (batch, classes), of the default dtype
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softmax_t(smoothed_logits(np.array([2]), 4, epsilon=0.2), 1).round(6)
+    array([[0.05, 0.05, 0.85, 0.05]])
+    """
+    xp = array_namespace(labels)
+    epsilon = check_real("epsilon", epsilon, 1e-9, 1.0)
+    like = xp.zeros((labels.shape[0], check_int("classes", classes, 2)), device=device(labels))
+    high, low = 1 - epsilon + epsilon / classes, epsilon / classes
+    return xp.where(one_hot(labels, like), like + math.log(high), like + math.log(low))
+
+
+def _split(z, hot):
+    """log p of the labelled class, log of 1 - p, (batch,), and the log-probabilities of the others."""
+    xp = array_namespace(z)
+    nothing = xp.zeros_like(z)
+    whole, others = log_softmax(z), log_softmax(xp.where(hot, nothing - math.inf, z))  # (batch, classes)
+    others = xp.where(hot, nothing, others)
+    rest = xp.sum(xp.where(hot, nothing, whole - others), axis=-1) / (z.shape[-1] - 1)  # equal for each class
+    return xp.sum(xp.where(hot, whole, nothing), axis=-1), rest, others
