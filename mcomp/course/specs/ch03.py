@@ -1,0 +1,234 @@
+"""Chapter 03, which weights matter: what the exercises ask, how they are checked, what usually goes wrong.
+
+A learner gains, in this order: the linear term, the quadratic one with its interactions, Optimal Brain
+Surgeon's saliency and its update, scores that see their inputs, neurons by their statistics, and what to do
+with a neuron's mean when it goes.
+"""
+
+import math
+
+import numpy as np
+
+from mcomp.course.model import Exercise, case
+from mcomp.course.specs.ch03_mistakes import MISTAKES, QUIZ
+
+__all__ = ["EXERCISES", "QUIZ", "TITLE"]
+
+TITLE = "Which weights matter?"
+
+
+def taylor_score(w, g):
+    """How much the linear part of the loss changes when each weight goes; w and its gradient g alike."""
+    score = np.zeros(w.shape)
+    for i in np.ndindex(w.shape):
+        score[i] = abs(w[i] * g[i])
+    return score
+
+
+def taylor_cases(rng):
+    yield case(np.array([2.0, -1.0]), np.array([-0.5, 3.0]))
+    yield case(np.array([[0.0, 1.0], [-4.0, 0.5]]), np.array([[9.0, 0.0], [-1.0, -2.0]]))
+    for n in range(1, 18):
+        shape = (n // 5 + 1, n)
+        yield case(rng.normal(size=shape).round(2), rng.normal(size=shape).round(2))
+
+
+def predicted_rise(w, g, hessian, gone):
+    """By how much the loss rises, to second order, when the weights marked in `gone` become zero."""
+    rise = 0.0
+    for i in range(len(w)):
+        if gone[i]:
+            rise += g[i] * -w[i]
+            for j in range(len(w)):
+                if gone[j]:
+                    rise += hessian[i, j] * -w[i] * -w[j] / 2
+    return rise
+
+
+def rise_cases(rng):
+    yield case(np.array([2.0]), np.array([0.5]), np.array([[3.0]]), np.array([True]))
+    eye = np.array([[1.0, 1.0], [1.0, 1.0]])
+    yield case(np.array([1.0, -1.0]), np.array([0.0, 0.0]), eye, np.array([True, True]))
+    yield case(np.array([1.0, 2.0]), np.array([0.5, -0.5]), eye, np.array([False, True]))
+    for n in range(1, 16):
+        size = n // 3 + 2
+        yield case(rng.normal(size=size), rng.normal(size=size), _curved(rng, size), rng.random(size) < 0.6)
+
+
+def obs_score(w, inverse):
+    """The least rise of the loss when each weight goes and the others make up; inverse: of the Hessian."""
+    score = np.zeros(len(w))
+    for i in range(len(w)):
+        score[i] = w[i] ** 2 / (2 * inverse[i, i])
+    return score
+
+
+def score_cases(rng):
+    yield case(np.array([2.0, -1.0]), np.array([[2.0, 0.5], [0.5, 1.0]]))
+    for n in range(1, 18):
+        size = n // 3 + 1
+        yield case(rng.normal(size=size), _curved(rng, size))
+
+
+def obs_update(w, inverse, q):
+    """The weights after weight q went: it is zero, and the others have moved to where the loss is least."""
+    new = np.zeros(len(w))
+    for i in range(len(w)):
+        new[i] = w[i] - w[q] / inverse[q, q] * inverse[i, q]
+    new[q] = 0.0
+    return new
+
+
+def update_cases(rng):
+    yield case(np.array([2.0, -1.0]), np.array([[2.0, 0.5], [0.5, 1.0]]), 1)
+    yield case(np.array([2.0, -1.0]), np.array([[2.0, 0.5], [0.5, 1.0]]), 0)
+    for n in range(1, 17):
+        size = n // 3 + 2
+        yield case(rng.normal(size=size), _curved(rng, size), n % size)
+
+
+def wanda_mask(w, x, k):
+    """Keep, in each row of w, the k weights of the largest |w| times root mean square of their input.
+
+    x (batch, in) holds the inputs of the layer, w (out, in) its weights.
+    """
+    rms = [math.sqrt(sum(x[i, j] ** 2 for i in range(len(x))) / len(x)) for j in range(x.shape[1])]
+    mask = np.zeros(w.shape, bool)
+    for o in range(len(w)):
+        best = sorted(range(w.shape[1]), key=lambda j: -abs(w[o, j]) * rms[j])
+        for j in best[:k]:
+            mask[o, j] = True
+    return mask
+
+
+def wanda_cases(rng):
+    yield case(np.array([[3.0, -2.0]]), np.array([[1.0, 2.0], [-1.0, 3.0]]), 1)
+    yield case(np.array([[3.0, -2.0], [1.0, 0.25]]), np.array([[1.0, 3.0], [1.0, -3.0]]), 1)
+    yield case(np.array([[3.0, -2.0], [1.0, 0.25]]), np.array([[1.0, 3.0], [1.0, -3.0]]), 0)
+    for n in range(1, 17):
+        shape = (n % 4 + 2, n // 4 + 2)
+        x = (rng.normal(size=(shape[1], shape[1])) + 0.5) * rng.random(shape[1]) * 4
+        yield case(rng.normal(size=shape), x, n % (shape[1] + 1))
+
+
+def neurons_to_keep(y, least_mean, least_std, most_zeros):
+    """One answer a neuron, True = keep. It goes for a small mean, a small spread or too many zeros.
+
+    y (batch, neurons) holds the outputs. A neuron goes if its mean is below least_mean, its standard
+    deviation is below least_std, or its fraction of zeros is above most_zeros.
+    """
+    keep = np.zeros(y.shape[1], bool)
+    for j in range(y.shape[1]):
+        values = [float(row[j]) for row in y]
+        mean = sum(values) / len(values)
+        std = math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))
+        zeros = values.count(0.0) / len(values)
+        keep[j] = mean >= least_mean and std >= least_std and zeros <= most_zeros
+    return keep
+
+
+def neuron_cases(rng):
+    yield case(np.array([[0.0, 1.0, 5.0], [2.0, 1.0, 0.0]]), 0.5, 0.5, 0.75)
+    yield case(np.array([[0.0, 2.0], [2.0, 4.0]]), 1.0, 1.0, 0.5)
+    yield case(np.array([[0.0, 3.0], [0.0, 3.5], [4.0, 4.0], [8.0, 3.0]]), 1.0, 0.0, 0.25)
+    for n in range(1, 17):
+        y = np.maximum(rng.normal(size=(n % 5 + 2, n // 4 + 2)) + rng.normal(size=n // 4 + 2), 0).round(3)
+        thresholds = ((0.31, 0.0, 1.0), (0.0, 0.37, 1.0), (0.0, 0.0, 0.45), (0.2001, 0.2501, 0.65))
+        yield case(y, *thresholds[n % 4])
+
+
+def absorb_mean(w, b, mean, gone):
+    """The next layer when neurons go: (w without their columns, b with what they gave on average).
+
+    w (out, in) and b (out,) are the next layer's; mean (in,) the neurons' mean outputs; gone (in,) who goes.
+    """
+    new_w, new_b = w.copy(), b.copy()
+    for j in range(len(mean)):
+        if gone[j]:
+            for o in range(len(b)):
+                new_b[o] += w[o, j] * mean[j]
+                new_w[o, j] = 0.0
+    return new_w, new_b
+
+
+def absorb_cases(rng):
+    yield case(np.array([[2.0, 1.0]]), np.array([0.5]), np.array([3.0, 4.0]), np.array([True, False]))
+    yield case(np.eye(2), np.zeros(2), np.array([1.0, 2.0]), np.array([False, False]))
+    for n in range(1, 17):
+        size = n // 3 + 2
+        shape = (size, size) if n % 2 else (n % 4 + 1, size)
+        w, b = rng.normal(size=shape), rng.normal(size=shape[0])
+        yield case(w, b, rng.random(size), rng.random(size) < 0.5)
+
+
+def _curved(rng, n):
+    """A symmetric, positive definite matrix."""
+    a = rng.normal(size=(n, n + 1))
+    return (a @ a.T + 0.1 * np.eye(n)).round(3)
+
+
+EXERCISES = (
+    Exercise(
+        "03.1", taylor_score, taylor_cases, title="The linear term",
+        hints=(
+            "A weight that goes moves by minus itself. How far does the tangent rise on that way?",
+            "Slope times distance, weight by weight: g times -w. The score is its size.",
+            "abs(w * g), elementwise: one number a weight, never negative.",
+        ),
+        mistakes=MISTAKES["03.1"], rtol=1e-6, atol=1e-12,
+    ),
+    Exercise(
+        "03.2", predicted_rise, rise_cases, title="The loss to second order",
+        hints=(
+            "Write down the step first: by how much does each weight move when those in `gone` become zero?",
+            "The step is -w where gone, and 0 elsewhere. Then the rise is g·step + step·H·step / 2.",
+            "step = -w * gone; the rise is g @ step + step @ hessian @ step / 2, one number.",
+        ),
+        mistakes=MISTAKES["03.2"], rtol=1e-6, atol=1e-9,
+    ),
+    Exercise(
+        "03.3", obs_score, score_cases, title="The surgeon's saliency",
+        hints=(
+            "Of the inverse Hessian you need one number for each weight: which?",
+            "Its diagonal. Mind that the inverse of a diagonal entry isn't the diagonal of the inverse.",
+            "w**2 / (2 * inverse.diagonal()): divide by the diagonal of the inverse you were given.",
+        ),
+        mistakes=MISTAKES["03.3"], rtol=1e-6, atol=1e-12,
+    ),
+    Exercise(
+        "03.4", obs_update, update_cases, title="The others make up",
+        hints=(
+            "Which column of the inverse Hessian says how the other weights follow weight q?",
+            "Move along column q, so far that weight q arrives at zero: by w[q] / inverse[q, q].",
+            "w - w[q] / inverse[q, q] * inverse[:, q], and set entry q to 0 to be exact.",
+        ),
+        mistakes=MISTAKES["03.4"], rtol=1e-6, atol=1e-9,
+    ),
+    Exercise(
+        "03.5", wanda_mask, wanda_cases, title="Weight times input",
+        hints=(
+            "One number for each input: how large is it, typically? Which axis of x do you average over?",
+            "rms is the root of the mean over the batch (axis 0) of x squared; column j of w takes entry j.",
+            "score = abs(w) * rms; order each row by falling score (axis 1) and mark its first k.",
+        ),
+        mistakes=MISTAKES["03.5"],
+    ),
+    Exercise(
+        "03.6", neurons_to_keep, neuron_cases, title="Neurons by their statistics",
+        hints=(
+            "y has a row for each image and a column for each neuron. Over which axis goes a neuron's mean?",
+            "Three arrays over axis 0: mean, std, and the mean of y == 0. Each gives a boolean array.",
+            "Join boolean arrays with & and |; `and` and `or` want one answer and refuse an array.",
+        ),
+        mistakes=MISTAKES["03.6"],
+    ),
+    Exercise(
+        "03.7", absorb_mean, absorb_cases, title="A constant is a bias",
+        hints=(
+            "What does output o of the next layer receive from neuron j on average?",
+            "w[o, j] * mean[j]. If neuron j goes, that much is missing from output o, so its bias takes it.",
+            "new b: b + w @ (mean * gone); new w: w * ~gone, which zeroes the columns of those that go.",
+        ),
+        mistakes=MISTAKES["03.7"], rtol=1e-6, atol=1e-12,
+    ),
+)  # fmt: skip
