@@ -14,7 +14,7 @@ from mcomp.quantize.activations import FakeQuantize, activations, calibrate
 from mcomp.quantize.observers import LeastSquares
 from mcomp.structure import fold_batchnorm
 
-quick = settings(derandomize=True, deadline=None, max_examples=30)
+quick = settings(derandomize=True, deadline=None, max_examples=12)
 IMAGES = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 4 - 1
 
 

@@ -23,7 +23,7 @@ from mcomp.quantize.equalize import (
 from mcomp.quantize.ranges import best_clip
 from mcomp.structure import fold_batchnorm
 
-quick = settings(derandomize=True, deadline=None, max_examples=15)
+quick = settings(derandomize=True, deadline=None, max_examples=8)
 IMAGES = torch.rand(60, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 4 - 1
 
 

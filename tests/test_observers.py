@@ -16,7 +16,7 @@ from mcomp.quantize.histograms import (
 )
 from mcomp.quantize.observers import Entropy, LeastSquares, MinMax, MovingAverage, Percentile
 
-quick = settings(derandomize=True, deadline=None, max_examples=40)
+quick = settings(derandomize=True, deadline=None, max_examples=20)
 floats = npst.arrays(
     np.float32, npst.array_shapes(max_dims=3, max_side=6), elements=st.floats(-1e3, 1e3, width=32)
 )

@@ -16,6 +16,7 @@ import mcomp
 from mcomp import zoo
 from mcomp.attach import attach, bake
 from mcomp.codecs import Sparse
+from mcomp.course.results import read
 from mcomp.measure import count_parameters, macs_by_layer
 from mcomp.prune import (
     Plan,
@@ -343,3 +344,20 @@ def test_recalibrating_is_one_batch_norm_over_all(resnet):
     for bad in (lambda: recalibrate(resnet, x[:1]), lambda: recalibrate(resnet, x, batch_size=1)):
         with pytest.raises(ValueError, match="allowed: "):
             bad()
+
+
+def test_the_experiments_reached_their_bars():
+    methods = read("04_removing_structure_resnet")["methods"]
+    control = np.mean(methods["float32, 4 more epochs (control)"]["accuracy"])
+    half, peer = methods["0.3 of the channels"], methods["the same, torch-pruning"]
+    assert max(half["macs"]) <= 0.5 * methods["float32"]["macs"][0]
+    assert half["macs"] == peer["macs"]
+    assert np.mean(half["accuracy"]) >= control - 0.01
+    longer, speed = read("04_longer_resnet")["methods"], read("04_speed_resnet")
+    control = np.mean(longer["float32, 12 more epochs and a teacher (control)"]["accuracy"])
+    engine = longer["widths for the engine"]
+    assert max(engine["macs"]) <= 0.5 * methods["float32"]["macs"][0]
+    assert np.mean(engine["accuracy"]) >= control - 0.01
+    assert speed["networks"]["engine"]["macs"] == engine["macs"][0]
+    for times in speed["milliseconds"].values():  # recorded on one machine, with registers of 512 bits
+        assert times["256"]["dense"] / times["256"]["engine"] >= 1.5

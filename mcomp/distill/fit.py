@@ -15,7 +15,7 @@ from mcomp.distill.losses import kd_loss
 __all__ = ["fit", "teaching"]
 
 
-def teaching(teacher, data, *, T=4.0, alpha=1.0, loss=None, augment=None):
+def teaching(teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None):
     """The loss with which `mcomp.train.fit` trains a student: ``alpha * soft + (1 - alpha) * hard``.
 
     `hard` is the cross-entropy with the labels at temperature 1, `soft` is `kd_loss` at temperature `T`.
@@ -26,7 +26,7 @@ def teaching(teacher, data, *, T=4.0, alpha=1.0, loss=None, augment=None):
         A network, several whose logits are averaged, or the logits of all of ``data.train`` as `predict`
         gives them. It is never changed. Without `augment` it answers each image once, here, before training.
     data : object with `.train`, an ``(x, y)`` pair of tensors
-    T : float, above 0
+    T : float, above 0; choose it on validation images, a very small student wants little heat
     alpha : float in [0, 1]
         The part of the teacher; 1 doesn't look at the labels.
     loss : callable, optional
@@ -70,7 +70,7 @@ def teaching(teacher, data, *, T=4.0, alpha=1.0, loss=None, augment=None):
     return taught
 
 
-def fit(student, teacher, data, *, T=4.0, alpha=1.0, loss=None, augment=None, **options):
+def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, **options):
     """Train `student` in place on the answers of a frozen `teacher`; returns the history, a dict an epoch.
 
     Parameters

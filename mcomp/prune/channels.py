@@ -143,9 +143,14 @@ class Step:
         """The `Channels` of all tensors that go in."""
         return [self.known.get(node) for node in self.node.all_input_nodes]
 
+    def source(self):
+        """The first argument: a node, or what stands in its place."""
+        return self.node.args[0] if self.node.args else next(iter(self.node.kwargs.values()), None)
+
     def first(self):
-        """The `Channels` of the first tensor."""
-        return self.known.get(self.node.args[0]) if self.node.args else None
+        """The `Channels` of the first argument."""
+        source = self.source()
+        return self.known.get(source) if isinstance(source, fx.Node) else None
 
     def shape(self, node=None):
         return (self.node if node is None else node).meta.get("shape")

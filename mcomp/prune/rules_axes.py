@@ -19,7 +19,7 @@ def total(step):
 
 def _aligned(step):
     """None if channels can't be matched, else (channels of the result, those of the parts, no constant)."""
-    operands = step.node.args[0], step.argument(1, "other")
+    operands = step.source(), step.argument(1, "other")
     tensors = [n for n in operands if isinstance(n, fx.Node) and step.shape(n) is not None]
     plain = len(tensors) == 2 or operands[1] == 0  # x + 0 is x, x + 1 isn't zero
     parts, ndim = [step.known.get(n) for n in tensors], len(step.shape())
@@ -59,7 +59,7 @@ def reshape(step):
     x = step.first()
     if x is None:
         return opaque(step)
-    before, after, c = step.shape(step.node.args[0]), step.shape(), len(x.labels)
+    before, after, c = step.shape(step.source()), step.shape(), len(x.labels)
     lead, rest = math.prod(before[: x.axis]), math.prod(before[x.axis + 1 :])
     for axis, size in enumerate(after):
         pixels = size // c
@@ -85,7 +85,7 @@ def reduce(step):
     x, dims = step.first(), step.argument(1, "dim")
     if x is None or dims is None:
         return opaque(step)
-    ndim = len(step.shape(step.node.args[0]))
+    ndim = len(step.shape(step.source()))
     dims = {d % ndim for d in (dims if isinstance(dims, (tuple, list)) else (dims,))}
     if x.axis in dims:
         return opaque(step, "mixes the channels")
@@ -95,7 +95,7 @@ def reduce(step):
 
 def permute(step):
     x, order = step.first(), step.node.args[1:]
-    if x is None:
+    if x is None or not order:
         return opaque(step)
     ndim = len(step.shape())
     if step.name == "transpose":
@@ -108,7 +108,7 @@ def permute(step):
 
 def cat(step):
     """Side by side along the channels; along another axis they must be the same channels."""
-    nodes, axis = step.node.args[0], step.argument(1, "dim", 0) % len(step.shape())
+    nodes, axis = step.source(), step.argument(1, "dim", 0) % len(step.shape())
     parts = [step.known.get(n) for n in nodes]
     found = [v for v in parts if v is not None]
     if not found or any(v.axis != found[0].axis for v in found):

@@ -37,11 +37,10 @@ def functional_layer(step):
 
 def _maker(step, path, names, *, groups, axis, swapped):
     walk, x, (weight, bias) = step.walk, step.first(), names
-    into, shape = step.node.args[0].meta["shape"], step.shape()
+    into, shape = step.source().meta["shape"], step.shape()
     made, read = (1, 0) if swapped else (0, 1)
-    counted = math.prod(into if swapped else shape) // (
-        walk.shapes[weight][read if swapped else made] * into[0]
-    )
+    channels = walk.shapes[weight][0]  # of the input for a transposed convolution, else of the output
+    counted = math.prod(into if swapped else shape) // (channels * into[0])
     if groups > 1:
         return _grouped(step, path, names, groups, counted)
     found = walk.layers.setdefault(path, Layer("maker", weight, bias, made, read))
@@ -68,7 +67,7 @@ def _reads(step, x, labels, axis):
 
 def _grouped(step, path, names, groups, counted):
     """Depthwise: a filter, or several, a channel, which go with it. Any other number of groups is refused."""
-    walk, x, (weight, bias), inputs = step.walk, step.first(), names, step.node.args[0].meta["shape"][1]
+    walk, x, (weight, bias), inputs = step.walk, step.first(), names, step.source().meta["shape"][1]
     found = walk.layers.setdefault(path, Layer("scale", weight, bias, 0, None))
     found.uses += counted
     labels = walk.slot(weight, 0)
@@ -79,10 +78,9 @@ def _grouped(step, path, names, groups, counted):
         opaque(step, why)
         walk.labels.freeze(labels, f"{step.name} {why}")
         return Channels(1, labels)
-    walk.labels.join(
-        labels, np.repeat(x.labels, len(labels) // inputs)
-    )  # (out,): filters of a channel in a row
-    return Channels(1, labels, x.zero or bias is None)
+    filters = len(labels) // inputs  # of each channel, in a row
+    walk.labels.join(labels, np.repeat(x.labels, filters))
+    return Channels(1, labels)
 
 
 def norm(step):
