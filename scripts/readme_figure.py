@@ -23,14 +23,13 @@ LEAST = 0.85  # of accuracy that the first picture shows
 
 
 def read_results(folder):
-    """The results on the network by chapter number, methods and curves of one chapter together."""
+    """Methods on the network and curves, which are all of one of its layers, by chapter number."""
     chapters = {}
     for path in sorted(folder.glob("[0-9][0-9]_*.json")):
         result = json.loads(path.read_text("utf-8"))
-        if result["network"] == NETWORK:
-            found = chapters.setdefault(path.stem[:2], {"methods": {}, "rate_distortion": {}})
-            for key in found:
-                found[key] |= result.get(key, {})
+        found = chapters.setdefault(path.stem[:2], {"methods": {}, "rate_distortion": {}})
+        found["methods"] |= result["methods"] if result["network"] == NETWORK else {}
+        found["rate_distortion"] |= result.get("rate_distortion", {})
     if "float32" not in chapters.get("00", {"methods": {}})["methods"]:
         raise ValueError(f"{folder} has no 00_*.json on {NETWORK} with float32; run the experiments first")
     return chapters

@@ -240,7 +240,7 @@ def test_the_readme_pictures_show_every_chapter(tmp_path):
         "00_a": {"network": "lenet300", "methods": methods},
         "00_b": {"network": "lenet5", "methods": {"other": {}}},
         "06_c": {"network": "lenet300", "methods": {"six": methods["small"]}, "rate_distortion": curves},
-        "06_d": {"network": "lenet300", "rate_distortion": {"finer": curves["grid"]}},
+        "06_d": {"network": "lenet5", "methods": {"no": {}}, "rate_distortion": {"finer": curves["grid"]}},
     }
     for stem, result in results.items():
         (tmp_path / f"{stem}.json").write_text(json.dumps(result))
