@@ -200,13 +200,11 @@ def test_a_global_plan_is_one_ranking(graph, scores):
 
 def test_a_plan_that_empties_a_layer_is_refused_by_name(graph, scores):
     lost = {**scores, "block2.conv1": np.zeros(32)}
-    with pytest.raises(
-        ValueError, match=r"channels of block2\.conv1 is 'a plan that removes all 32 of them'"
-    ):
+    with pytest.raises(ValueError, match=r"the plan for block2\.conv1 is 'to remove all 32 channels'"):
         plan_channels(graph, lost, ratio=1 / 7, scope="global")  # 32 of the 224 channels
     plan = plan_channels(graph, lost, ratio=1 / 7, scope="global", at_least=3)
     assert plan.shape("block2.conv1.weight") == (3, len(plan.kept("block2.conv1.weight", 1)), 3, 3)
-    with pytest.raises(ValueError, match="channels of conv is 'a plan that removes all 16 of them'"):
+    with pytest.raises(ValueError, match="the plan for conv is 'to remove all 16 channels'"):
         plan_channels(graph, scores, ratio=1.0)
 
 

@@ -45,10 +45,9 @@ class Plan:
         object.__setattr__(self, "removed", {name: p for name, p in made.items() if len(p)})
         for layer in self.graph.layers.values():
             if layer.made is not None and not len(self.kept(layer.weight, layer.made)):
-                found = f"a plan that removes all {self.graph.shapes[layer.weight][layer.made]} of them"
-                raise bad_value(
-                    f"channels of {layer.weight.removesuffix('.weight')}", found, "one stays at least"
-                )
+                found = f"to remove all {self.graph.shapes[layer.weight][layer.made]} channels"
+                name = layer.weight.removesuffix(".weight")
+                raise bad_value(f"the plan for {name}", found, "one that leaves at least one")
 
     def units(self):
         """What `ChannelGraph.slots` calls the channels that go."""

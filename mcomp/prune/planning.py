@@ -145,7 +145,7 @@ def plan_for_macs(graph, scores, *, fraction, **options):
         try:
             plan = plan_channels(graph, scores, ratio=middle / 1000, **options)
         except ValueError as error:
-            if "a plan that removes all" not in str(error):
+            if "to remove all" not in str(error):
                 raise
             high = middle - 1
             continue
