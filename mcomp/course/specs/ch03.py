@@ -131,7 +131,8 @@ def neuron_cases(rng):
     yield case(np.array([[0.0, 1.0, 5.0], [2.0, 1.0, 0.0]]), 0.5, 0.5, 0.75)
     yield case(np.array([[0.0, 2.0], [2.0, 4.0]]), 1.0, 1.0, 0.5)
     yield case(np.array([[0.0, 3.0], [0.0, 3.5], [4.0, 4.0], [8.0, 3.0]]), 1.0, 0.0, 0.25)
-    for n in range(1, 17):
+    yield case(np.array([[1.0, 4.0], [3.0, 1.0]]), 0.0, 1.2, 1.0)  # dividing by n - 1 gives 1.41, not 1
+    for n in range(1, 16):
         y = np.maximum(rng.normal(size=(n % 5 + 2, n // 4 + 2)) + rng.normal(size=n // 4 + 2), 0).round(3)
         thresholds = ((0.31, 0.0, 1.0), (0.0, 0.37, 1.0), (0.0, 0.0, 0.45), (0.2001, 0.2501, 0.65))
         yield case(y, *thresholds[n % 4])
