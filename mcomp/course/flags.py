@@ -6,7 +6,7 @@ import re
 # Nothing that a chapter needs in any cell; `mcomp.course.specs` and its like are the checker's own.
 SUSPECT = re.compile(
     r"\b(mcomp\.course\.(?:check|compare|fence|grade|harvest|jail|model|sandbox|specs|supervise|wire)"
-    r"|specs|oracle|inspect|gc|ctypes|importlib|subprocess|socket|builtins|multiprocessing|_getframe|__import__|__subclasses__|__globals__|__code__|eval|exec|pickle)\b"
+    r"|specs|oracle|inspect|gc|ctypes|importlib|subprocess|socket|builtins|multiprocessing|_getframe|__import__|__subclasses__|__globals__|__code__|(?<!\.)eval|(?<!\.)exec|pickle)\b"
 )
 # Nothing that an answer needs either.
 IN_ANSWERS = re.compile(r"\b(os|sys|signal|shutil|threading|open|pathlib)\b")

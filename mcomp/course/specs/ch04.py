@@ -111,8 +111,10 @@ def best_kept_cases(rng):
     yield case(
         np.array([[1.0, -1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [5.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0]])
     )
-    for n in range(1, 15):
+    for n in range(1, 13):
         yield case((rng.normal(size=(n % 4 + 1, 8)) * np.linspace(2, 0.2, 8)).round(1))
+    for rows in (8, 12):  # so many rows hardly agree on one order
+        yield case(rng.normal(size=(rows, 8)).round(1))
 
 
 def weights_left(widths, ratio):
