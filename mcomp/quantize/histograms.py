@@ -161,6 +161,8 @@ def clipped_divergence(counts, kept, *, levels):
     p = counts[:kept].astype(np.float64)
     pool = np.arange(kept) * levels // kept  # (kept,), 0 ... levels - 1
     mass = np.bincount(pool, weights=p, minlength=levels)
+    if not mass.any():
+        return math.inf
     p[-1] += counts[kept:].sum()
     filled = p > 0
     share = np.bincount(pool, weights=filled, minlength=levels)
