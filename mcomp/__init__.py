@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _SUBMODULES = {
     "arrays", "attach", "cli", "code", "codecs", "coding", "course", "data", "distill", "figures", "files",
     "lowrank", "measure", "pipeline", "plots", "prune", "quantize", "recipes", "straight_through",
-    "structure", "train", "zoo",
+    "structure", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.coding.container",

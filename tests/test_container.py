@@ -426,7 +426,7 @@ def small(tmp_path_factory):
     return path.read_bytes(), bake(model), path
 
 
-def refused(path, data, match=None, **options):
+def assert_refused(path, data, match=None, **options):
     """`load` says CorruptFileError, within a second of computing and 100 MB."""
     path.write_bytes(data)
     tracemalloc.start()
@@ -449,7 +449,7 @@ def test_a_truncated_file(small):
             load(path)
         with pytest.raises(CorruptFileError):
             byte_rows(path)
-    refused(path, data[:-1], "cut short or changed")
+    assert_refused(path, data[:-1], "cut short or changed")
 
 
 def test_a_flipped_bit(small):
@@ -465,14 +465,14 @@ def test_a_flipped_bit(small):
 
 def test_bytes_at_the_end(small):
     data, _, path = small
-    refused(path, data + b"\0", "cut short or changed")
+    assert_refused(path, data + b"\0", "cut short or changed")
 
 
 @pytest.mark.parametrize("version", ["2", "0", "", 1, None, ["1"]])
 def test_another_version(small, version):
     data, _, path = small
     metadata, body = unseal(data)
-    refused(
+    assert_refused(
         path, seal({**metadata, "mcomp": version}, body), r"version .* of the format; this mcomp reads '1'"
     )
 
@@ -502,19 +502,19 @@ def test_another_version(small, version):
 )
 def test_a_header_that_is_none(path, header):
     start = struct.pack("<Q", len(header)) + header
-    refused(path, start + checksum(start))
+    assert_refused(path, start + checksum(start))
 
 
 @pytest.mark.parametrize("length", [0, 1, 70_000, 2**31, 2**63, 2**64 - 1])
 def test_a_header_of_absurd_length(path, length):
-    refused(path, struct.pack("<Q", length) + b"{}" * 50_000, "a header of")
+    assert_refused(path, struct.pack("<Q", length) + b"{}" * 50_000, "a header of")
 
 
 def test_a_file_of_another_kind(path):
     torch.save({"a": torch.ones(2)}, path)
-    refused(path, path.read_bytes(), "a header of")
+    assert_refused(path, path.read_bytes(), "a header of")
     safetensors.torch.save_file({"a": torch.ones(2)}, path)
-    refused(path, path.read_bytes(), "not a file of mcomp")
+    assert_refused(path, path.read_bytes(), "not a file of mcomp")
 
 
 def claims(metadata, shapes, parts):
@@ -558,7 +558,7 @@ def named(architecture, **config):
 )
 def test_an_absurd_network(small, metadata, complaint):
     data, _, path = small
-    refused(path, seal(metadata, unseal(data)[1]), complaint)
+    assert_refused(path, seal(metadata, unseal(data)[1]), complaint)
 
 
 ALL_KEPT = b"\x01\x01\x09"  # a sparse code whose positions are one byte: everything is kept
@@ -599,14 +599,14 @@ def test_absurd_claims_about_millions_of_weights(path, part):
     for at in range(2):
         parts = [constant] * 6
         parts[-at] = part
-        refused(path, claims(named("lenet300", hidden=[1500, 1500]), shapes, parts))
+        assert_refused(path, claims(named("lenet300", hidden=[1500, 1500]), shapes, parts))
 
 
 @pytest.mark.parametrize("parts", [[], [b""] * 5, [b""] * 7])
 def test_another_number_of_tensors(small, parts):
     data, model, path = small
     body = container._digest(model.state_dict()) + b"".join(varint(len(p)) + p for p in parts)
-    refused(path, seal(unseal(data)[0], body), rf"the file holds {len(parts)} tensors")
+    assert_refused(path, seal(unseal(data)[0], body), rf"the file holds {len(parts)} tensors")
 
 
 def test_a_file_larger_than_allowed(path, small):

@@ -275,7 +275,7 @@ def test_movement_adds_up_weight_times_gradient():
             lambda m, x, y: probe.layer_hessians(
                 torch.nn.Sequential(torch.nn.Conv1d(7, 1, 1)), torch.randn(2, 7, 3)
             ),
-            "the layer of 0.weight is Conv1d",
+            "the layer 0 is Conv1d",
         ),
     ],
 )

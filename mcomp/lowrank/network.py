@@ -2,12 +2,11 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from mcomp import watch
 from mcomp.arrays import bad_value, check_int
 from mcomp.lowrank.project import whitener
 from mcomp.lowrank.ranks import budget_ranks
-from mcomp.train import evaluating
 
 CONV = ("channel", "spatial")
 
@@ -58,37 +57,8 @@ def input_grams(model, x, *, conv="spatial", batch_size=500):
             [1., 2.]], dtype=torch.float64)
     """
     kinds = (nn.Linear, nn.Conv2d) if conv == "channel" else (nn.Linear,)
-    layers = {name: m for name, m in model.named_modules() if type(m) in kinds}
-    sums, counts = {}, dict.fromkeys(layers, 0)
-
-    def watch(name):
-        def note(layer, inputs):
-            rows = _rows(layer, inputs[0].detach()).double()  # (inputs, in)
-            sums[name] = sums.get(name, 0) + rows.T @ rows
-            counts[name] += len(rows)
-
-        return note
-
-    hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in layers.items()]
-    try:
-        with evaluating(model):
-            for part in x.split(check_int("batch_size", batch_size, 1)):
-                model(part)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: total / counts[name] for name, total in sums.items()}
-
-
-def _rows(layer, x):
-    """Everything that a layer multiplies its weight with, a row each."""
-    if type(layer) is nn.Linear:
-        return x.reshape(-1, x.shape[-1])
-    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise bad_value("the padding of a convolution", f"{layer}", "numbers, padded with zeros")
-    options = {"dilation": layer.dilation, "padding": layer.padding, "stride": layer.stride}
-    patches = F.unfold(x, layer.kernel_size, **options)  # (n, in · kh · kw, places)
-    return patches.transpose(1, 2).flatten(0, 1)
+    layers = [name for name, layer in model.named_modules() if type(layer) in kinds]
+    return watch.input_grams(model, x, names=layers, batch_size=batch_size)
 
 
 def choose_ranks(model, parameters, *, conv="spatial", grams=None):

@@ -11,22 +11,13 @@ from mcomp.prune.masks import (
 )
 from mcomp.prune.moves import drop_and_grow, erdos_renyi_counts, surgery_mask, surgery_score
 from mcomp.prune.network import apply_masks, prunable_weights
+from mcomp.prune.neurons import output_activity, output_mean, output_std
 from mcomp.prune.nm import nm_mask, nm_patterns
 from mcomp.prune.plan import Plan
 from mcomp.prune.planning import plan_channels, plan_for_macs, plan_widths
 from mcomp.prune.scan import sensitivity_scan
 from mcomp.prune.schedules import cosine_fraction, cubic_sparsity, iterative_sparsity, steer
-from mcomp.prune.scores import (
-    magnitude,
-    movement,
-    obd,
-    output_activity,
-    output_mean,
-    output_std,
-    random_score,
-    taylor,
-    wanda,
-)
+from mcomp.prune.scores import magnitude, movement, obd, random_score, taylor, wanda
 from mcomp.prune.structured import (
     activation_scores,
     channel_scores,

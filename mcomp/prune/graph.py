@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from mcomp.arrays import bad_value
 from mcomp.prune.channels import Channels, Walk
 from mcomp.prune.rules import FUNCTIONS, METHODS, MODULES, Step, opaque
-from mcomp.prune.tracing import trace
+from mcomp.prune.tracing import trace_shapes
 
 __all__ = ["ChannelGraph", "Group", "channel_graph", "text_table"]
 
@@ -133,7 +133,7 @@ def channel_graph(model, x, *, rules=None):
             found = f"a network with a codec on {name or 'itself'}"
             raise bad_value("model", found, "a plain network; call mcomp.attach.bake first")
     copied = copy.deepcopy(model).eval()
-    traced = trace(copied, x, tuple(rules))
+    traced = trace_shapes(copied, x, tuple(rules))
     tensors = dict([*copied.named_parameters(), *copied.named_buffers()])  # a shared one once
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
     walk, known = Walk({id(t): name for name, t in tensors.items()}, shapes), {}

@@ -1,4 +1,4 @@
-"""Masks on a network: which weights can be pruned, and a copy of the network with the masks applied.
+"""Masks on a network: which weights can be pruned, a copy of the network with the masks applied, batches.
 
 Derived in chapters/02_magnitude_pruning.ipynb. Han et al. 2015, arXiv:1506.02626.
 """
@@ -7,7 +7,7 @@ import copy
 
 import torch
 
-from mcomp.arrays import bad_value
+from mcomp.arrays import bad_value, check_int
 
 
 def prunable_weights(model):
@@ -74,3 +74,25 @@ def apply_masks(model, masks):
             raise bad_value(f"masks[{name!r}]", f"{mask.dtype} of shape {tuple(mask.shape)}", allowed)
         w.mul_(mask)  # the copy's own memory
     return pruned
+
+
+def check_pair(pair):
+    """`pair` as (x, y), if they have as many rows."""
+    x, y = pair
+    if len(x) == 0 or len(y) != len(x):
+        raise bad_value("pair", f"{len(x)} rows of x, {len(y)} of y", "as many of both, at least one")
+    return x, y
+
+
+def weights_of(model):
+    """`prunable_weights`, if there is one."""
+    weights = prunable_weights(model)
+    if not weights:
+        raise bad_value("model", type(model).__name__, "a network with at least one weight to prune")
+    return weights
+
+
+def batches(x, y, batch_size):
+    """Pairs of `batch_size` rows each."""
+    batch_size = check_int("batch_size", batch_size, 1)
+    return zip(x.split(batch_size), y.split(batch_size), strict=True)

@@ -1,8 +1,8 @@
-"""Which weights matter: one number a weight, or a neuron; larger is kept. Every mask of `masks` takes them.
+"""Which weights matter: one number a weight, larger is kept. Every mask of `masks` takes them.
 
 A score estimates how much the loss rises when its weight goes. Derived from the Taylor expansion of the loss
-in chapters/03_which_weights_matter.ipynb. What a function needs beside the weights (gradients, curvature,
-input norms, outputs) `mcomp.prune.probe` measures. A score of a channel is a sum over its weights' scores.
+in chapters/03_which_weights_matter.ipynb. What a function needs beside the weights (gradients,
+curvature, input norms) `mcomp.prune.probe` measures. A channel's score is the sum over its weights.
 """
 
 import numpy as np
@@ -173,69 +173,6 @@ def wanda(w, rms):
     return xp.abs(w) * rms
 
 
-def output_mean(y):
-    """Neurons by the mean of ``|y|`` over a batch; of a ReLU's outputs that is their mean.
-
-    Parameters
-    ----------
-    y : real floating array (batch, neurons) or (batch, channels, ...)
-        What the neurons put out, after their activation function; `probe.outputs`.
-
-    Returns
-    -------
-    score : array (neurons,)
-        One number a neuron, over the batch axis and all positions.
-
-    Raises
-    ------
-    ValueError
-        If `y` has fewer than two axes, is empty, not real floating, or not finite.
-
-    Examples
-    --------
-    >>> output_mean(np.array([[0.0, 1.0, 3.0], [0.0, 1.0, 1.0]]))
-    array([0., 1., 2.])
-    """
-    xp = _check_outputs(y)
-    return xp.mean(xp.abs(y), axis=_all_but_channels(y))
-
-
-def output_std(y):
-    """Neurons by the standard deviation of their outputs: what is lost when a constant takes their place.
-
-    The least squares constant is the mean; added to the next layer's bias, it costs nothing (chapter 03).
-
-    Parameters
-    ----------
-    y : as for `output_mean`
-
-    Examples
-    --------
-    >>> output_std(np.array([[0.0, 1.0, 3.0], [0.0, 1.0, 1.0]]))
-    array([0., 0., 1.])
-    """
-    xp = _check_outputs(y)
-    return xp.std(y, axis=_all_but_channels(y))
-
-
-def output_activity(y):
-    """Neurons by how often they are not zero: 1 minus the average percentage of zeros, as a fraction.
-
-    Hu et al. 2016, arXiv:1607.03250, eq. 1 (APoZ).
-
-    Parameters
-    ----------
-    y : as for `output_mean`, after a ReLU
-
-    Examples
-    --------
-    >>> output_activity(np.array([[0.0, 1.0, 3.0], [0.0, 1.0, 0.0]]))
-    array([0. , 1. , 0.5])
-    """
-    xp = _check_outputs(y)
-    return xp.mean(xp.astype(y != 0, y.dtype), axis=_all_but_channels(y))
-
-
 def check_floating(name, x):
     """The namespace of `x`; ValueError unless `x` is real floating, finite and not empty."""
     xp = array_namespace(x)
@@ -251,14 +188,3 @@ def _check_pair(w, name, x):
     if x.shape != w.shape:  # numpy would broadcast a row to the whole layer
         raise bad_value(f"{name}.shape", tuple(x.shape), f"{tuple(w.shape)}, the shape of w")
     return xp
-
-
-def _check_outputs(y):
-    xp = check_floating("y", y)
-    if y.ndim < 2:
-        raise bad_value("y.shape", tuple(y.shape), "(batch, neurons) or (batch, channels, ...)")
-    return xp
-
-
-def _all_but_channels(y):
-    return tuple(axis for axis in range(y.ndim) if axis != 1)

@@ -10,8 +10,10 @@ import torch
 from torch.func import functional_call
 
 from mcomp.arrays import bad_value, scatter_sum, to_numpy
-from mcomp.prune.scores import magnitude, movement, output_std
+from mcomp.prune.neurons import output_std
+from mcomp.prune.scores import magnitude, movement
 from mcomp.train import evaluating
+from mcomp.watch import watch
 
 __all__ = [
     "activation_scores", "channel_scores", "gamma_scores", "l1_scores", "l2_scores", "random_scores",
@@ -186,29 +188,17 @@ def activation_scores(model, graph, x, *, statistic=output_std, batch_size=1000)
     x : tensor (n, ...)
         Inputs of the network.
     statistic : function (batch, channels, ...) -> (channels,)
-        `output_mean`, `output_std`, `output_activity` of `mcomp.prune.scores`.
+        `output_mean`, `output_std`, `output_activity` of `mcomp.prune.neurons`.
     """
     read = {name: layer for name, layer in graph.layers.items() if layer.read is not None}
-    sums, handles = {}, []
+    sums = {}
 
-    def note(layer, share):
-        def hook(module, inputs):
-            x = inputs[0].movedim(-1, 1) if isinstance(module, torch.nn.Linear) else inputs[0]
-            key = layer.weight, layer.read
-            sums[key] = sums.get(key, 0) + share * statistic(x)
+    def look(name, module, a):
+        key = read[name].weight, read[name].read
+        channels = a.movedim(-1, 1) if isinstance(module, torch.nn.Linear) else a
+        sums[key] = sums.get(key, 0) + len(a) / len(x) * statistic(channels)
 
-        return hook
-
-    for rows in x.split(batch_size):
-        with evaluating(model):
-            try:
-                for name, layer in read.items():
-                    hook = note(layer, len(rows) / len(x))
-                    handles.append(model.get_submodule(name).register_forward_pre_hook(hook))
-                model(rows)
-            finally:
-                while handles:
-                    handles.pop().remove()
+    watch(model, x, look, names=list(read), batch_size=batch_size)
     _every_group(graph, sums, "a layer that reads it")
     return unit_sums(graph, sums)
 

@@ -1,31 +1,12 @@
-"""The operations of a network in order, with the shapes of what they make, by torch.fx."""
+"""The shapes of what a network's operations make, in the graph that mcomp/structure/graph.py traces."""
 
 import torch
 from torch import fx
 
 from mcomp.arrays import bad_value
+from mcomp.structure.graph import trace
 
-__all__ = ["trace"]
-
-
-class _Tracer(fx.Tracer):
-    """fx's tracer, for which a module that it can't trace is a leaf."""
-
-    def __init__(self, leaves):
-        super().__init__()
-        self.leaves = leaves
-
-    def is_leaf_module(self, module, name):
-        return isinstance(module, self.leaves) or super().is_leaf_module(module, name)
-
-    def call_module(self, m, forward, args, kwargs):
-        stack = dict(self.module_stack)
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except Exception:  # whatever a module's own code raises when it meets a proxy
-            self.module_stack.clear()
-            self.module_stack.update(stack)
-            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+__all__ = ["trace_shapes"]
 
 
 class _Shapes(fx.Interpreter):
@@ -37,17 +18,12 @@ class _Shapes(fx.Interpreter):
         return value
 
 
-def trace(model, x, leaves=()):
+def trace_shapes(model, x, leaves=()):
     """The traced `model`, run once on `x`: each node of its graph knows the shape of its result.
 
     Modules of the classes `leaves` aren't looked into.
     """
-    try:
-        graph = _Tracer(leaves).trace(model)
-    except Exception as error:
-        allowed = f"a network whose forward torch.fx can trace ({type(error).__name__}: {error})"
-        raise bad_value("model", type(model).__name__, allowed) from None
-    traced = fx.GraphModule(model, graph)
+    traced = fx.GraphModule(model, trace(model, leaves))
     traced.graph.eliminate_dead_code()
     try:
         with torch.no_grad():

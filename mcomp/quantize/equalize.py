@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mcomp.arrays import array_namespace, bad_value, check_int
 from mcomp.quantize.ranges import best_clip
 from mcomp.structure.graph import LINEAR, between, calls, layer, trace
-from mcomp.train import predict
+from mcomp.watch import watch
 
 __all__ = ["clip_weights", "correct_bias", "equalization_scales", "equalize", "equalized_pairs"]
 
@@ -173,17 +173,10 @@ def correct_bias(model, original, *, x):
 def mean_output(model, name, *, x):
     """The mean output of each channel of the layer `name` on `x`: (channels,)."""
     sums = []
-    module = model.get_submodule(name)
 
-    def look(module, args, y):
-        axis = 1 if y.ndim > 2 else -1
-        sums.append(
-            y.detach().double().movedim(axis, 0).flatten(1).sum(1) / (y.numel() / y.shape[axis]) * len(y)
-        )
+    def look(name, layer, y):
+        channels = y.double().movedim(1 if y.ndim > 2 else -1, 0).flatten(1)  # (channels, n · positions)
+        sums.append(channels.mean(1) * len(y))
 
-    handle = module.register_forward_hook(look)
-    try:
-        predict(model, x)
-    finally:
-        handle.remove()
+    watch(model, x, look, names=[name], outputs=True)
     return (sum(sums) / len(x)).to(next(model.parameters()).dtype)

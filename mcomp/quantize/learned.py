@@ -15,7 +15,8 @@ from mcomp.attach import own_class
 from mcomp.quantize.activations import activations, put_activations
 from mcomp.quantize.grids import integer_range
 from mcomp.quantize.qat import lsq, lsq_share, lsq_start
-from mcomp.train import Callback, evaluating
+from mcomp.train import Callback
+from mcomp.watch import watch
 
 __all__ = ["Flips", "LearnedGrid", "finish", "grids", "prepare", "rounding_distance"]
 
@@ -99,20 +100,7 @@ def prepare(model, x, *, weight_bits=None, activation_bits=None, input_bits=8):
 def _inputs(model, layers, x):
     """What each layer reads when the network sees `x`: by name, in the order of their calls."""
     seen = {}
-
-    def note(name):
-        def hook(layer, inputs):
-            seen.setdefault(name, inputs[0].detach())
-
-        return hook
-
-    handles = [layer.register_forward_pre_hook(note(name)) for name, layer in layers.items()]
-    try:
-        with evaluating(model):
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+    watch(model, x, lambda name, layer, a: seen.setdefault(name, a), names=layers, batch_size=len(x))
     return seen
 
 

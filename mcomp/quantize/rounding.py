@@ -18,7 +18,7 @@ from mcomp.attach import attached
 from mcomp.code import decode
 from mcomp.codecs.uniform import Uniform
 from mcomp.structure.graph import LINEAR, between, layer, trace
-from mcomp.train import predict
+from mcomp.watch import watch
 
 __all__ = ["adaround", "choose_rounding"]
 
@@ -161,13 +161,8 @@ def _feeds_relu(model, node):
     return user is not None and (isinstance(layer(model, user), torch.nn.ReLU) or user.target in RELU)
 
 
-@torch.no_grad()
 def inputs_of(model, name, *, x):
     """What the layer `name` of `model` gets when `x` goes in: (n, ...)."""
     seen = []
-    handle = model.get_submodule(name).register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-    try:
-        predict(model, x)
-    finally:
-        handle.remove()
+    watch(model, x, lambda name, layer, a: seen.append(a), names=[name])
     return torch.cat(seen)

@@ -5,13 +5,35 @@ from torch import nn
 
 from mcomp.arrays import bad_value
 
-__all__ = ["LINEAR", "between", "layer", "sole_user", "trace"]
+__all__ = ["LINEAR", "between", "calls", "layer", "sole_user", "trace"]
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def trace(model):
+class _Tracer(torch.fx.Tracer):
+    """fx's tracer, for which a module that it can't trace is a leaf."""
+
+    def __init__(self, leaves):
+        super().__init__()
+        self.leaves = leaves
+
+    def is_leaf_module(self, module, name):
+        return isinstance(module, self.leaves) or super().is_leaf_module(module, name)
+
+    def call_module(self, m, forward, args, kwargs):
+        stack = dict(self.module_stack)
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except Exception:  # whatever a module's own code raises when it meets a proxy
+            self.module_stack.clear()
+            self.module_stack.update(stack)
+            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+
+
+def trace(model, leaves=()):
     """The `torch.fx.Graph` of `model`, made without running it on data.
+
+    Modules of the classes `leaves`, and those that can't be traced, aren't looked into.
 
     Raises
     ------
@@ -19,10 +41,10 @@ def trace(model):
         If the path of the data depends on the data, which no fixed graph can hold.
     """
     try:
-        return torch.fx.Tracer().trace(model)
+        return _Tracer(leaves).trace(model)
     except Exception as error:
-        name = type(model).__name__
-        raise bad_value("model", f"{name}: {error}", "one that torch.fx can trace") from None
+        allowed = f"a network whose forward torch.fx can trace ({type(error).__name__}: {error})"
+        raise bad_value("model", type(model).__name__, allowed) from None
 
 
 def layer(model, node):

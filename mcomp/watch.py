@@ -1,0 +1,118 @@
+"""Look into a network while it runs: what its layers get and what they give. The network stays as it was."""
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.train import evaluating
+
+__all__ = ["input_grams", "input_rows", "watch"]
+
+
+def watch(model, x, look, *, names, outputs=False, batch_size=1000):
+    """Run `x` through `model` and call ``look(name, layer, tensor)`` whenever one of `names` is called.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Run in evaluation mode without gradients.
+    x : tensor (n, ...)
+    look : callable
+        Gets the layer's first input, or its output; what it returns is dropped.
+    names : sequence of str
+        Names of submodules, as in ``model.named_modules()``.
+    outputs : bool
+        Whether `look` gets the output. A layer behind it may overwrite that in place: clone what you keep.
+    batch_size : int
+        Rows of `x` at once.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or `x` is empty.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
+    >>> watch(model, torch.zeros(3, 1), lambda name, layer, y: print(name, tuple(y.shape)), names=["1"])
+    1 (3, 2)
+    """
+    modules = dict(model.named_modules())
+    for name in names:
+        if name not in modules:
+            raise bad_value("name", name, f"one of {', '.join(filter(None, modules))}")
+    if len(x) == 0:
+        raise bad_value("len(x)", 0, "at least one row")
+    handles = []
+    try:
+        for name in names:
+            hook = partial(_hook, look, name)
+            layer = modules[name]
+            handles.append(
+                layer.register_forward_hook(hook) if outputs else layer.register_forward_pre_hook(hook)
+            )
+        with evaluating(model):
+            for rows in x.split(check_int("batch_size", batch_size, 1)):
+                model(rows)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(look, name, layer, inputs, output=None):
+    look(name, layer, inputs[0] if output is None else output)
+
+
+def input_rows(layer, x, *, name="the layer"):
+    """Everything that a layer multiplies its weight with, a row each: (rows · positions, in · kh · kw).
+
+    Parameters
+    ----------
+    layer : Linear, or Conv2d without groups, padded with zeros
+    x : tensor
+        The layer's input.
+    name : str
+        What an error calls the layer.
+
+    Raises
+    ------
+    ValueError
+        If the layer is of another kind.
+
+    Examples
+    --------
+    >>> input_rows(nn.Conv2d(1, 1, 2), torch.arange(6.0).reshape(1, 1, 2, 3))
+    tensor([[0., 1., 3., 4.],
+            [1., 2., 4., 5.]])
+    """
+    if type(layer) is nn.Linear:
+        return x.reshape(-1, x.shape[-1])
+    plain = type(layer) is nn.Conv2d and layer.groups == 1 and layer.padding_mode == "zeros"
+    if not plain or isinstance(layer.padding, str):
+        raise bad_value(name, layer, "a Linear, or a Conv2d without groups, padded with zeros")
+    patches = F.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+    return patches.transpose(1, 2).flatten(0, 1)
+
+
+def input_grams(model, x, *, names, dtype=torch.float64, batch_size=1000):
+    """The mean of v vᵀ over the rows v of each layer's inputs: dict of name to tensor (in, in) of `dtype`.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(2, 3))
+    >>> input_grams(model, torch.tensor([[1.0, 2.0], [1.0, 0.0]]), names=["0"])["0"]
+    tensor([[1., 1.],
+            [1., 2.]], dtype=torch.float64)
+    """
+    sums, counts = {}, dict.fromkeys(names, 0)
+
+    def look(name, layer, a):
+        rows = input_rows(layer, a, name=f"the layer {name}").to(dtype)  # (rows, in)
+        sums[name] = sums.get(name, 0) + rows.T @ rows
+        counts[name] += len(rows)
+
+    watch(model, x, look, names=names, batch_size=batch_size)
+    return {name: total / counts[name] for name, total in sums.items()}
