@@ -45,18 +45,25 @@ def titles(folder):
     return found
 
 
+def style(i):
+    """Colour and marker of the i-th chapter; from the eighth on, the markers are hollow."""
+    n = len(figures.PALETTE)
+    fill = "full" if i < n else "none"
+    return {"color": figures.PALETTE[i % n], "marker": figures.MARKERS[i % n], "fillstyle": fill}
+
+
 def draw_pareto(chapters, names):
     """Bytes against accuracy: a mark for each method, a colour for each chapter, and the front."""
     ax = plt.subplots(figsize=(9, 5))[1]
     means = []
-    for i, (number, found) in enumerate(chapters.items()):
+    for number, found in chapters.items():
         rows = [(np.mean(m["bytes"]), m["accuracy"]) for m in found["methods"].values() if "bytes" in m]
         rows = [(x, np.mean(y), np.ptp(y) / 2) for x, y in rows if np.mean(y) >= LEAST]
         if rows:
             x, y, half = np.array(rows).T
             means += zip(x, y, strict=True)
-            style = {"fmt": figures.MARKERS[i % 7], "color": figures.PALETTE[i % 7], "elinewidth": 1.2}
-            ax.errorbar(x, y, yerr=half, label=names.get(number, number), **style)
+            label, look = names.get(number, number), style(list(chapters).index(number))
+            ax.errorbar(x, y, yerr=half, label=label, linestyle="", elinewidth=1.2, **look)
     front = np.array(plots.front(means))
     ax.step(*front.T, where="post", color=figures.GREY, linewidth=1, marker="", zorder=1)
     whole = np.mean(chapters["00"]["methods"]["float32"]["bytes"])
@@ -71,16 +78,17 @@ def draw_pareto(chapters, names):
 
 def draw_rate_distortion(chapters, names):
     """Bits per weight against squared error: a line for each method, a colour for each chapter."""
-    curves = [(n, c) for n, found in chapters.items() for c in found["rate_distortion"].items()]
-    top = max(max(c["bits"]) for _, (_, c) in curves)
+    curves = [(n, curve) for n, found in chapters.items() for curve in found["rate_distortion"].values()]
+    top = max(max(curve["bits"]) for _, curve in curves)
     ax = plots.rate_distortion_axes(bits=min(1.05 * top, 8.5), ax=plt.subplots(figsize=(9, 5))[1])
-    order = list(chapters)
-    for i, (number, (name, curve)) in enumerate(curves):
-        colour = figures.PALETTE[order.index(number) % 7]
-        marker = figures.MARKERS[i % 7]
-        ax.plot(curve["bits"], curve["mse"], marker=marker, color=colour, label=f"{number} {name}")
-    ax.set_title("fc1 of LeNet-300-100: bits against error, by chapter")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=10)
+    order, shown = list(chapters), set()
+    for number, curve in curves:
+        label = None if number in shown else names.get(number, number)
+        look = style(order.index(number))
+        ax.plot(curve["bits"], curve["mse"], linewidth=1.2, markersize=6, label=label, **look)
+        shown.add(number)
+    ax.set_title("fc1 of LeNet-300-100: bits against error, a line for each method")
+    ax.legend(title="chapter", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax.figure
 
 

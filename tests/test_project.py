@@ -251,7 +251,10 @@ def test_the_readme_pictures_show_every_chapter(tmp_path):
     ax = readme_figure.draw_pareto(read, {"00": "00 First"}).axes[0]
     assert len(ax.containers) == 2
     assert "down to 1/100" in ax.get_title(loc="left") + ax.get_title()
-    shown = readme_figure.draw_rate_distortion(read, {}).axes[0].get_legend_handles_labels()[1]
-    assert shown == ["Shannon's bound (Gaussian)", "06 grid", "06 finer"]
+    ax = readme_figure.draw_rate_distortion(read, {"06": "06 A grid"}).axes[0]
+    assert ax.get_legend_handles_labels()[1] == ["Shannon's bound (Gaussian)", "06 A grid"]
+    assert len(ax.lines) == 3
+    looks = [tuple(readme_figure.style(i).values()) for i in range(14)]
+    assert len(set(looks)) == 14
     with pytest.raises(ValueError, match="run the experiments"):
         readme_figure.read_results(tmp_path / "nowhere")
