@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mcomp.coding import streams
 from mcomp.coding.bits import CorruptFileError, packed_size
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
@@ -119,3 +120,18 @@ def test_data_must_be_used_up():
 def test_bad_input(call):
     with pytest.raises(ValueError, match="allowed"):
         call()
+
+
+@pytest.mark.parametrize("n", [1, 300, 9000, 40_000])
+def test_floats_take_no_more_than_the_shortest_way(n):
+    """`pack_floats` skips a way by its entropy; trying all of them gives nothing shorter."""
+    rng = np.random.default_rng(n)
+    w = rng.normal(size=n).astype(np.float32)
+    grid, sparse = np.round(4 * w) * np.float32(0.07), np.where(rng.random(n) < 0.9, 0, w)
+    for x in (w, grid, sparse, rng.normal(size=n), rng.integers(0, 9, n), np.zeros(n, bool)):
+        planes = np.ascontiguousarray(x).view(np.uint8).reshape(n, -1).T
+        values, index = np.unique(x.view(f"u{x.itemsize}"), return_inverse=True)
+        ways = [bytes(1) + x.tobytes(), streams._planes(planes)]
+        if values.size <= n // 2:
+            ways.append(streams._table(values, index))
+        assert len(pack_floats(x)) == min(map(len, ways))

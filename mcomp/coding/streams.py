@@ -18,7 +18,7 @@ from mcomp.coding.bits import (
     unpack_bits,
     varint,
 )
-from mcomp.coding.entropy import histogram
+from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode
 from mcomp.coding.rans import rans_decode, rans_encode
 
@@ -160,14 +160,32 @@ def pack_floats(x):
     if x.size == 0:
         return b""
     raw = np.ascontiguousarray(x.reshape(-1), dtype=stored)
-    best = bytes([RAW]) + raw.tobytes()
-    planes = [pack_symbols(p, 256) for p in raw.view(np.uint8).reshape(x.size, -1).T]
-    best = min(best, bytes([PLANES]) + b"".join(varint(len(p)) + p for p in planes), key=len)
+    planes = raw.view(np.uint8).reshape(x.size, -1).T  # (bytes a number, n)
     values, index = np.unique(raw.view(pattern), return_inverse=True)
+    ways = [(sum(_least_bytes(p, 256) for p in planes), lambda: _planes(planes))]
     if values.size <= min(65536, x.size // 2):
-        table = varint(values.size) + values.tobytes() + pack_symbols(index, values.size)
-        best = min(best, bytes([TABLE]) + table, key=len)
+        ways.append((values.nbytes + _least_bytes(index, values.size), lambda: _table(values, index)))
+    best = bytes([RAW]) + raw.tobytes()
+    for least, way in sorted(ways, key=lambda w: w[0]):
+        if least < len(best):
+            best = min(best, way(), key=len)
     return best
+
+
+def _planes(planes):
+    parts = [pack_symbols(p, 256) for p in planes]
+    return bytes([PLANES]) + b"".join(varint(len(p)) + p for p in parts)
+
+
+def _table(values, index):
+    return bytes([TABLE]) + varint(values.size) + values.tobytes() + pack_symbols(index, values.size)
+
+
+def _least_bytes(s, alphabet):
+    """A number of bytes that `pack_symbols` can't get below: the entropy, unless it may adapt."""
+    if s.size * (alphabet - 1).bit_length() <= MAX_ADAPTIVE:
+        return 0
+    return s.size * entropy(np.bincount(s, minlength=alphabet)) / 8
 
 
 def unpack_floats(data, n, dtype):
