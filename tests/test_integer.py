@@ -105,6 +105,33 @@ def test_matrix_products_are_onnx_runtime_bit_for_bit(dtype, wdtype, span, w_zer
     assert (fixed > 0).mean() <= 0.001
 
 
+@pytest.mark.parametrize("matmul", [False, True])
+def test_exact_halves_are_onnx_runtime_bit_for_bit(matmul):
+    """Scales that are powers of two: many sums end between two integers; padded where zero isn't 0."""
+    rng, x_zero, y_zero = np.random.default_rng(11), 37, 101
+    x, w = rng.integers(0, 256, (40, 6, 12, 12)), 128 + rng.integers(-3, 4, (16, 6, 3, 3))
+    if matmul:
+        x, w = x.reshape(-1, 72), 128 + rng.integers(-3, 4, (50, 72))
+    x, w = x.astype(np.uint8), w.astype(np.uint8)
+    bias = rng.integers(-300, 300, len(w)).astype(np.int32)
+    sx, sw, sy = np.float32(2.0**-7), np.float32(2.0) ** rng.integers(-8, -5, len(w)), np.float32(2.0**-8)
+    sw = sw.astype(np.float32)
+    constants = {"sx": sx, "x_zero": np.uint8(x_zero), "w": np.ascontiguousarray(w.T) if matmul else w}
+    constants |= {"sw": sw, "w_zero": np.full(len(w), 128, np.uint8), "sy": sy, "y_zero": np.uint8(y_zero)}
+    if matmul:
+        theirs = onnx_runtime("QLinearMatMul", x, constants)
+        acc = integer_matmul(x, w, x_zero=x_zero, w_zero=128)
+    else:
+        theirs = onnx_runtime("QLinearConv", x, {**constants, "bias": bias}, pads=[1] * 4, strides=[2] * 2)
+        acc = integer_conv2d(x, w, stride=2, padding=1, x_zero=x_zero, w_zero=128) + bias[:, None, None]
+    m, grid = sx * sw / sy, {"zero_point": y_zero, "qmin": 0, "qmax": 255}
+    real = acc * m.astype(float).reshape(-1, *[1] * (acc.ndim - 2))
+    inside = (theirs > 0) & (theirs < 255)
+    assert ((real - np.floor(real) == 0.5) & inside).sum() > 200
+    assert np.array_equal(requantize_float(acc, m, **grid), theirs)
+    assert np.array_equal(requantize(acc, fixed_multiplier(m), **grid), theirs)
+
+
 @quick
 @given(seed=ints, stride=st.integers(1, 3), padding=st.integers(0, 2), groups=st.sampled_from([1, 2, 4]))
 def test_integer_conv_is_torch_in_float64(xp, seed, stride, padding, groups):
@@ -190,7 +217,7 @@ def test_requantize_is_exact_arithmetic(xp, seed):
     assert abs(near - expected).max() <= 1
 
 
-def test_powers_of_two_round_their_ties_as_onnx_runtime_does():
+def test_powers_of_two_round_their_ties_to_even():
     acc = np.arange(-100, 100).astype(np.int32)[None]
     grid = {"zero_point": 0, "qmin": -128, "qmax": 127}
     fixed = requantize(acc, fixed_multiplier(np.array(0.25)), **grid)

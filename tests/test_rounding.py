@@ -85,6 +85,13 @@ def test_same_seed_same_network():
     assert not torch.equal(one, other)
 
 
+def test_a_search_that_finds_nothing_better_leaves_the_nearest():
+    model, original = rounded("lenet300", 4), zoo.load("lenet300")
+    wild = adaround(model, original, x=IMAGES, steps=3, lr=50.0)  # throws every weight to one side
+    assert torch.equal(wild.fc1.weight, model.fc1.weight)
+    assert torch.equal(wild.fc3.weight, model.fc3.weight)
+
+
 def test_convolutions_and_quantized_inputs():
     model, original = rounded("lenet5", 3, axis=0), zoo.load("lenet5")
     better = adaround(model, original, x=IMAGES[:40], steps=20)

@@ -75,6 +75,8 @@ def choose_rounding(floor, rest, *, loss, steps=300, lr=0.03, pull=0.02):
 def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
     """A copy of `model` in which each layer's weights are rounded so that its outputs stay, layer by layer.
 
+    A layer in which the search finds nothing better stays rounded to the nearest.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -150,7 +152,10 @@ def _round_layer(module, w, parametrization, loss, draw, *, steps, lr):
         return loss(scale * q, draw()) / max(nearest, 1e-30)
 
     up = choose_rounding(floor, steps_of - floor, loss=relative, steps=steps, lr=lr)
-    parametrization.set_code(replace(code, symbols={**code.symbols, "q": (floor + up).long().flatten()}))
+    with torch.no_grad():
+        found = float(loss(scale * (floor + up), torch.arange(len(loss.given))))
+    if found < nearest:  # a search may end above where rounding to the nearest is
+        parametrization.set_code(replace(code, symbols={**code.symbols, "q": (floor + up).long().flatten()}))
 
 
 def _feeds_relu(model, node):
