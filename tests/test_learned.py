@@ -7,8 +7,17 @@ import torch
 from torch import nn
 
 from mcomp import load, save, zoo
-from mcomp.quantize.learned import Flips, LearnedGrid, finish, grids, prepare, rounding_distance
-from mcomp.train import fit, predict
+from mcomp.course.results import read
+from mcomp.quantize.learned import (
+    Flips,
+    LearnedGrid,
+    StepRates,
+    finish,
+    grids,
+    prepare,
+    rounding_distance,
+)
+from mcomp.train import Callback, fit, one_cycle, predict
 
 
 class Data:
@@ -131,6 +140,41 @@ def test_flips_counts_turns():
     assert flips.steps == 4
 
 
+class Rates(Callback):
+    """The learning rate with which each parameter is moved, step by step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_step(self, run):
+        self.seen.append({p: group["lr"] for group in run.optimizer.param_groups for p in group["params"]})
+
+
+def test_a_step_moves_at_a_rate_in_proportion_to_its_size(data):
+    prepared = prepare(small(), data.train[0], weight_bits=3, activation_bits=3)
+    start = {grid.scale: grid.scale.item() for grid in grids(prepared).values()}
+    rates = Rates()
+    callbacks = [StepRates(prepared, relative=0.5), rates]
+    fit(prepared, data, epochs=2, lr=0.01, batch_size=50, callbacks=callbacks, progress=False)
+    for step, seen in enumerate(rates.seen):
+        lr = 0.01 * one_cycle(step, len(rates.seen))
+        assert len(seen) == len(list(prepared.parameters()))  # each in one group
+        for p, rate in seen.items():
+            assert rate == pytest.approx(0.5 * start[p] * lr if p in start else lr)
+    moved = [abs(scale.item() / size - 1) for scale, size in start.items()]
+    assert 0 < max(moved) <= 0.5 * 0.01 * len(rates.seen) * 1.2  # Adam: hardly more than the rate a step
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "points"),
+    [("lenet5", "W4A4", 0.5), ("lenet5", "W2", 1.5), ("resnet", "W4A4", 0.5), ("resnet", "W2", 1.5)],
+)
+def test_the_networks_of_chapter_08_lose_no_more_than_promised(network, name, points):
+    methods = read(f"08_training_with_the_rounding_{network}")["methods"]
+    whole, small = (sum(methods[key]["accuracy"]) / 3 for key in ("float32", name))
+    assert 100 * (whole - small) <= points
+
+
 def test_bad_input(data):
     x = data.train[0][:2]
     with pytest.raises(ValueError, match="weight_bits and activation_bits is None"):
@@ -141,3 +185,5 @@ def test_bad_input(data):
         prepare(nn.Flatten(), x, weight_bits=4)
     with pytest.raises(ValueError, match="bits is 17"):
         LearnedGrid(torch.ones(3), bits=17)
+    with pytest.raises(ValueError, match="relative is 0; allowed: a finite number from 1e-06"):
+        StepRates(prepare(small(), x, weight_bits=4), relative=0)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from mcomp.arrays import bad_value, check_int
+from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.attach import own_class
 from mcomp.quantize.activations import activations, put_activations
 from mcomp.quantize.grids import integer_range
@@ -18,7 +18,7 @@ from mcomp.quantize.qat import lsq, lsq_share, lsq_start
 from mcomp.train import Callback
 from mcomp.watch import watch
 
-__all__ = ["Flips", "LearnedGrid", "finish", "grids", "prepare", "rounding_distance"]
+__all__ = ["Flips", "LearnedGrid", "StepRates", "finish", "grids", "prepare", "rounding_distance"]
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
@@ -173,3 +173,33 @@ class Flips(Callback):
             self.way[name] = torch.where(moved != 0, moved, self.way[name])
             self.last[name] = q
         self.steps += run.step >= self.start
+
+
+class StepRates(Callback):
+    """Gives each learned step a learning rate in proportion to its size: `relative` times the step.
+
+    Adam moves a parameter by about the learning rate, however long its gradient is, so the factor
+    `lsq_share` cancels, and a step of 0.01 would move by a tenth of itself at a rate of 0.001. With this
+    callback it moves by about ``relative * lr`` of its size at the start.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As `prepare` made it; the one that is trained.
+    relative : float
+        Above 0.
+    """
+
+    def __init__(self, model, *, relative=1.0):
+        self.model, self.relative = model, check_real("relative", relative, 1e-6, 1e6)
+
+    def before_step(self, run):
+        """Before the first step, move every scale to a parameter group of its own."""
+        if run.step:
+            return
+        scales = [grid.scale for grid in grids(self.model).values()]
+        for group in run.optimizer.param_groups:
+            group["params"] = [p for p in group["params"] if all(p is not scale for scale in scales)]
+        for scale in scales:
+            factor = self.relative * float(scale.detach())
+            run.optimizer.add_param_group({"params": [scale], "weight_decay": 0.0, "factor": factor})
