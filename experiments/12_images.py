@@ -106,8 +106,7 @@ def both(pair, logits, trials, data, bar):
     return {
         "accuracy": [train.evaluate(model, data.test) for model in models],
         "left_out": [train.evaluate(model, left_out) for model in models],
-        "trial": trial,
-        "validation": [value for value, _ in tried],
+        "trial": {**trial, "validation": [value for value, _ in tried]},
     }
 
 
