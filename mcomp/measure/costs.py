@@ -4,7 +4,7 @@ Derived in chapters/01_what_does_a_network_cost.ipynb. A multiply-accumulate (MA
 sum: two floating-point operations (FLOP).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -97,32 +97,35 @@ def unread(model, x):
 def _run(model, x):
     """The costs by layer, and the names of the parameters that nothing read."""
     calling.count(x)
-    costs, handles = {}, []
+    moved, handles, modules = {}, [], dict(plain_modules(model))
     with evaluating(model), parametrize.cached():
         try:
-            for name, module in plain_modules(model):
-                handles.append(module.register_forward_hook(partial(_record, costs, name), with_kwargs=True))
+            for name, module in modules.items():
+                handles.append(module.register_forward_hook(partial(_record, moved, name), with_kwargs=True))
             macs, read = count_macs(model, partial(calling.invoke, model, calling.copied(x)))
         finally:
             for handle in handles:
                 handle.remove()
-    rows = ((name or "(the model)", macs.get(name, 0), cost) for name, cost in costs.items())
-    found = [replace(cost, name=name, macs=count) for name, count, cost in rows]
-    unused = [n for n, p in model.named_parameters() if p.numel() and address(p) not in read]
-    return [cost for cost in found if cost.parameters or cost.macs], unused
+        costs = [_cost(name, modules[name], calls, macs.get(name, 0)) for name, calls in moved.items()]
+    unused = [name for name, p in model.named_parameters() if p.numel() and address(p) not in read]
+    return [cost for cost in costs if cost.parameters or cost.macs], unused
 
 
-def _record(costs, name, layer, inputs, named, output):
-    """The forward hook: adds one call of `layer` to `costs[name]`."""
+def _record(moved, name, layer, inputs, named, output):
+    """The forward hook: notes the bytes of what goes in and out in one call of `layer`."""
+    moved.setdefault(name, []).append(_nbytes((inputs, named, output)))
+
+
+def _cost(name, layer, calls, macs):
+    """The row of `layer`; its weights are moved in each call."""
     weights = [w for _, _, w in own_weights(layer)]
-    before = costs.get(name)
-    costs[name] = LayerCost(
-        name=name,
+    return LayerCost(
+        name=name or "(the model)",
         kind=parametrize.type_before_parametrizations(layer).__name__,
         parameters=count_entries(weights, nonzero=False),
         nonzero=count_entries(weights, nonzero=True),
-        macs=0,
-        nbytes=_nbytes((inputs, named, weights, output)) + (before.nbytes if before else 0),
+        macs=macs,
+        nbytes=sum(calls) + len(calls) * _nbytes(weights),
     )
 
 
