@@ -108,6 +108,6 @@ def _outcomes(task, library, seconds):
 def _define(source, name):
     """The function `name` of `source`, executed in a namespace of its own."""
     linecache.cache["<answer>"] = (len(source), None, source.splitlines(keepends=True), "<answer>")
-    scope = {"__name__": "answer"}
+    scope = {"__name__": "answer", "display": lambda *things, **options: None}  # a notebook has it built in
     exec(compile(source, "<answer>", "exec"), scope)
     return scope[name]
