@@ -10,7 +10,7 @@ import time
 import torch
 import torch_pruning
 
-from mcomp import prune, zoo
+from mcomp import channels, zoo
 from mcomp.measure import macs_by_layer
 
 RATIO, RUNS = 0.5, 7  # half: both libraries then keep the same widths
@@ -18,9 +18,9 @@ X = torch.zeros(1, 1, 28, 28)
 
 
 def ours(model):
-    graph = prune.channel_graph(model, X)
-    return prune.remove_channels(
-        model, prune.plan_channels(graph, prune.l2_scores(model, graph), ratio=RATIO)
+    graph = channels.channel_graph(model, X)
+    return channels.remove_channels(
+        model, channels.plan_channels(graph, channels.l2_scores(model, graph), ratio=RATIO)
     )
 
 

@@ -16,9 +16,8 @@ from common import write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import prune, save, zoo
-from mcomp.attach import attach, bake
-from mcomp.codecs import Sparse
+from mcomp import prune, save, sparse_training, zoo
+from mcomp.codecs import Sparse, attach, bake
 from mcomp.measure import float32_bytes
 from mcomp.train import evaluate, fit
 
@@ -42,8 +41,8 @@ def choose(weights, rule, sparsity, seed):
 
 def fine_tune(model, data, lr, seed):
     """A copy trained on with its zeros kept; of a network without zeros, a copy trained on."""
-    tuned = prune.apply_masks(model, {})
-    rules = {name: Sparse(prune.sparsity(w)) for name, w in prune.prunable_weights(tuned).items()}
+    tuned = sparse_training.apply_masks(model, {})
+    rules = {name: Sparse(prune.sparsity(w)) for name, w in sparse_training.prunable_weights(tuned).items()}
     attach(tuned, rules, refresh="never")
     fit(tuned, data, epochs=EPOCHS, lr=lr, seed=seed, progress=False)
     return bake(tuned)
@@ -81,8 +80,8 @@ def one_seed(seed, data, bar):
     for rule in ("local", "global", "random"):
         curves[rule] = {"before": [], "after": [], "lr": []}
         for sparsity in SPARSITIES:
-            masks = choose(prune.prunable_weights(model), rule, sparsity, seed)
-            pruned = prune.apply_masks(model, masks)
+            masks = choose(sparse_training.prunable_weights(model), rule, sparsity, seed)
+            pruned = sparse_training.apply_masks(model, masks)
             tuned, lr = best(pruned, data, seed, bar)
             after = evaluate(tuned, data.test)
             for key, value in (("before", evaluate(pruned, data.test)), ("after", after), ("lr", lr)):
@@ -90,7 +89,7 @@ def one_seed(seed, data, bar):
             if rule == "global":
                 name = f"prune {100 * sparsity:g} %, fine-tune"
                 methods[name] = {"bytes": file_size(tuned), "accuracy": after, "lr": lr}
-    scan = prune.sensitivity_scan(model, lambda m: evaluate(m, data.validation), progress=False)
+    scan = sparse_training.sensitivity_scan(model, lambda m: evaluate(m, data.validation), progress=False)
     return methods, curves, scan
 
 

@@ -18,11 +18,10 @@ from common import write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import prune, save, zoo
-from mcomp.attach import attach, bake
-from mcomp.codecs import Sparse
+from mcomp import prune, save, sparse_training, zoo
+from mcomp.codecs import Sparse, attach, bake
 from mcomp.measure import float32_bytes
-from mcomp.prune import probe
+from mcomp.sparse_training import probe
 from mcomp.train import evaluate, fit
 
 SEEDS = (0, 1, 2)
@@ -44,7 +43,7 @@ def some(data, n, seed):
 
 def score_all(model, data, seed):
     """Every criterion's scores, by name and weight; and the layers' inverse Hessians."""
-    weights, few = prune.prunable_weights(model), some(data, 2000, seed)
+    weights, few = sparse_training.prunable_weights(model), some(data, 2000, seed)
     watch = probe.Movement()
     fit(copy.deepcopy(model), data, epochs=1, lr=0.0005, seed=seed, callbacks=[watch], progress=False)
     gradient, fisher = probe.gradients(model, few), probe.fisher_diagonal(model, few)
@@ -81,7 +80,7 @@ def shuffled(masks, seed):
 def updated(model, masks, inverse):
     """A copy without the weights that the masks remove, the others moved as Optimal Brain Surgeon says."""
     model = copy.deepcopy(model)
-    for name, w in prune.prunable_weights(model).items():
+    for name, w in sparse_training.prunable_weights(model).items():
         w.copy_(prune.obs_update(w, inverse[name], keep=masks[name]))  # the copy's own memory
     return model
 
@@ -90,7 +89,7 @@ def variants(model, scores, inverse, sparsity, seed):
     """The pruned networks of one sparsity, by name, not fine-tuned."""
     masks = {name: top(score, sparsity) for name, score in scores.items()}
     masks["random"] = shuffled(masks["magnitude"], seed)
-    found = {name: prune.apply_masks(model, mask) for name, mask in masks.items()}
+    found = {name: sparse_training.apply_masks(model, mask) for name, mask in masks.items()}
     found["OBS, no update"] = found["OBS"]
     for name, source in (
         ("OBS", "OBS"), ("Wanda + OBS update", "Wanda"), ("magnitude + OBS update", "magnitude")
@@ -100,13 +99,13 @@ def variants(model, scores, inverse, sparsity, seed):
         n: torch.stack([prune.topk_mask(row, prune.kept_count(len(row), sparsity)) for row in s])
         for n, s in scores["Wanda"].items()
     }
-    return found | {"Wanda, each row": prune.apply_masks(model, rows)}
+    return found | {"Wanda, each row": sparse_training.apply_masks(model, rows)}
 
 
 def fine_tune(model, data, lr, seed, epochs=EPOCHS):
     """A copy trained on with its zeros kept; of a network without zeros, a copy trained on."""
     tuned = copy.deepcopy(model)
-    rules = {name: Sparse(prune.sparsity(w)) for name, w in prune.prunable_weights(tuned).items()}
+    rules = {name: Sparse(prune.sparsity(w)) for name, w in sparse_training.prunable_weights(tuned).items()}
     attach(tuned, rules, refresh="never")
     fit(tuned, data, epochs=epochs, lr=lr, seed=seed, progress=False)
     return bake(tuned)
@@ -159,7 +158,7 @@ def prune_trained(model, data, seed, bar):
 
 def planes(model, scores, inverse, hessians):
     """fc1 alone: bits per weight, squared error of its weights and of its outputs, both relative."""
-    w, inverse = prune.prunable_weights(model)["fc1.weight"], inverse["fc1.weight"]
+    w, inverse = sparse_training.prunable_weights(model)["fc1.weight"], inverse["fc1.weight"]
     hessian, found = hessians["fc1.weight"], {}
 
     def power(d):
@@ -178,7 +177,7 @@ def planes(model, scores, inverse, hessians):
 
 def images_for_taylor(model, data, seed, bar):
     """Accuracy at 80 % by how many images the gradient sees, and by the mean of |w·g| over batches of 100."""
-    weights, found = prune.prunable_weights(model), {"one gradient": [], "mean of batches": []}
+    weights, found = sparse_training.prunable_weights(model), {"one gradient": [], "mean of batches": []}
     for n in COUNTS:
         x, y = some(data, n, seed)
         one = probe.gradients(model, (x, y))
@@ -187,7 +186,7 @@ def images_for_taylor(model, data, seed, bar):
             ("one gradient", {k: prune.taylor(w, one[k]) for k, w in weights.items()}),
             ("mean of batches", {k: sum(prune.taylor(w, g[k]) for g in parts) for k, w in weights.items()}),
         ):
-            found[name].append(evaluate(prune.apply_masks(model, top(score, 0.8)), data.test))
+            found[name].append(evaluate(sparse_training.apply_masks(model, top(score, 0.8)), data.test))
         bar.update()
     return found
 
@@ -196,14 +195,17 @@ def prune_untrained(data, seed, bar):
     """Prune before training: SNIP's masks, and the same masks with each layer shuffled."""
     torch.manual_seed(seed)
     model = zoo.build("lenet300")
-    weights, gradient = prune.prunable_weights(model), probe.gradients(model, some(data, 2000, seed))
+    weights, gradient = (
+        sparse_training.prunable_weights(model),
+        probe.gradients(model, some(data, 2000, seed)),
+    )
     score = {n: prune.taylor(w, gradient[n]) for n, w in weights.items()}
     epochs = zoo.RECIPES["lenet300"]["epochs"] + EPOCHS  # as many as the others have had
     lr, found = zoo.RECIPES["lenet300"]["lr"], {}
     for sparsity in EARLY:
         masks = top(score, sparsity)
         for name, mask in (("SNIP", masks), ("SNIP, shuffled", shuffled(masks, seed))):
-            trained = fine_tune(prune.apply_masks(model, mask), data, lr, seed, epochs)
+            trained = fine_tune(sparse_training.apply_masks(model, mask), data, lr, seed, epochs)
             found.setdefault(name, []).append(evaluate(trained, data.test))
             bar.update()
     return found

@@ -16,7 +16,7 @@ from common import RESULTS, write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import prune, save, zoo
+from mcomp import channels, save, zoo
 from mcomp.distill import teaching
 from mcomp.measure import count_parameters, float32_bytes, macs_by_layer
 from mcomp.train import evaluate, fit
@@ -32,11 +32,11 @@ CONTROL, SMALL = "float32, 12 more epochs and a teacher (control)", "widths for 
 def one_seed(seed, data, bar):
     """Figures and networks of one seed, by method."""
     dense = zoo.load("resnet", seed)
-    graph = prune.channel_graph(dense, data.test[0][:1])
-    plan = prune.plan_widths(graph, prune.l2_scores(dense, graph), WIDTHS)
+    graph = channels.channel_graph(dense, data.test[0][:1])
+    plan = channels.plan_widths(graph, channels.l2_scores(dense, graph), WIDTHS)
     loss = teaching(dense, data, T=TEMPERATURE, alpha=ALPHA)
     rows, models = {"float32": {"bytes": float32_bytes(dense), "accuracy": evaluate(dense, data.test)}}, {}
-    for name, model in ((SMALL, prune.remove_channels(dense, plan)), (CONTROL, copy.deepcopy(dense))):
+    for name, model in ((SMALL, channels.remove_channels(dense, plan)), (CONTROL, copy.deepcopy(dense))):
         fit(model, data, epochs=EPOCHS, lr=LR, weight_decay=0.01, loss=loss, seed=seed, progress=False)
         models[name], x = model, torch.zeros(1, 1, 28, 28)
         with tempfile.TemporaryDirectory() as folder:

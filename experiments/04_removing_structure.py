@@ -23,10 +23,9 @@ from common import RESULTS, write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import prune, save, zoo
-from mcomp.attach import attach, bake
-from mcomp.codecs import NMSparse, Sparse
-from mcomp.coding.codes import code_to_bytes
+from mcomp import channels, prune, save, zoo
+from mcomp.codecs import NMSparse, Sparse, attach, bake
+from mcomp.codecs.codes import code_to_bytes
 from mcomp.measure import count_parameters, float32_bytes, macs_by_layer
 from mcomp.train import evaluate, fit
 
@@ -57,10 +56,10 @@ def peer(model):
 def resnets(seed):
     """The networks before fine-tuning, by name."""
     dense = zoo.load("resnet", seed)
-    graph = prune.channel_graph(dense, torch.zeros(1, 1, 28, 28))
-    scores = prune.l2_scores(dense, graph)
-    half = prune.remove_channels(dense, prune.plan_channels(graph, scores, ratio=RATIO))
-    engine = prune.remove_channels(dense, prune.plan_widths(graph, scores, WIDTHS))
+    graph = channels.channel_graph(dense, torch.zeros(1, 1, 28, 28))
+    scores = channels.l2_scores(dense, graph)
+    half = channels.remove_channels(dense, channels.plan_channels(graph, scores, ratio=RATIO))
+    engine = channels.remove_channels(dense, channels.plan_widths(graph, scores, WIDTHS))
     made = {CONTROL: dense, HALF: half, PEER: peer(dense), ENGINE: engine}
     assert [p.shape for p in half.parameters()] == [p.shape for p in made[PEER].parameters()]
     return made
@@ -69,9 +68,9 @@ def resnets(seed):
 def lenets(seed):
     """The same for LeNet-300-100."""
     dense = zoo.load("lenet300", seed)
-    graph = prune.channel_graph(dense, torch.zeros(1, 1, 28, 28))
-    plan = prune.plan_channels(graph, prune.l2_scores(dense, graph), ratio=0.5)
-    made = {CONTROL: dense, "half of the neurons": prune.remove_channels(dense, plan)}
+    graph = channels.channel_graph(dense, torch.zeros(1, 1, 28, 28))
+    plan = channels.plan_channels(graph, channels.l2_scores(dense, graph), ratio=0.5)
+    made = {CONTROL: dense, "half of the neurons": channels.remove_channels(dense, plan)}
     for name, codec in (("2:4", NMSparse(2, 4)), ("half of the weights", Sparse(0.5))):
         made[name] = copy.deepcopy(dense)
         attach(made[name], {"*.weight": codec}, refresh="never")
@@ -145,16 +144,16 @@ def untrained(data):
     found = {}
     for seed in SEEDS:
         dense = zoo.load("resnet", seed)
-        graph = prune.channel_graph(dense, few[0][:1])
+        graph = channels.channel_graph(dense, few[0][:1])
         scores = {
-            "L1": prune.l1_scores(dense, graph), "L2": prune.l2_scores(dense, graph),
-            "γ": prune.gamma_scores(dense, graph), "Taylor": prune.taylor_scores(dense, graph, few),
-            "activation": prune.activation_scores(dense, graph, few[0]),
-            "random": prune.random_scores(graph, seed),
+            "L1": channels.l1_scores(dense, graph), "L2": channels.l2_scores(dense, graph),
+            "γ": channels.gamma_scores(dense, graph), "Taylor": channels.taylor_scores(dense, graph, few),
+            "activation": channels.activation_scores(dense, graph, few[0]),
+            "random": channels.random_scores(graph, seed),
         }  # fmt: skip
         for name, score in scores.items():
-            smaller = prune.remove_channels(dense, prune.plan_channels(graph, score, ratio=RATIO))
-            again = prune.recalibrate(smaller, few[0])
+            smaller = channels.remove_channels(dense, channels.plan_channels(graph, score, ratio=RATIO))
+            again = channels.recalibrate(smaller, few[0])
             for key, model in (("as it is", smaller), ("recalibrated", again)):
                 accuracy = evaluate(model, data.validation)
                 found.setdefault(name, {}).setdefault(key, []).append(accuracy)

@@ -25,9 +25,8 @@ from common import RESULTS, read, write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import load, prune, save, zoo
-from mcomp.attach import attach, bake
-from mcomp.codecs import NMSparse
+from mcomp import channels, load, save, zoo
+from mcomp.codecs import NMSparse, attach, bake
 from mcomp.measure import float32_bytes, macs_by_layer
 from mcomp.train import evaluate
 
@@ -37,18 +36,18 @@ BATCHES = {1: 100, 256: 30}  # and so many rounds
 def networks(images):
     """By name; their weights don't matter for the time, but those of the files are the real ones."""
     dense = zoo.load("resnet", 0)
-    graph = prune.channel_graph(dense, images[:1])
-    scores = prune.l2_scores(dense, graph)
-    half = prune.plan_channels(graph, scores, ratio=read("04_removing_structure_resnet")["ratio"])
-    engine = prune.plan_widths(graph, scores, read("04_longer_resnet")["widths"])
-    eights = prune.plan_for_macs(graph, scores, fraction=0.5, multiple=8)
+    graph = channels.channel_graph(dense, images[:1])
+    scores = channels.l2_scores(dense, graph)
+    half = channels.plan_channels(graph, scores, ratio=read("04_removing_structure_resnet")["ratio"])
+    engine = channels.plan_widths(graph, scores, read("04_longer_resnet")["widths"])
+    eights = channels.plan_for_macs(graph, scores, fraction=0.5, multiple=8)
     pattern = copy.deepcopy(dense)
     attach(pattern, {f"{part}*.weight": NMSparse(2, 4) for part in ("block?.conv", "block?.skip.0", "fc")})
     small = {}
     for name, plan, file in (("half", half, "half"), ("engine", engine, "longer")):
-        shape = prune.remove_channels(dense, plan)
+        shape = channels.remove_channels(dense, plan)
         small[name] = load(RESULTS / f"04_resnet-{file}.safetensors", model=shape)
-    masked, eights = prune.zero_channels(dense, half), prune.remove_channels(dense, eights)
+    masked, eights = channels.zero_channels(dense, half), channels.remove_channels(dense, eights)
     zeros = {"dense": dense, "masked": masked, "2:4": bake(pattern)}
     return {**zeros, "half": small["half"], "multiples of 8": eights, "engine": small["engine"]}
 

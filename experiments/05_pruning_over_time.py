@@ -19,20 +19,20 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import save, zoo
-from mcomp.attach import bake
-from mcomp.codecs import Sparse
+from mcomp.codecs import Sparse, bake
 from mcomp.measure import float32_bytes
-from mcomp.prune import iterative_sparsity, kept_count, prunable_weights
-from mcomp.prune.dynamic import (
+from mcomp.prune import iterative_sparsity, kept_count
+from mcomp.sparse_training import (
     Controller,
     DropAndGrow,
     DynamicSurgery,
     Masking,
     Scheduled,
-    hold,
+    attach_masks,
+    prunable_weights,
     random_masks,
 )
-from mcomp.prune.tickets import Steady
+from mcomp.sparse_training.tickets import Steady
 from mcomp.train import evaluate, fit
 
 SEEDS = (0, 1, 2)
@@ -64,7 +64,7 @@ def trained_on(model, data, seed, make, rates, bar):
     """The best on validation of one training for each rate: the network, its rate, the callback."""
     tried = []
     for lr in rates:
-        network = hold(copy.deepcopy(model))
+        network = attach_masks(copy.deepcopy(model))
         callback = make(network)
         fit(network, data, epochs=EPOCHS, lr=lr, seed=seed, callbacks=[callback], progress=False)
         tried.append((evaluate(bake(network), data.validation), network, lr, callback))
@@ -77,7 +77,7 @@ def from_scratch(make, sparsity, data, seed, bar):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(100 + seed)
         model = zoo.build("lenet300")
-    hold(model, random_masks(model, sparsity, seed=seed))
+    attach_masks(model, random_masks(model, sparsity, seed=seed))
     callback = make(model)
     fit(model, data, epochs=SCRATCH_EPOCHS, lr=SCRATCH_RATE, seed=seed, callbacks=[callback], progress=False)
     bar.update(SCRATCH_EPOCHS)
@@ -86,7 +86,7 @@ def from_scratch(make, sparsity, data, seed, bar):
 
 def steered(model, data, seed, bar):
     """The controller's last good network, and what it tried."""
-    network = hold(copy.deepcopy(model))
+    network = attach_masks(copy.deepcopy(model))
     w = torch.cat([w.abs().flatten() for w in prunable_weights(model).values()])
     start = float(w.kthvalue(len(w) - kept_count(len(w), 0.5)).values)
     floor = evaluate(model, data.validation) - TOLERANCE
@@ -124,7 +124,7 @@ def one_seed(seed, data, bar):
             plane.setdefault(f"{name}, trained", []).append(moved(small, model))
     plane["one shot, not trained"] = []
     for sparsity in SPARSITIES:
-        network = hold(copy.deepcopy(model))
+        network = attach_masks(copy.deepcopy(model))
         Scheduled(network, sparsity).finish()
         plane["one shot, not trained"].append(moved(bake(network), model))
     for name, make in MOVES.items():

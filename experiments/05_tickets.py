@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 import mcomp.data
 from mcomp import save, zoo
 from mcomp.measure import float32_bytes
-from mcomp.prune import apply_masks
-from mcomp.prune.tickets import Steady, find_tickets, reinitialised, shuffled, train_ticket
+from mcomp.sparse_training import apply_masks
+from mcomp.sparse_training.tickets import Steady, find_tickets, reinitialised, shuffled, train_ticket
 from mcomp.train import Callback, evaluate
 
 SEEDS = (0, 1, 2)

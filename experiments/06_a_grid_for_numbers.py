@@ -19,8 +19,7 @@ import mcomp
 import mcomp.data
 from mcomp import save, zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach
-from mcomp.codecs import Codebook, Sparse, Uniform
+from mcomp.codecs import Codebook, Sparse, Uniform, attach
 from mcomp.measure import float32_bytes
 from mcomp.quantize import fake_quantize, range_grid
 from mcomp.quantize.ranges import optimal_clip

@@ -25,15 +25,14 @@ from tqdm.auto import tqdm
 import mcomp.data
 from mcomp import load, save, zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach, codes
 from mcomp.codecs import Uniform
+from mcomp.codecs.activations import ActivationGrid, calibrate
+from mcomp.codecs.attachment import attach, codes
+from mcomp.integer.network import integer_network
 from mcomp.measure import float32_bytes
-from mcomp.quantize.activations import FakeQuantize, calibrate
-from mcomp.quantize.equalize import clip_weights, correct_bias, equalize
-from mcomp.quantize.integer_net import integer_network
+from mcomp.ptq import adaround, clip_weights, correct_bias, equalize
 from mcomp.quantize.observers import Entropy, LeastSquares, MinMax, MovingAverage, Percentile
 from mcomp.quantize.ranges import best_clip
-from mcomp.quantize.rounding import adaround
 from mcomp.structure import fold_batchnorm
 from mcomp.train import evaluate, predict
 
@@ -75,7 +74,7 @@ def with_inputs(model, x, bits=8, make=OBSERVERS["min-max"]):
 
 def put_inputs(model, bits=8, make=OBSERVERS["min-max"]):
     rule = {"*.input": Uniform(bits, symmetric=False)}
-    attach(model, rule, activation=lambda codec: FakeQuantize(codec, make(bits)))
+    attach(model, rule, activation=lambda codec: ActivationGrid(codec, make(bits)))
 
 
 def from_file(model, plain, x):

@@ -15,9 +15,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp.attach import attach
-from mcomp.codecs import Uniform
-from mcomp.quantize.equalize import equalize
+from mcomp.codecs import Uniform, attach
+from mcomp.ptq import equalize
 from mcomp.structure import fold_batchnorm
 from mcomp.train import evaluate, fit
 

@@ -24,11 +24,11 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import zoo
+from mcomp.integer.network import integer_network
+from mcomp.integer.products import integer_conv2d, integer_matmul
+from mcomp.integer.requantize import fixed_multiplier, requantize, requantize_float
+from mcomp.integer.steps import Average, Largest, Product, Rectify, Sum
 from mcomp.quantize.grids import quantize
-from mcomp.quantize.integer import integer_conv2d, integer_matmul
-from mcomp.quantize.integer_net import integer_network
-from mcomp.quantize.integer_steps import Average, Largest, Product, Rectify, Sum
-from mcomp.quantize.requantize import fixed_multiplier, requantize, requantize_float
 from mcomp.structure import fold_batchnorm
 
 SEEDS, IMAGES, OURS = (0, 1, 2), 200, "com.microsoft"

@@ -17,10 +17,18 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import zoo
+from mcomp.codecs.activations import put_activations
 from mcomp.distill.fit import teaching
-from mcomp.quantize.activations import put_activations
-from mcomp.quantize.learned import Flips, LearnedGrid, StepRates, finish, grids, prepare, rounding_distance
-from mcomp.quantize.qat import lsq, pact
+from mcomp.qat.network import (
+    Flips,
+    LearnedGrid,
+    StepRates,
+    attach_grids,
+    bake_grids,
+    grids,
+    rounding_distance,
+)
+from mcomp.qat.quantizers import lsq, pact
 from mcomp.train import evaluate, fit
 
 SEEDS, EPOCHS, LR, T, ALPHA, OFTEN = (0, 1, 2), 6, 0.002, 2.0, 0.5, 3
@@ -52,7 +60,7 @@ class Clip(nn.Module):
 
 
 def two_bit_weights(model, x):
-    return prepare(model, x, weight_bits=2)
+    return attach_grids(model, x, weight_bits=2)
 
 
 def fixed_steps(model, x):
@@ -78,11 +86,11 @@ def noisy(model, x):
 
 
 def two_bit_activations(model, x):
-    return prepare(model, x, activation_bits=2)
+    return attach_grids(model, x, activation_bits=2)
 
 
 def clipped(model, x):
-    learned, model = grids(prepare(model, x, activation_bits=2)), copy.deepcopy(model)
+    learned, model = grids(attach_grids(model, x, activation_bits=2)), copy.deepcopy(model)
     put_activations(model, {"fc1.input": learned["fc1.input"]}, lambda grid: grid)
     for name in ("fc2.input", "fc3.input"):
         put_activations(model, {name: learned[name]}, Clip)
@@ -129,7 +137,7 @@ def main():
             dense = zoo.load("lenet300", seed)
             for name, (make, options) in WAYS.items():
                 model, oscillating = run(dense, make, data, seed=seed, **options)
-                methods[name]["accuracy"].append(evaluate(finish(model), data.test))
+                methods[name]["accuracy"].append(evaluate(bake_grids(model), data.test))
                 methods[name]["oscillating"].append(oscillating)
                 bar.update()
     write(

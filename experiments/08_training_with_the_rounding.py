@@ -27,10 +27,10 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import load, save, zoo
+from mcomp.channels import recalibrate
 from mcomp.distill.fit import teaching
 from mcomp.measure import float32_bytes
-from mcomp.prune import recalibrate
-from mcomp.quantize.learned import StepRates, finish, grids, prepare
+from mcomp.qat.network import StepRates, attach_grids, bake_grids, grids
 from mcomp.train import evaluate, fit, predict
 
 SEEDS, SAMPLE, STATISTICS, T, ALPHA = (0, 1, 2), 1000, 10_000, 2.0, 0.5
@@ -53,7 +53,7 @@ def with_grids(model, x, weight_bits, activation_bits):
     """A copy of `model` with grids; a plain copy if there are no bits."""
     if weight_bits is None:
         return copy.deepcopy(model)
-    return prepare(model, x, weight_bits=weight_bits, activation_bits=activation_bits)
+    return attach_grids(model, x, weight_bits=weight_bits, activation_bits=activation_bits)
 
 
 def least_squares(model, x):
@@ -88,7 +88,7 @@ def trained(model, stages, data, *, epochs, lr, seed, loss):
 
 def figures(model, data):
     """Bytes of the file, and what the network in it gets right of the test images."""
-    done = finish(model)
+    done = bake_grids(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         nbytes = save(done, path)
@@ -103,7 +103,7 @@ def one_seed(network, seed, data, bar):
     """Figures by method."""
     model, x = zoo.load(network, seed), data.train[0][:SAMPLE]
     methods = {"float32": {"bytes": float32_bytes(model), "accuracy": evaluate(model, data.test)}}
-    start = prepare(model, x, weight_bits=4, activation_bits=4)
+    start = attach_grids(model, x, weight_bits=4, activation_bits=4)
     methods["W4A4, where training starts"] = figures(start, data)
     methods["W4A4, steps of least squares, not trained"] = figures(least_squares(start, x), data)
     loss = teaching(model, data, T=T, alpha=ALPHA)

@@ -24,8 +24,7 @@ from tqdm.auto import tqdm
 import mcomp.data
 from mcomp import load, save, zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach
-from mcomp.codecs import Binary, Code, Codebook, MiniFloat, PowerOfTwo, Product, Ternary, Uniform
+from mcomp.codecs import Binary, Code, Codebook, MiniFloat, PowerOfTwo, Product, Ternary, Uniform, attach
 from mcomp.measure import float32_bytes
 from mcomp.quantize.codebooks import assign
 from mcomp.quantize.powers import normal_float

@@ -20,8 +20,7 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import load, save, zoo
-from mcomp.attach import attach
-from mcomp.codecs import Codebook, decode
+from mcomp.codecs import Codebook, attach, decode
 from mcomp.measure import float32_bytes
 from mcomp.quantize.allocate import allocate_exact, allocate_greedy, allocate_lagrangian, totals
 from mcomp.train import evaluate, predict

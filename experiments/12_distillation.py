@@ -18,8 +18,7 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import distill, save, train, zoo
-from mcomp.attach import attach
-from mcomp.codecs import Uniform
+from mcomp.codecs import Uniform, attach
 from mcomp.measure import count_parameters, float32_bytes, macs_by_layer
 
 SEEDS, TUNING_SEED, EPOCHS = (0, 1, 2, 3, 4), 100, 12

@@ -19,8 +19,7 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import distill, load, save, train, zoo
-from mcomp.attach import attach
-from mcomp.codecs import Codebook, Sparse, Uniform
+from mcomp.codecs import Codebook, Sparse, Uniform, attach
 from mcomp.measure import float32_bytes
 
 SEEDS, EPOCHS, RATES = (0, 1, 2), 3, (0.001, 0.003)

@@ -8,14 +8,14 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "arrays", "attach", "cli", "code", "codecs", "coding", "course", "data", "distill", "figures", "files",
-    "lowrank", "measure", "pipeline", "plots", "prune", "quantize", "recipes", "straight_through",
-    "structure", "train", "watch", "zoo",
+    "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill", "figures",
+    "file", "files", "integer", "lowrank", "measure", "pipeline", "plots", "prune", "ptq", "qat", "quantize",
+    "recipes", "sparse_training", "structure", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
-    "save": "mcomp.coding.container",
-    "load": "mcomp.coding.container",
-    "CorruptFileError": "mcomp.coding.container",
+    "save": "mcomp.file",
+    "load": "mcomp.file",
+    "CorruptFileError": "mcomp.file",
     "compress": "mcomp.pipeline",
 }
 

@@ -59,7 +59,7 @@ def compress(
 @app.command()
 def inspect(file: Annotated[Path, typer.Argument(help="A file that mcomp wrote.")]):
     """Where every byte of a file went: by tensor, by stream, beside the entropy of what it holds."""
-    from mcomp.coding.container import byte_rows
+    from mcomp.file.container import byte_rows
 
     table = Table("tensor", "stream", title=str(file.name))
     for name in ("numbers", "bytes", "entropy, bytes"):
@@ -92,7 +92,8 @@ def zoo_train(
 ):
     """Train a reference network from scratch, offline, as the shipped ones were."""
     import mcomp.data
-    from mcomp import save, zoo
+    from mcomp import zoo
+    from mcomp.file import save
     from mcomp.train import evaluate
 
     path = _writable(out or Path(f"{network}-{seed}.safetensors"))
@@ -155,7 +156,8 @@ def release(
 
 
 def _network(name, seed):
-    from mcomp import load, zoo
+    from mcomp import zoo
+    from mcomp.file import load
 
     if Path(name).is_file():
         return load(name)

@@ -16,13 +16,13 @@ import torch
 from rich.table import Table
 
 from mcomp import distill, zoo
-from mcomp.attach import attach, attached, bake
 from mcomp.codecs import Codebook, Sparse
-from mcomp.coding.container import load, save
+from mcomp.codecs.attachment import attach, attached, bake
+from mcomp.file.container import load, save
 from mcomp.measure.sizes import float32_bytes
-from mcomp.prune.dynamic import Scheduled
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
+from mcomp.sparse_training.dynamic import Scheduled
 from mcomp.train import Callback, evaluate, fit
 
 __all__ = [

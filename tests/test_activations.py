@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mcomp import load, save, zoo
-from mcomp.attach import attach, bake
-from mcomp.codecs import Sparse, Uniform
-from mcomp.quantize.activations import FakeQuantize, activations, calibrate
+from mcomp.codecs import Sparse, Uniform, attach, bake
+from mcomp.codecs.activations import ActivationGrid, activations, calibrate
 from mcomp.quantize.observers import LeastSquares
 from mcomp.structure import fold_batchnorm
 
@@ -84,7 +83,7 @@ def test_observers_see_float_activations_and_can_be_chosen():
     attach(
         model,
         {"relu2.output": Uniform(3, symmetric=False)},
-        activation=lambda codec: FakeQuantize(codec, LeastSquares(codec.bits)),
+        activation=lambda codec: ActivationGrid(codec, LeastSquares(codec.bits)),
     )
     with torch.no_grad():
         float_out = bake(copy.deepcopy(model))(IMAGES)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mcomp.attach import attach, attached, bake, codes
 from mcomp.codecs import Codebook, Plain, Sparse, decode, masked
-from mcomp.straight_through import Attached, StraightThrough
+from mcomp.codecs.attachment import attach, attached, bake, codes
+from mcomp.codecs.straight_through import Attached, StraightThrough
 
 CODECS = [
     Plain(),

@@ -14,8 +14,8 @@ from sklearn.cluster import KMeans
 
 from mcomp.arrays import to_numpy
 from mcomp.codecs import Chain, Code, Codebook, Codec, Plain, Sparse, codec_of, decode, masked
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes, numbers, streams
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.codes import code_from_bytes, code_to_bytes, numbers, streams
 
 quick = settings(derandomize=True, deadline=None, max_examples=15)  # for each codec and library
 few = settings(derandomize=True, deadline=None, max_examples=6)

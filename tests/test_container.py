@@ -17,18 +17,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mcomp import zoo
-from mcomp.attach import attach, bake, codes
 from mcomp.codecs import Codebook, Plain, Sparse
-from mcomp.coding import codes as codes_module
-from mcomp.coding import container
+from mcomp.codecs import codes as codes_module
+from mcomp.codecs.attachment import attach, bake, codes
+from mcomp.codecs.codes import code_to_bytes
 from mcomp.coding.bits import CorruptFileError, pack_bits, varint
-from mcomp.coding.codes import code_to_bytes
-from mcomp.coding.container import byte_rows, load, read, save
-from mcomp.coding.frame import checksum, seal, unseal
 from mcomp.coding.huffman import huffman_encode
 from mcomp.coding.positions import mask_codes
 from mcomp.coding.rans import rans_encode
 from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, PLANES, RANS, RAW, _encode_adaptive
+from mcomp.file import byte_rows, container, load, read, save
+from mcomp.file.frame import checksum, seal, unseal
 from mcomp.files import write_atomic
 
 TINY = {

@@ -9,16 +9,16 @@ import torch
 from torch.nn.utils import prune as torch_prune
 
 from mcomp import zoo
-from mcomp.attach import attach, attached, bake
-from mcomp.codecs import Codebook, Sparse
-from mcomp.prune import cosine_fraction, erdos_renyi_counts, iterative_sparsity, kept_count, prunable_weights
-from mcomp.prune.dynamic import (
+from mcomp.codecs import Codebook, Sparse, attach, attached, bake
+from mcomp.prune import cosine_fraction, erdos_renyi_counts, iterative_sparsity, kept_count
+from mcomp.sparse_training import (
     Controller,
     DropAndGrow,
     DynamicSurgery,
     Masking,
     Scheduled,
-    hold,
+    attach_masks,
+    prunable_weights,
     random_masks,
 )
 from mcomp.train import Callback, fit
@@ -61,13 +61,13 @@ def run(callback, model, data, **options):
     return watch
 
 
-# hold, random_masks, Masking
+# attach_masks, random_masks, Masking
 
 
 def test_hold_trains_as_the_pruning_of_torch_does(data):
     """torch.nn.utils.prune keeps w * mask as well: the same steps, the same weights."""
     ours, theirs, masks = tiny(), tiny(), random_masks(tiny(), 0.6)
-    hold(ours, masks)
+    attach_masks(ours, masks)
     for name, mask in masks.items():
         torch_prune.custom_from_mask(theirs.get_submodule(name[:3]), "weight", mask)
     for model in (ours, theirs):
@@ -83,13 +83,13 @@ def test_hold_trains_as_the_pruning_of_torch_does(data):
 def test_hold_keeps_a_zero_that_the_mask_keeps(data):
     model = tiny()
     model.fc2.weight.data.zero_()
-    hold(model, {"fc2.weight": torch.ones(5, 6, dtype=torch.bool)})
+    attach_masks(model, {"fc2.weight": torch.ones(5, 6, dtype=torch.bool)})
     fit(model, data, **OPTIONS)
     assert bake(model).fc2.weight.count_nonzero() > 10
 
 
 def test_hold_without_masks_is_the_whole_network(data):
-    plain, held = tiny(), hold(tiny())
+    plain, held = tiny(), attach_masks(tiny())
     for model in (plain, held):
         fit(model, data, **OPTIONS)
     for p, q in zip(plain.parameters(), bake(held).parameters(), strict=True):
@@ -112,7 +112,7 @@ def test_random_masks_have_the_counts_of_erdos_renyi(sparsity):
 
 def test_a_masking_knows_the_masks_that_are_there():
     masks = random_masks(tiny(), 0.7)
-    masking = Masking(hold(tiny(), masks))
+    masking = Masking(attach_masks(tiny(), masks))
     assert torch.equal(joined(masking.masks), joined(masks))
     assert masking.sparsity() == pytest.approx(0.7, abs=1e-3)  # a whole number of 4,784 weights
     assert torch.equal(joined(masking.effective()) != 0, joined(masks))
@@ -137,7 +137,7 @@ def test_a_masking_knows_the_masks_that_are_there():
     ],
 )
 def test_a_network_without_held_masks_is_refused(make, model):
-    with pytest.raises(ValueError, match=r"codecs is .*; allowed: attached weights, .* hold\(model\)"):
+    with pytest.raises(ValueError, match=r"codecs is .*; allowed: attached .* attach_masks\(model\)"):
         make(model)
 
 
@@ -146,7 +146,7 @@ def test_a_network_without_held_masks_is_refused(make, model):
 
 @pytest.mark.parametrize("options", [{}, {"schedule": iterative_sparsity, "rounds": 3}, {"ramp": 0.5}])
 def test_scheduled_prunes_the_smallest_and_never_lets_one_back(data, options):
-    model = hold(tiny())
+    model = attach_masks(tiny())
     pruning = Scheduled(model, 0.8, **options)
     watch = run(pruning, model, data)
     assert all(not (later & ~earlier).any() for earlier, later in pairwise(watch.masks))
@@ -163,7 +163,7 @@ def test_scheduled_prunes_the_smallest_and_never_lets_one_back(data, options):
 
 
 def test_one_round_is_pruning_at_once(data):
-    model, whole = hold(tiny()), tiny()
+    model, whole = attach_masks(tiny()), tiny()
     pruning = Scheduled(model, 0.8, schedule=iterative_sparsity, rounds=1)
     watch = run(pruning, model, data)
     pairs = [(whole.get_submodule(name[:3]), "weight") for name in NAMES]
@@ -176,7 +176,7 @@ def test_one_round_is_pruning_at_once(data):
 
 def test_another_score():
     """The largest stay of what the score says: here the smallest weights."""
-    model = hold(tiny())
+    model = attach_masks(tiny())
     pruning = Scheduled(model, 0.5, score=lambda w: -w.abs())
     pruning.finish()
     w, mask = joined(prunable_weights(tiny())).abs(), joined(pruning.masks)
@@ -187,7 +187,7 @@ def test_another_score():
 
 
 def test_surgery_brings_weights_back(data):
-    model = hold(tiny())
+    model = attach_masks(tiny())
     surgery = DynamicSurgery(model, 0.8, margin=0.05)
     watch = run(surgery, model, data, lr=0.03)
     assert sum(entry["back"] for entry in surgery.log) > 0
@@ -198,7 +198,7 @@ def test_surgery_brings_weights_back(data):
 
 def test_surgery_lets_what_is_out_learn_from_the_gradient_of_the_masked_network(data):
     """Guo et al. 2016, eq. 2, with plain gradient descent written out."""
-    model = hold(tiny())
+    model = attach_masks(tiny())
     surgery = DynamicSurgery(model, 0.5)
     surgery.finish()
     x, y = (part[:50] for part in data.train)
@@ -214,7 +214,7 @@ def test_surgery_lets_what_is_out_learn_from_the_gradient_of_the_masked_network(
 
 
 def test_surgery_without_margin_is_the_largest_hidden_weights():
-    model = hold(tiny())
+    model = attach_masks(tiny())
     surgery = DynamicSurgery(model, 0.5, margin=0.0)
     surgery.finish()
     w, mask = joined(surgery.originals).detach().abs(), joined(surgery.masks)
@@ -231,7 +231,7 @@ def test_surgery_without_margin_is_the_largest_hidden_weights():
 @pytest.mark.parametrize("grow", ["gradient", "random"])
 def test_every_layer_keeps_its_count_while_the_masks_move(data, grow):
     masks = random_masks(tiny(), 0.8)
-    model = hold(tiny(), masks)
+    model = attach_masks(tiny(), masks)
     moving = DropAndGrow(model, grow=grow, every=10)
     run(moving, model, data)
     assert {n: int(m.sum()) for n, m in moving.masks.items()} == {n: int(m.sum()) for n, m in masks.items()}
@@ -247,7 +247,7 @@ def test_every_layer_keeps_its_count_while_the_masks_move(data, grow):
 
 def test_one_move_of_rigl_is_what_the_paper_says(data):
     """The smallest that are in go, of the rest the largest gradients come, from zero and without memory."""
-    model = hold(tiny(), random_masks(tiny(), 0.8))
+    model = attach_masks(tiny(), random_masks(tiny(), 0.8))
     moving, seen = DropAndGrow(model, every=10, until=1.0), {}
 
     class Check(Callback):
@@ -299,7 +299,7 @@ class Snapshots(Callback):
 
 def test_weights_that_are_out_do_not_move_between_the_moves(data):
     """And a weight that is out has no gradient in any step but that of a move."""
-    model = hold(tiny(), random_masks(tiny(), 0.8))
+    model = attach_masks(tiny(), random_masks(tiny(), 0.8))
     moving = DropAndGrow(model, every=7)
     watch = run(moving, model, data)
     hidden = joined(moving.originals).detach()
@@ -312,7 +312,7 @@ def test_weights_that_are_out_do_not_move_between_the_moves(data):
 
 def test_random_growth_depends_on_the_seed_only(data):
     def final(seed):
-        model = hold(tiny(), random_masks(tiny(), 0.8))
+        model = attach_masks(tiny(), random_masks(tiny(), 0.8))
         moving = DropAndGrow(model, grow="random", every=10, seed=seed)
         run(moving, model, data, epochs=1)
         return joined(moving.masks)
@@ -325,7 +325,7 @@ def test_random_growth_depends_on_the_seed_only(data):
 
 
 def test_the_controller_ends_with_the_last_good_network(data):
-    model = hold(tiny())
+    model = attach_masks(tiny())
     verdicts, states = iter([0.9, 0.9, 0.5, 0.9, 0.4, 0.3]), []
 
     def accuracy(network):
@@ -345,7 +345,7 @@ def test_the_controller_ends_with_the_last_good_network(data):
 
 
 def test_a_controller_whose_first_step_is_too_much_gives_back_what_it_got(data):
-    model = hold(tiny())
+    model = attach_masks(tiny())
     controller = Controller(model, lambda network: 0.0, floor=0.8, start=0.1)
     fit(model, data, callbacks=[controller], **OPTIONS)
     for p, q in zip(bake(model).parameters(), tiny().parameters(), strict=True):
@@ -355,7 +355,7 @@ def test_a_controller_whose_first_step_is_too_much_gives_back_what_it_got(data):
 
 
 def test_the_threshold_is_a_threshold_on_size():
-    model = hold(tiny())
+    model = attach_masks(tiny())
     controller = Controller(model, lambda network: 1.0, floor=0.5, start=0.02)
     controller.before_step(SimpleNamespace(step=0))
     assert torch.equal(joined(controller.masks), joined(prunable_weights(tiny())).abs() > 0.02)
@@ -381,13 +381,13 @@ def test_the_threshold_is_a_threshold_on_size():
 )
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
-        make(hold(tiny()))
+        make(attach_masks(tiny()))
 
 
 def test_hold_refuses_masks_that_do_not_fit():
     with pytest.raises(ValueError, match="mask is"):
-        hold(tiny(), {"fc1.weight": torch.ones(2, dtype=torch.bool)})
+        attach_masks(tiny(), {"fc1.weight": torch.ones(2, dtype=torch.bool)})
     with pytest.raises(ValueError, match="mask is"):
-        hold(tiny(), {"fc1.weight": torch.ones(6, 784)})
+        attach_masks(tiny(), {"fc1.weight": torch.ones(6, 784)})
     model = tiny()
     assert not attached(model)

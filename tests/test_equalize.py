@@ -10,9 +10,8 @@ from torch.ao.quantization import _equalize
 
 from mcomp import zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach
-from mcomp.codecs import Uniform
-from mcomp.quantize.equalize import (
+from mcomp.codecs import Uniform, attach
+from mcomp.ptq.equalize import (
     clip_weights,
     correct_bias,
     equalization_scales,

@@ -5,22 +5,12 @@ import torch
 from torch import nn
 
 from mcomp import zoo
-from mcomp.attach import attach
-from mcomp.codecs import Sparse
-from mcomp.coding.container import load, save
-from mcomp.lowrank import (
-    break_even,
-    choose_ranks,
-    cp_als,
-    factorize,
-    gram,
-    input_grams,
-    layer_matrix,
-    low_rank,
-    tucker2,
-    whitened_low_rank,
-)
+from mcomp.codecs import Sparse, attach
+from mcomp.file import load, save
+from mcomp.lowrank import break_even, cp_als, gram, low_rank, tucker2, whitened_low_rank
 from mcomp.measure import count_parameters, macs_by_layer
+from mcomp.structure import choose_ranks, factorize, layer_matrix
+from mcomp.watch import input_grams
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from mcomp import zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach
-from mcomp.codecs import Sparse
+from mcomp.codecs import Sparse, attach
 from mcomp.structure import fold_batchnorm, folded
-from mcomp.structure.graph import trace
+from mcomp.trace import trace
 
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 

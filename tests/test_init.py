@@ -14,8 +14,8 @@ def test_every_submodule_is_known():
 
 
 def test_names_come_from_their_modules():
-    assert mcomp.save is mcomp.coding.container.save
-    assert mcomp.load is mcomp.coding.container.load
+    assert mcomp.save is mcomp.file.container.save
+    assert mcomp.load is mcomp.file.container.load
     assert mcomp.compress is mcomp.pipeline.compress
     assert issubclass(mcomp.CorruptFileError, ValueError)
     assert all(getattr(mcomp, name) for name in mcomp.__all__)

@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as npst
 
 import mcomp
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach, attached, bake, codes
 from mcomp.codecs import (
     Binary,
     Code,
@@ -27,8 +26,9 @@ from mcomp.codecs import (
     decode,
     payload_of,
 )
+from mcomp.codecs.attachment import attach, attached, bake, codes
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.codes import code_from_bytes, code_to_bytes
 from mcomp.quantize.floats import E4M3, round_to_float
 from mcomp.quantize.powers import log_levels
 from mcomp.zoo import build

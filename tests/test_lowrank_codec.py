@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from mcomp import zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach, bake
-from mcomp.codecs import Code, Codebook, LowRank, Uniform, decode
+from mcomp.codecs import Code, Codebook, LowRank, Uniform, attach, bake, decode
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.codes import code_from_bytes, code_to_bytes
-from mcomp.coding.container import load, save
+from mcomp.file import load, save
 from mcomp.lowrank import break_even
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)

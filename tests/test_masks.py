@@ -13,11 +13,11 @@ from mcomp.prune import (
     global_topk_masks,
     kept_count,
     relative_threshold_mask,
-    sensitivity_scan,
     sparsity,
     threshold_mask,
     topk_mask,
 )
+from mcomp.sparse_training import sensitivity_scan
 
 quick = settings(derandomize=True, deadline=None, max_examples=80)
 few = st.integers(-2, 2).map(float)  # five values: ties everywhere

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from mcomp import load, save
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach, bake
-from mcomp.codecs import Code, Codebook, Codec, Plain, Sparse, decode
+from mcomp.codecs import Code, Codebook, Codec, Plain, Sparse, attach, bake, decode
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes, streams
+from mcomp.codecs.named import NAMES, name_bytes, read_name
 from mcomp.coding.bits import CorruptFileError, Reader
-from mcomp.coding.codes import code_from_bytes, code_to_bytes, streams
-from mcomp.coding.named import NAMES, name_bytes, read_name
 
 quick = settings(derandomize=True, deadline=None, max_examples=40)
 

@@ -13,9 +13,8 @@ from hypothesis.extra import numpy as npst
 import mcomp
 from mcomp import zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach, bake
-from mcomp.codecs import Codebook, NMSparse, Sparse, codec_of, decode
-from mcomp.coding.codes import code_from_bytes, code_to_bytes
+from mcomp.codecs import Codebook, NMSparse, Sparse, attach, bake, codec_of, decode
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes
 from mcomp.prune import nm_mask, nm_patterns
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)

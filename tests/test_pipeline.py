@@ -14,8 +14,7 @@ from rich.console import Console
 import mcomp
 import mcomp.data
 from mcomp import zoo
-from mcomp.attach import attach, attached
-from mcomp.codecs import Codebook, Sparse
+from mcomp.codecs import Codebook, Sparse, attach, attached
 from mcomp.distill import kd_loss
 from mcomp.measure import float32_bytes
 from mcomp.pipeline import GradualPruning, Prune, Settle, compress, estimate, teaching

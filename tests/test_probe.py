@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mcomp import prune
-from mcomp.prune import probe
+from mcomp import prune, sparse_training
+from mcomp.sparse_training import probe
 from mcomp.train import fit, one_cycle
 
 
@@ -80,7 +80,7 @@ def test_results_dont_depend_on_the_batches(network, batch_size):
     model, x, y = network
     for call in (probe.gradients, probe.fisher_diagonal):
         whole, parts = call(model, (x, y)), call(model, (x, y), batch_size=batch_size)
-        assert list(whole) == list(prune.prunable_weights(model))
+        assert list(whole) == list(sparse_training.prunable_weights(model))
         # sums of seven terms in float64, grouped differently
         assert all(torch.allclose(whole[n], parts[n], rtol=1e-10, atol=1e-14) for n in whole)
     for call in (probe.hessian_diagonal, probe.input_rms):
@@ -116,7 +116,7 @@ def test_hessian_diagonal_is_autograds(network):
     model, x, y = network
     found = probe.hessian_diagonal(model, x)
     model.eval()
-    for name, w in prune.prunable_weights(model).items():
+    for name, w in sparse_training.prunable_weights(model).items():
 
         def loss(flat, name=name, shape=w.shape):
             return mean_loss(model, x, y, {name: flat.reshape(shape)})

@@ -8,8 +8,17 @@ import pytest
 import torch
 
 from mcomp import zoo
-from mcomp.prune import apply_masks, global_topk_masks, kept_count, prunable_weights
-from mcomp.prune.tickets import Resume, Snapshot, Steady, find_tickets, reinitialised, shuffled, train_ticket
+from mcomp.prune import global_topk_masks, kept_count
+from mcomp.sparse_training import apply_masks, prunable_weights
+from mcomp.sparse_training.tickets import (
+    Resume,
+    Snapshot,
+    Steady,
+    find_tickets,
+    reinitialised,
+    shuffled,
+    train_ticket,
+)
 from mcomp.train import Callback, fit, one_cycle
 
 OPTIONS = {"batch_size": 20, "lr": 0.01, "progress": False}

@@ -13,12 +13,11 @@ from hypothesis.extra import numpy as npst
 
 from mcomp import zoo
 from mcomp.arrays import to_numpy
-from mcomp.attach import attach, bake
-from mcomp.code import Code
-from mcomp.codecs import Codebook, Sparse, Uniform, decode
+from mcomp.codecs import Codebook, Sparse, Uniform, attach, bake, decode
+from mcomp.codecs.code import Code
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes, numbers
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.codes import code_from_bytes, code_to_bytes, numbers
-from mcomp.coding.container import load, save
+from mcomp.file import load, save
 from mcomp.quantize import choose_grid
 
 quick = settings(derandomize=True, deadline=None, max_examples=8)

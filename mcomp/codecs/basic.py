@@ -17,7 +17,7 @@ from mcomp.arrays import (
     scatter,
     size,
 )
-from mcomp.code import Code, Codec, payload_of
+from mcomp.codecs.code import Code, Codec, payload_of
 from mcomp.prune.masks import kept_count, topk_mask
 from mcomp.quantize.codebooks import MAX_VALUES, assign, kmeans_1d
 
@@ -30,7 +30,7 @@ def masked(w, mask):
     Examples
     --------
     >>> import numpy as np
-    >>> from mcomp.code import decode
+    >>> from mcomp.codecs.code import decode
     >>> decode(masked(np.array([1.0, 2.0, 3.0]), np.array([True, False, True])))
     array([1., 0., 3.])
     """

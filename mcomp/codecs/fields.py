@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from mcomp.arrays import array_namespace, bad_value, check_int, from_host, size, to_numpy
-from mcomp.code import payload_of
 from mcomp.codecs.basic import shaped
+from mcomp.codecs.code import payload_of
 
 __all__ = ["channels_of", "check_axis", "fit_scale", "integers", "power_of", "scale_of", "scaled", "symbols"]
 

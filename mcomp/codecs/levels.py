@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from mcomp.arrays import array_namespace, bad_value, check_int, constant, from_host
-from mcomp.code import Code, Codec
 from mcomp.codecs.basic import checked, flat
+from mcomp.codecs.code import Code, Codec
 from mcomp.codecs.fields import check_axis, fit_scale, integers, scaled, symbols
 from mcomp.quantize.binary import binarize
 from mcomp.quantize.powers import log_levels, quantize_powers

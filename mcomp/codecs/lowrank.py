@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mcomp.arrays import array_namespace, bad_value, check_int
-from mcomp.code import Code, Codec, payload_of
 from mcomp.codecs.basic import checked, shaped
+from mcomp.codecs.code import Code, Codec, payload_of
 from mcomp.lowrank.project import low_rank
 
 __all__ = ["LowRank"]

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from mcomp.arrays import array_namespace, bad_value, check_int, constant, from_host, size
-from mcomp.code import Code, Codec
 from mcomp.codecs.basic import checked, flat, shaped
+from mcomp.codecs.code import Code, Codec
 from mcomp.codecs.fields import channels_of, check_axis, integers, power_of, scale_of, symbols
 from mcomp.quantize.cells import cells
 from mcomp.quantize.floats import SPECIALS, FloatFormat, block_exponents, float_bits, float_values

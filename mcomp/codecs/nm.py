@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mcomp.arrays import array_namespace, bad_value, check_int, constant
-from mcomp.code import Codec
 from mcomp.codecs.basic import Sparse, checked, masked
+from mcomp.codecs.code import Codec
 from mcomp.prune.nm import nm_mask
 
 __all__ = ["NMSparse"]

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from mcomp.arrays import array_namespace, bad_value, check_int, constant, from_host
-from mcomp.code import Code, Codec
 from mcomp.codecs.basic import checked, flat, shaped
+from mcomp.codecs.code import Code, Codec
 from mcomp.quantize.cells import cells, parameter_shape, uncells
 from mcomp.quantize.grids import MAX_BITS, choose_grid, integer_range, quantize
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mcomp.arrays import array_namespace, bad_value, check_int, constant
-from mcomp.code import Code, Codec, payload_of
 from mcomp.codecs.basic import checked, flat, shaped
+from mcomp.codecs.code import Code, Codec, payload_of
 from mcomp.codecs.fields import symbols
 from mcomp.quantize.product import kmeans, nearest_vector
 

@@ -1,7 +1,5 @@
-"""Low rank: a matrix as the product of two thin ones, a convolution as two or three."""
+"""Low rank, on arrays: a matrix as the product of two thin ones. Networks: `mcomp.structure`."""
 
-from mcomp.lowrank.factorize import factorize
-from mcomp.lowrank.network import choose_ranks, input_grams, layer_matrix
 from mcomp.lowrank.project import gram, low_rank, low_rank_plus_sparse, whitened_low_rank
 from mcomp.lowrank.ranks import (
     break_even,
@@ -16,8 +14,8 @@ from mcomp.lowrank.svd import jacobi_svd, randomized_svd
 from mcomp.lowrank.tensors import cp_als, cp_tensor, khatri_rao, mode_product, tucker2, unfold
 
 __all__ = [
-    "break_even", "budget_ranks", "choose_ranks", "cp_als", "cp_tensor", "energy_rank", "factorize",
-    "gap_rank", "gram", "input_grams", "jacobi_svd", "khatri_rao", "layer_matrix", "low_rank",
+    "break_even", "budget_ranks", "cp_als", "cp_tensor", "energy_rank", 
+    "gap_rank", "gram", "jacobi_svd", "khatri_rao", "low_rank",
     "low_rank_plus_sparse", "marchenko_pastur", "marchenko_pastur_edges", "mode_product", "randomized_svd",
     "relative_error", "tucker2", "unfold", "whitened_low_rank",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Which neurons matter, by statistics of what they put out: one number a neuron, larger is kept.
 
-Derived in chapters/03_which_weights_matter.ipynb. `mcomp.prune.probe.outputs` measures the outputs.
+Derived in chapters/03_which_weights_matter.ipynb. `mcomp.sparse_training.probe.outputs` measures the outputs.
 """
 
 from mcomp.arrays import bad_value

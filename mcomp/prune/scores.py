@@ -2,7 +2,7 @@
 
 A score estimates how much the loss rises when its weight goes. Derived from the Taylor expansion of the loss
 in chapters/03_which_weights_matter.ipynb. What a function needs beside the weights (gradients,
-curvature, input norms) `mcomp.prune.probe` measures. A channel's score is the sum over its weights.
+curvature, input norms) `mcomp.sparse_training.probe` measures. A channel's score is the sum over its weights.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mcomp.arrays import array_namespace, bad_value
-from mcomp.structure.graph import LINEAR, calls, layer, sole_user, trace
+from mcomp.trace import LINEAR, calls, layer, sole_user, trace
 
 __all__ = ["fold_batchnorm", "folded"]
 

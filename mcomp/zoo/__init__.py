@@ -7,39 +7,17 @@ from pathlib import Path
 
 import torch
 
+from mcomp.architectures import NAMES, architecture, build
 from mcomp.arrays import bad_value, check_int
-from mcomp.zoo.models import ARCHITECTURES
 
 __all__ = ["NAMES", "RECIPES", "SEEDS", "architecture", "build", "load", "train", "weights"]
 
-NAMES = tuple(ARCHITECTURES)
 SEEDS = (0, 1, 2)
 RECIPES = {
     "lenet300": {"epochs": 20, "lr": 2e-3},
     "lenet5": {"epochs": 15, "lr": 2e-3},
     "resnet": {"epochs": 15, "lr": 5e-3, "weight_decay": 0.01},
 }
-
-
-def build(name, **config):
-    """The untrained network `name`; `config` are the sizes its class takes, such as ``hidden=(60, 20)``.
-
-    Examples
-    --------
-    >>> sum(p.numel() for p in build("lenet300").parameters())
-    266610
-    """
-    if name not in NAMES:
-        raise bad_value("name", name, f"one of {', '.join(NAMES)}")
-    return ARCHITECTURES[name](**config)
-
-
-def architecture(model):
-    """The (name, config) from which `build` makes a network like `model`; ("", {}) if it isn't of the zoo."""
-    for name, made in ARCHITECTURES.items():
-        if type(model) is made:
-            return name, model.config
-    return "", {}
 
 
 def weights(name, seed=0):
@@ -57,7 +35,7 @@ def load(name, seed=0):
     >>> load("lenet300").fc3
     Linear(in_features=100, out_features=10, bias=True)
     """
-    from mcomp.coding.container import load as load_file
+    from mcomp.file.container import load as load_file
 
     return load_file(weights(name, seed))
 

@@ -1,0 +1,169 @@
+"""Surgery: a network without the channels of a plan. The new one is smaller in every way, not masked."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+from mcomp.arrays import bad_value, check_int
+
+__all__ = ["recalibrate", "remove_channels", "zero_channels"]
+
+
+def remove_channels(model, plan):
+    """A copy of `model` without the channels of `plan`: smaller tensors, the same code.
+
+    Where a removed channel was zero on its way to the layers that read it (`zero_channels` makes it so),
+    what remains computes the same function.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        That of the plan's graph, or another of the same shapes. Not changed.
+    plan : Plan
+
+    Returns
+    -------
+    smaller : torch.nn.Module
+        Of the same classes, in the same mode. `mcomp.save` writes it; to load the file, pass a network of its
+        shape: ``load(path, model=smaller)``.
+
+    Raises
+    ------
+    ValueError
+        If a tensor isn't there or has another shape than when the graph was made.
+
+    Examples
+    --------
+    >>> from mcomp.channels import channel_graph
+    >>> from mcomp.channels.plan import Plan
+    >>> model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))
+    >>> plan = Plan(channel_graph(model, torch.zeros(1, 2)), {"0": [1, 2, 3]})
+    >>> remove_channels(model, plan)
+    Sequential(
+      (0): Linear(in_features=2, out_features=1, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=1, out_features=3, bias=True)
+    )
+    """
+    smaller = copy.deepcopy(model)
+    for name, tensor in _tensors(smaller, plan.graph).items():
+        cut = tensor.detach()
+        for axis in range(cut.ndim):
+            if (name, axis) in plan.graph.slots:
+                kept = torch.from_numpy(plan.kept(name, axis)).to(cut.device)
+                cut = cut.index_select(axis, kept)
+        if cut.shape != tensor.shape:
+            _replace(smaller, tensor, cut)
+    for module in smaller.modules():
+        _recount(module)
+    return smaller
+
+
+def zero_channels(model, plan):
+    """A copy of `model`, of the same size, whose channels of `plan` are zero: what masking does.
+
+    All that makes these channels is set to zero: rows of weights, biases, batch norm's scale and shift. The
+    tensors that read them stay as they are.
+    """
+    masked = copy.deepcopy(model)
+    read = {(found.weight, found.read) for found in plan.graph.layers.values() if found.read is not None}
+    tensors = _tensors(masked, plan.graph)
+    with torch.no_grad():
+        for (name, axis), slot in plan.graph.slots.items():
+            if (name, axis) not in read and name in plan.graph.parameters:
+                gone = sorted({*range(len(slot))} - {*plan.kept(name, axis).tolist()})
+                tensors[name].index_fill_(axis, torch.tensor(gone, dtype=torch.int64), 0.0)
+    return masked
+
+
+def recalibrate(model, x, *, batch_size=256):
+    """A copy of `model` whose batch norms have the mean and variance of `x`: no gradient, no label.
+
+    Where channels are gone, what reaches a batch norm has another mean and another variance than those that
+    it remembers (Li et al. 2020, arXiv:2007.02491, section 3.4). The new ones are averages over all batches.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed.
+    x : tensor (n, ...)
+        Inputs, a few thousand training images for instance.
+    batch_size : int of at least 2
+        `x` is cut into this many rows at a time, into parts of nearly equal size.
+
+    Returns
+    -------
+    recalibrated : torch.nn.Module in evaluation mode
+
+    Raises
+    ------
+    ValueError
+        If `batch_size` is out of range or there are fewer than two inputs.
+
+    Examples
+    --------
+    >>> model = nn.BatchNorm1d(1)
+    >>> recalibrate(model, torch.tensor([[1.0], [5.0]])).running_mean
+    tensor([3.])
+    """
+    parts = math.ceil(check_int("the number of inputs", len(x), 2) / check_int("batch_size", batch_size, 2))
+    copied = copy.deepcopy(model).eval()
+    norms = [
+        m
+        for m in copied.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
+    momenta = [m.momentum for m in norms]
+    for module in norms:
+        module.reset_running_stats()
+        module.momentum = None  # a plain average over the batches
+        module.train()
+    with torch.no_grad():
+        for rows in x.tensor_split(parts):
+            copied(rows)
+    for module, momentum in zip(norms, momenta, strict=True):
+        module.momentum = momentum
+    return copied.eval()
+
+
+def _tensors(model, graph):
+    """The parameters and buffers that the graph knows, by name."""
+    found = dict([*model.named_parameters(), *model.named_buffers()])
+    for name, shape in graph.shapes.items():
+        if name not in found or tuple(found[name].shape) != shape:
+            there = f"of shape {tuple(found[name].shape)}" if name in found else "missing"
+            raise bad_value(f"the tensor {name}", there, f"of shape {shape}, as when the graph was made")
+    return {name: found[name] for name in graph.shapes}
+
+
+def _replace(model, old, new):
+    """Put `new` wherever `old` is: a shared parameter stays shared."""
+    if isinstance(old, nn.Parameter):
+        new = nn.Parameter(new, requires_grad=old.requires_grad)
+    for module in model.modules():
+        for held in (module._parameters, module._buffers):
+            for leaf in [leaf for leaf, tensor in held.items() if tensor is old]:
+                held[leaf] = new
+
+
+def _recount(module):
+    """Bring the numbers that a layer keeps about itself up to date with its tensors."""
+    if isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, nn.modules.conv._ConvNd):
+        depthwise = module.groups > 1 and module.groups == module.in_channels
+        made, read = module.weight.shape[:2]
+        if depthwise:
+            filters = module.out_channels // module.groups
+            module.out_channels, module.in_channels = made, made // filters
+            module.groups = module.in_channels
+        elif module.groups == 1:
+            module.out_channels, module.in_channels = (read, made) if module.transposed else (made, read)
+    elif isinstance(module, nn.modules.batchnorm._NormBase) and module.affine:
+        module.num_features = len(module.weight)
+    elif isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
+        module.num_features = len(module.running_mean)
+    elif isinstance(module, nn.PReLU):
+        module.num_parameters = len(module.weight)

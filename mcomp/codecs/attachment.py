@@ -1,0 +1,179 @@
+"""Put a codec on a parameter, so that any training loop fine-tunes the compressed network; then bake it.
+
+`attach` registers `torch.nn.utils.parametrize` parametrizations: ``layer.weight`` becomes the nearest
+tensor that the codec can describe, while ``layer.parametrizations.weight.original`` learns. How the gradient
+gets there: mcomp/codecs/straight_through.py.
+"""
+
+from fnmatch import fnmatchcase
+
+import torch
+from torch.nn.utils import parametrize
+
+from mcomp.arrays import bad_value
+from mcomp.codecs import Codec, decode
+from mcomp.codecs.activations import ActivationGrid, activation_rules, put_activations, remove_activations
+from mcomp.codecs.straight_through import Attached
+
+__all__ = ["Attached", "attach", "attached", "bake", "codes", "own_class"]
+
+REFRESH = ("step", "epoch", "never")
+GRADIENT = ("masked", "dense")
+
+
+def attach(
+    model, rules, *, refresh="step", gradient="masked", train_codebook=True, activation=ActivationGrid
+):  # fmt: skip
+    """Compress parameters of `model` in place, by name, so that further training repairs the loss.
+
+    A pattern that ends in ``.input`` or ``.output`` quantizes activations, see mcomp/codecs/activations.py.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    rules : dict of pattern to Codec
+        ``{"*.weight": Sparse(0.9), "fc3.*": Codebook(16)}``; shell patterns on the names of the parameters,
+        the first that matches a name holds. Each must match one that has no codec yet.
+    refresh : "step", "epoch" or "never"
+        When the symbols (which weights stay, which value each takes) are chosen anew: at each forward pass
+        in training, at the first one after ``model.train()``, or never.
+    gradient : "masked" or "dense"
+        Whether a weight that is set to zero gets a gradient, and may come back.
+    train_codebook : bool
+        Whether codebook values are parameters that learn.
+    activation : callable
+        ``activation(codec)`` makes the module that quantizes an activation.
+
+    Returns
+    -------
+    attached : dict of parameter name to `Attached`, and of activation name to its module
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, a pattern matches nothing that is free, a value is no codec, or a parameter
+        is empty, not finite, or used in two places. The model is then as it was.
+
+    Examples
+    --------
+    >>> from mcomp.codecs import Sparse
+    >>> layer = torch.nn.Linear(4, 4)
+    >>> _ = attach(layer, {"weight": Sparse(0.75)})
+    >>> int((layer.weight != 0).sum()), int((bake(layer).weight != 0).sum())
+    (4, 4)
+    """
+    for name, value, allowed in (("refresh", refresh, REFRESH), ("gradient", gradient, GRADIENT)):
+        if value not in allowed:
+            raise bad_value(name, value, f"one of {', '.join(allowed)}")
+    _check_rules(rules)
+    rules, outer = activation_rules(rules)
+    names = [name for name, _ in model.named_parameters() if "parametrizations." not in name]
+    _check_patterns(rules, names)
+    chosen = {name: codec for name in names if (codec := _first_match(name, rules))}
+    _check_not_shared(model, chosen)
+    options = {"refresh": refresh, "gradient": gradient, "train_codebook": train_codebook}
+    made = {name: Attached(codec, model.get_parameter(name), **options) for name, codec in chosen.items()}
+    activations = put_activations(model, outer, activation)
+    for name, parametrization in made.items():
+        parametrization.order = _parameter_order(_owner(model, name)[0])
+    for name, parametrization in made.items():
+        module, leaf = _owner(model, name)
+        own_class(module)
+        parametrize.register_parametrization(module, leaf, parametrization)
+    return made | activations
+
+
+def _parameter_order(module):
+    """The names of a module's own parameters, in the order that they had before any got a codec."""
+    chains = getattr(module, "parametrizations", {}).values()
+    return next((chain[0].order for chain in chains if isinstance(chain[0], Attached)), [*module._parameters])
+
+
+def own_class(module):
+    """Undo what copies share: torch keeps the names of a module's parametrised tensors in its class.
+
+    After ``copy.deepcopy`` two modules have that class, and a change of one would break the other.
+    """
+    if parametrize.is_parametrized(module):
+        cls = type(module)
+        members = {name: x for name, x in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+        module.__class__ = type(cls.__name__, cls.__bases__, members)
+
+
+def _first_match(name, rules):
+    return next((codec for pattern, codec in rules.items() if fnmatchcase(name, pattern)), None)
+
+
+def _check_rules(rules):
+    if not isinstance(rules, dict) or not rules or not all(isinstance(pattern, str) for pattern in rules):
+        raise bad_value("rules", rules, "a dict of pattern to codec such as {'*.weight': Sparse(0.9)}")
+    for pattern, codec in rules.items():
+        if not isinstance(codec, Codec):
+            raise bad_value(f"rules[{pattern!r}]", codec, "a codec such as Sparse(0.9)")
+
+
+def _check_patterns(rules, names):
+    for pattern in rules:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            known = ", ".join(names) or "there is none"
+            allowed = f"one that matches a parameter without codec: {known}"
+            raise bad_value("a pattern of rules", pattern, allowed)
+
+
+def _check_not_shared(model, chosen):
+    """Elsewhere a shared parameter would stay as it is: the codec holds in one place only."""
+    for name in chosen:
+        p = model.get_parameter(name)
+        places = [other for other, q in model.named_parameters(remove_duplicate=False) if q is p]
+        if len(places) > 1:
+            raise bad_value("a parameter with a codec", name, f"one in one place; it is {', '.join(places)}")
+
+
+def _owner(model, name):
+    path, _, leaf = name.rpartition(".")
+    return model.get_submodule(path), leaf
+
+
+def attached(model):
+    """The parametrizations that `attach` put on `model`: dict of parameter name to `Attached`."""
+    found = {}
+    for path, module in model.named_modules():
+        for leaf, chain in getattr(module, "parametrizations", {}).items():
+            if isinstance(chain[0], Attached):
+                found[f"{path}.{leaf}".lstrip(".")] = chain[0]
+    return found
+
+
+def codes(model):
+    """The code of every parameter with a codec, as a file would hold it: dict of parameter name to Code."""
+    return {
+        name: parametrization.code(_original(model, name)).map(lambda x: x.detach())
+        for name, parametrization in attached(model).items()
+    }
+
+
+def _original(model, name):
+    module, leaf = _owner(model, name)
+    return module.parametrizations[leaf].original.detach()
+
+
+def bake(model, *, keep_activations=False):
+    """Make `model` plain again, in place: each parameter holds what its codec made of it. Returns `model`.
+
+    Modules that quantize activations are removed, since their rounding is work at run time and no parameter,
+    unless `keep_activations`: so `mcomp.save` writes them.
+    """
+    if not keep_activations:
+        remove_activations(model)
+    for name, code in codes(model).items():
+        module, leaf = _owner(model, name)
+        order = _parameter_order(module)
+        own_class(module)
+        with torch.no_grad():
+            value = decode(code)
+            parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
+            getattr(module, leaf).copy_(value)
+        for other in order:  # else the parameter would now be the last of its module
+            if other in module._parameters:
+                module._parameters[other] = module._parameters.pop(other)
+    return model

@@ -1,0 +1,190 @@
+"""A `Code` as bytes and back, stream by stream. Shape and dtype stay outside: the network knows them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcomp.arrays import array_namespace, is_torch_array, to_numpy
+from mcomp.codecs import Code, decode
+from mcomp.codecs.named import NESTED, name_bytes, read_arrays, read_name, symbol_bytes, value_bytes
+from mcomp.coding.bits import CorruptFileError, Reader, varint
+from mcomp.coding.entropy import entropy
+from mcomp.coding.positions import decode_mask, encode_mask
+from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
+
+__all__ = ["Stream", "code_from_bytes", "code_to_bytes", "numbers", "streams"]
+
+PLAIN, SPARSE, CODEBOOK, NAMED = range(4)  # the tag, a code's first byte
+DEPTH = 4  # codes within codes
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Part of a code in a file.
+
+    Attributes
+    ----------
+    name : str
+        "positions", "values", "centroids", "index", or the name of an array of another codec.
+    count : int
+        How many numbers it describes.
+    data : bytes
+        With its tag and length.
+    entropy_bits : float
+        Of the numbers as independent draws: what a coder that knows their frequencies, and nothing else,
+        needs on average. Context can get below it; tables and rounding cost extra.
+    """
+
+    name: str
+    count: int
+    data: bytes
+    entropy_bits: float
+
+
+def code_to_bytes(code):
+    """The bytes of a code: those of its `streams`, one after the other.
+
+    Examples
+    --------
+    >>> from mcomp.codecs import Sparse
+    >>> code = Sparse(0.5).encode(np.array([3.0, -1.0, 0.5, -2.0], np.float32))
+    >>> data = code_to_bytes(code)
+    >>> len(data), decode(code_from_bytes(data, (4,), np.float32))
+    (14, array([ 3.,  0.,  0., -2.], dtype=float32))
+    """
+    return b"".join(stream.data for stream in streams(code))
+
+
+def streams(code):
+    """The streams of a code in the order of the file; the payload of a sparse code comes last."""
+    return {"plain": _plain, "sparse": _sparse, "codebook": _codebook}.get(code.kind, _named)(code)
+
+
+def numbers(x):
+    """An array of any library as a numpy array; bfloat16, which numpy lacks, as its bits in uint16."""
+    if is_torch_array(x) and x.dtype == array_namespace(x).bfloat16:
+        x = x.detach().view(array_namespace(x).uint16)
+    return to_numpy(x)
+
+
+def _plain(code):
+    values = numbers(code.floats["values"]).reshape(-1)
+    return [Stream("values", values.size, bytes([PLAIN]) + pack_floats(values), _entropy_bits(values))]
+
+
+def _sparse(code):
+    positions, payload = numbers(code.symbols["positions"]), code.floats["values"]
+    while isinstance(payload, Code) and payload.kind == "sparse":  # sparse within sparse is sparse
+        positions = positions[numbers(payload.symbols["positions"])]
+        payload = payload.floats["values"]
+    if not isinstance(payload, Code):
+        payload = Code("plain", positions.shape, floats={"values": payload})
+    mask = np.zeros(_mask_shape(code.shape), bool)
+    mask.reshape(-1)[positions] = True
+    data, p = encode_mask(mask), positions.size / max(mask.size, 1)
+    bits = mask.size * entropy(np.array([p, 1 - p])) if 0 < p < 1 else 0.0
+    data = bytes([SPARSE]) + varint(len(data)) + data
+    return [Stream("positions", positions.size, data, bits), *streams(payload)]
+
+
+def _codebook(code):
+    centroids, index = code.floats["centroids"], numbers(code.symbols["index"]).reshape(-1)
+    centroids = numbers(decode(centroids) if isinstance(centroids, Code) else centroids)
+    k, table = centroids.size, pack_floats(centroids)
+    head = bytes([CODEBOOK]) + varint(k) + varint(len(table)) + table
+    data = pack_symbols(index, k) if k else b""
+    return [
+        Stream("centroids", k, head, 8.0 * centroids.nbytes),
+        Stream("index", index.size, data, _entropy_bits(index)),
+    ]
+
+
+def _named(code):
+    """The streams of a code without a layout of its own; the tag and the name are part of the first."""
+    head, found = bytes([NAMED]) + name_bytes(code.kind) + bytes([len(code.symbols)]), []
+    for name, x in code.symbols.items():
+        x = numbers(x).reshape(-1)
+        found.append(Stream(name, x.size, head + name_bytes(name) + symbol_bytes(x), _entropy_bits(x)))
+        head = b""
+    head += bytes([len(code.floats)])
+    for name, x in code.floats.items():
+        if isinstance(x, Code):
+            count, data, bits = math.prod(x.shape), _nested(x), sum(s.entropy_bits for s in streams(x))
+        else:
+            x = numbers(x)
+            count, data, bits = x.size, value_bytes(x), 8.0 * x.nbytes
+        found.append(Stream(name, count, head + name_bytes(name) + data, bits))
+        head = b""
+    return found or [Stream(code.kind, 0, head, 0.0)]
+
+
+def _nested(code):
+    shape, data = bytes([len(code.shape)]) + b"".join(map(varint, code.shape)), code_to_bytes(code)
+    return bytes([NESTED]) + shape + varint(len(data)) + data
+
+
+def _mask_shape(shape):
+    """A shape of one to four dimensions, as `mcomp.coding.positions` takes them."""
+    if len(shape) > 4:
+        return shape[0], math.prod(shape[1:])
+    return tuple(shape) or (1,)
+
+
+def _entropy_bits(values):
+    counts = np.unique(values.view(f"u{values.itemsize}"), return_counts=True)[1]
+    return values.size * entropy(counts) if values.size else 0.0
+
+
+def code_from_bytes(data, shape, dtype):
+    """Inverse of `code_to_bytes`, for a tensor of `shape` and numpy `dtype`; else CorruptFileError."""
+    return _read(Reader(data), tuple(shape), np.dtype(dtype), DEPTH)
+
+
+def _read(reader, shape, dtype, depth):
+    tag = reader.byte(NAMED)
+    if tag != SPARSE:
+        return _read_values(reader, tag, shape, dtype, depth)
+    mask = decode_mask(reader.read(reader.varint(reader.left())), _mask_shape(shape))
+    positions = np.flatnonzero(mask)
+    values = _read_values(reader, reader.byte(NAMED), positions.shape, dtype, depth)
+    return Code("sparse", shape, {"positions": positions}, {"values": values})
+
+
+def _read_values(reader, tag, shape, dtype, depth):
+    n = math.prod(shape)
+    if tag == PLAIN:
+        return Code("plain", shape, floats={"values": unpack_floats(reader.rest(), n, dtype)})
+    if tag == NAMED:
+        return _read_named(reader, shape, dtype, depth)
+    if tag != CODEBOOK:
+        raise CorruptFileError("a sparse code within a sparse code")
+    k = reader.varint(65536)
+    centroids = unpack_floats(reader.read(reader.varint(reader.left())), k, dtype)
+    if n and not k:
+        raise CorruptFileError(f"a codebook without values for {n} weights")
+    index = unpack_symbols(reader.rest(), n, k) if k else np.zeros(0, np.int64)
+    return Code("codebook", shape, {"index": index.astype(np.int64)}, {"centroids": centroids})
+
+
+def _read_named(reader, shape, dtype, depth):
+    """A code without a layout of its own. It is decoded here once, to see that its arrays fit together."""
+    if depth == 0:
+        raise CorruptFileError(f"more than {DEPTH} codes within each other")
+    kind, budget = read_name(reader), 2 * math.prod(shape) + 65_536
+
+    def nested(part, inner, left):
+        if math.prod(inner) > left:
+            raise CorruptFileError(f"a code of shape {inner}; allowed: {left} numbers")
+        return _read(part, inner, dtype, depth - 1)
+
+    symbols, floats = read_arrays(reader, budget, nested)
+    code = Code(kind, shape, symbols, floats)
+    try:
+        with np.errstate(all="ignore"):
+            w = decode(code)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CorruptFileError(f"the arrays of a {kind!r} code don't fit: {str(error)[:200]}") from None
+    if tuple(w.shape) != shape or w.dtype != dtype:
+        raise CorruptFileError(f"a code of {w.dtype} {tuple(w.shape)}; allowed: {dtype} {shape}")
+    return code

@@ -1,0 +1,218 @@
+"""A whole network with no float inside: 8-bit tensors, int32 sums, fixed-point multipliers, and nothing else.
+
+`integer_network` turns a float network into `Step` after `Step`, by torch.fx; the range of each tensor is
+observed on training images. Derived in chapters/07_calibration_and_integers.ipynb. Jacob et al. 2017,
+arXiv:1712.05877, section 2.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import GraphModule, Interpreter
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.integer.steps import RELUS, SAME, Product, make_step
+from mcomp.quantize.grids import Grid, dequantize, quantize, range_grid
+from mcomp.quantize.observers import MinMax
+from mcomp.trace import layer, sole_user, trace
+from mcomp.train import evaluating
+
+__all__ = ["IntegerNetwork", "Step", "integer_network", "node_errors"]
+
+PICKING = (nn.ReLU, nn.MaxPool2d, nn.Flatten, *SAME)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation: integers in, integers out. `run(*inputs, fixed)` reads the tensors named in `inputs`."""
+
+    name: str
+    inputs: tuple
+    run: Any
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """Steps in order; `grid` is that of the input, the first tensor is called "input"."""
+
+    grid: Grid
+    steps: tuple
+
+    def run(self, q, *, fixed=True):
+        """Every tensor by name, from the integers `q` of a batch; `fixed=False` uses float32 multipliers."""
+        tensors = {"input": q}
+        for step in self.steps:
+            tensors[step.name] = step.run(*(tensors[name] for name in step.inputs), fixed=fixed)
+        return tensors
+
+    def __call__(self, q, *, fixed=True):
+        """The integers of the last tensor: of a classifier, their largest says the class."""
+        return self.run(q, fixed=fixed)[self.steps[-1].name]
+
+    def predict(self, x, *, batch_size=500):
+        """The classes of the images `x` (n, ...): quantize once, then integers only."""
+        parts = x.split(check_int("batch_size", batch_size, 1))
+        return torch.cat([self(quantize(part, self.grid)).argmax(1) for part in parts])
+
+    def accuracy(self, pair, *, batch_size=500):
+        """Accuracy in [0, 1] on ``pair = (x, y)``."""
+        return float((self.predict(pair[0], batch_size=batch_size) == pair[1]).float().mean())
+
+
+def integer_network(model, x, *, bits=8, observer=MinMax):
+    """`model` in integers: weights per output channel, each tensor on one grid, biases in int32.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A float network of linear and 2-D convolutional layers, ReLU, max pooling, global average pooling,
+        flattening and additions; batch norm folded, see `mcomp.structure.fold_batchnorm`. Not changed.
+    x : tensor (n, ...)
+        Training images to observe the ranges on, a few hundred.
+    bits : int
+        Of weights (symmetric) and tensors (asymmetric), 2 to 8.
+    observer : callable
+        Makes the observer of each tensor, see mcomp/quantize/observers.py.
+
+    Returns
+    -------
+    network : IntegerNetwork
+        Its steps carry the names of the model's layers, or of the graph's nodes where no layer is called.
+
+    Raises
+    ------
+    ValueError
+        If the model can't be traced or does something else.
+    """
+    graph, bits = trace(model), check_int("bits", bits, 2, 8)
+    nodes = [node for node in graph.nodes if node.op != "output"]
+    (seen, shapes), grids, steps = _observe(model, graph, x, observer), {}, []
+    for node in nodes:
+        before = [grids[n] for n in node.all_input_nodes]
+        if before and _keeps_grid(node, layer(model, node)):
+            grids[node] = before[0]
+        else:
+            low, high = seen[_end_of_chain(model, node)].range()
+            grids[node] = _plain(range_grid(low, high, bits, symmetric=False))
+        if node.op != "placeholder":
+            positions = math.prod(shapes[node.all_input_nodes[0]][2:])
+            run = make_step(node, layer(model, node), before, grids[node], bits=bits, positions=positions)
+            steps.append(Step(_name(node), tuple(map(_name, node.all_input_nodes)), run, grids[node]))
+    return IntegerNetwork(grids[nodes[0]], tuple(steps))
+
+
+def _keeps_grid(node, module):
+    """Whether a node only picks among the numbers it gets: then rounding before it or after is the same."""
+    return isinstance(module, PICKING) or (node.op == "call_function" and node.target in RELUS)
+
+
+def _end_of_chain(model, node):
+    """The last of the nodes behind `node` that share its grid: there the range is the narrowest."""
+    user = sole_user(node)
+    while user is not None and _keeps_grid(user, layer(model, user)):
+        node, user = user, sole_user(user)
+    return node
+
+
+def _plain(grid):
+    return Grid(float(grid.scale), int(grid.zero_point), grid.qmin, grid.qmax)
+
+
+def _name(node):
+    """How a tensor is called: after the layer it leaves, or after its node."""
+    if node.op == "placeholder":
+        return "input"
+    alone = sum(n.target == node.target for n in node.graph.nodes) == 1
+    return node.target if node.op == "call_module" and alone else node.name
+
+
+class _Walk(Interpreter):
+    """Run the float network node by node; `visit(node, value)` may put another value in its place."""
+
+    def __init__(self, model, graph, visit):
+        super().__init__(GraphModule(model, graph))
+        self.visit = visit
+
+    def run_node(self, node):
+        return self.visit(node, super().run_node(node))
+
+
+def _observe(model, graph, x, observer):
+    """An observer of every node, after all of `x`, and the shape of its output."""
+    seen, shapes = {node: observer() for node in graph.nodes}, {}
+
+    def visit(node, value):
+        if node.op != "output":
+            seen[node].update(value)
+            shapes[node] = tuple(value.shape)
+        return value
+
+    _walk(model, graph, x, visit)
+    return seen, shapes
+
+
+def _walk(model, graph, x, visit, *, batch_size=100):
+    if len(x) == 0:
+        raise bad_value("len(x)", 0, "at least one image")
+    with evaluating(model):
+        for part in x.split(batch_size):
+            _Walk(model, graph, visit).run(part)
+
+
+def node_errors(network, model, x):
+    """How far each tensor of the integer network is from the float network `model` it was made of.
+
+    Parameters
+    ----------
+    network : IntegerNetwork
+    model : torch.nn.Module
+        As `integer_network` got it.
+    x : tensor (n, ...)
+
+    Returns
+    -------
+    rows : list of (name, own, mean, largest)
+        In steps of the tensor's grid. `own` is the largest error that the step itself makes: against the
+        float operation on the same inputs and weights as the integers mean; above 1/2 only by the rounding
+        of the bias. `mean` and `largest` are errors against the float network, all steps before included.
+        What lies outside the grid counts as its end.
+    """
+    graph, tensors = trace(model), network.run(quantize(x, network.grid))
+    own = _differences(network, _rounded_weights(network, model), graph, x, tensors, replace=True)
+    far = _differences(network, model, graph, x, tensors, replace=False)
+    return [
+        (step.name, own[step.name].max(), far[step.name].mean(), far[step.name].max())
+        for step in network.steps
+    ]
+
+
+def _rounded_weights(network, model):
+    """A copy of `model` with the weights and biases that the integers mean."""
+    model, steps = copy.deepcopy(model), {step.name: step.run for step in network.steps}
+    for name, module in model.named_modules():
+        if isinstance(steps.get(name), Product):
+            product, along = steps[name], (-1,) + (1,) * (module.weight.ndim - 1)
+            module.weight.data = product.weight * product.scale.view(along)
+            module.bias = torch.nn.Parameter(product.bias * product.scale * product.source.scale)
+    return model
+
+
+def _differences(network, model, graph, x, tensors, *, replace):
+    """|float - integer| of each tensor in steps; with `replace`, each node gets what the integers mean."""
+    grids, found = {"input": network.grid, **{s.name: s.grid for s in network.steps}}, {}
+
+    def visit(node, value):
+        if node.op == "output":
+            return value
+        grid, q = grids[_name(node)], tensors[_name(node)]
+        steps = (value / grid.scale + grid.zero_point).clamp(grid.qmin, grid.qmax)
+        found[_name(node)] = (steps - q).abs()
+        return dequantize(q, grid) if replace else value
+
+    _walk(model, graph, x, visit, batch_size=len(x))
+    return {name: difference.numpy() for name, difference in found.items()}

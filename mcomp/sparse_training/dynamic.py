@@ -1,0 +1,214 @@
+"""Callbacks of `mcomp.train.fit` that choose the masks while the network learns.
+
+Static, by a schedule: `Scheduled`. Masks that come back: `DynamicSurgery`. Masks that move: `DropAndGrow`.
+Steered by the validation accuracy: `Controller`. All work on a network with masks from `attach_masks`, or
+the codec `Sparse` attached with ``refresh="never"``. Derived in chapters/05_pruning_over_time.ipynb.
+"""
+
+import copy
+
+import torch
+
+from mcomp.arrays import bad_value, check_int, check_real
+from mcomp.prune.masks import global_topk_masks, kept_count, threshold_mask
+from mcomp.prune.moves import drop_and_grow, surgery_score
+from mcomp.prune.schedules import cosine_fraction, cubic_sparsity, steer
+from mcomp.sparse_training.holding import Masking
+
+__all__ = ["Controller", "DropAndGrow", "DynamicSurgery", "Scheduled"]
+
+EVERY = 50  # steps between two choices of the mask; fewer if there are less than CHOICES of them
+CHOICES = 20
+
+
+class Scheduled(Masking):
+    """Prune all attached weights together as a schedule says: what has gone stays away.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    final : float in [0, 1]
+        The sparsity at the end.
+    schedule : function of (step, start, end, final, and `options`)
+        `cubic_sparsity`, or `iterative_sparsity` with an option ``rounds=5``; ``rounds=1`` is one shot.
+    ramp : float in (0, 1]
+        In this part of the steps the sparsity rises. It is `final` before the last step in any case.
+    score : function of a tensor
+        One number a weight, the larger is kept. Default: |w|.
+    """
+
+    def __init__(self, model, final, *, schedule=cubic_sparsity, ramp=1.0, score=torch.abs, **options):
+        super().__init__(model)
+        self.final, self.ramp = check_real("final", final, 0, 1), check_real("ramp", ramp, 0.01, 1)
+        self.schedule, self.score, self.options, self.done = schedule, score, options, False
+        schedule(0, start=0, end=1, final=self.final, **options)  # a wrong option is told now, not later
+
+    def before_step(self, run):
+        """Prune to what the schedule says, if it is time to."""
+        self.step, end = run.step, max(run.steps * self.ramp, 1)
+        every = max(1, min(EVERY, int(end) // CHOICES))
+        if run.step + 1 == run.steps:
+            self.finish()
+        elif run.step % every == 0 and not self.done:
+            self.prune(self.schedule(run.step, start=0, end=end, final=self.final, **self.options))
+
+    def finish(self):
+        """Prune to the final sparsity, unless that is done."""
+        if not self.done:
+            self.prune(self.final)
+
+    def prune(self, fraction):
+        """Keep the highest scores of all layers together, so that `fraction` of the weights is zero."""
+        scores = {name: self.score(w) for name, w in self.effective().items()}
+        self.keep(global_topk_masks(scores, kept_count(sum(s.numel() for s in scores.values()), fraction)))
+        self.done = fraction >= self.final
+
+
+class DynamicSurgery(Scheduled):
+    """Dynamic network surgery: what has gone goes on learning unseen, and comes back if it grows large.
+
+    Guo et al. 2016 (arXiv:1608.04493): the gradient reaches the weights that are out as well (eq. 2), and two
+    thresholds, `margin` below and above a common one, decide (eq. 3). They take that one from each layer's
+    mean and deviation; here it is the one that gives all layers together the sparsity of the schedule, so
+    that methods can be compared. After the part `until` of the steps the masks rest.
+    """
+
+    def __init__(self, model, final, *, margin=0.1, ramp=0.5, until=0.75, **options):
+        super().__init__(model, final, ramp=ramp, **options)
+        self.margin, self.until = check_real("margin", margin, 0, 0.99), check_real("until", until, ramp, 1)
+        self.pass_gradient("dense")
+
+    def before_step(self, run):
+        """As the schedule says, and on at the final sparsity until it is time to rest."""
+        super().before_step(run)
+        if run.step >= self.until * run.steps:
+            self.finish()
+            self.done = True
+
+    def prune(self, fraction):
+        """Keep the largest of all hidden weights, those that are in at a discount."""
+        hidden = {name: w.detach() for name, w in self.originals.items()}
+        scores = {n: surgery_score(w, self.masks[n], margin=self.margin) for n, w in hidden.items()}
+        self.keep(global_topk_masks(scores, kept_count(sum(s.numel() for s in scores.values()), fraction)))
+
+
+class DropAndGrow(Masking):
+    """Swap weights at a fixed sparsity: the smallest of a layer go, others come, fewer and fewer.
+
+    With ``grow="gradient"`` RigL (Evci et al. 2019, arXiv:1911.11134): those of the largest gradient come.
+    With ``grow="random"`` SET (Mocanu et al. 2017, arXiv:1707.04780), but for two things that are here as in
+    RigL: the part that moves falls with time, and what comes starts at zero. The optimiser remembers nothing
+    of it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With masks on it, for instance ``attach_masks(model, random_masks(model, 0.9))``.
+    grow : "gradient" or "random"
+    every : int
+        Steps between two moves.
+    alpha : float in [0, 1]
+        The part of each layer's weights that moves at first; it falls by a cosine, `cosine_fraction`.
+    until : float in (0, 1]
+        After this part of the steps nothing moves.
+    seed : int
+        Of the random growth.
+    """
+
+    def __init__(self, model, *, grow="gradient", every=100, alpha=0.3, until=0.75, seed=0):
+        super().__init__(model)
+        if grow not in ("gradient", "random"):
+            raise bad_value("grow", grow, "gradient, random")
+        self.grow, self.every = grow, check_int("every", every, 1)
+        self.alpha, self.until = check_real("alpha", alpha, 0, 1), check_real("until", until, 0.01, 1)
+        stream = 2**32 - 1 - check_int("seed", seed, 0, 2**31 - 1)  # not the numbers of random_masks
+        self.chance = torch.Generator().manual_seed(stream)
+
+    def due(self, run):
+        return run.step > 0 and run.step % self.every == 0 and run.step < self.until * run.steps
+
+    def before_step(self, run):
+        """Let the gradient of this step reach the weights that are out, if they are to be judged by it."""
+        if self.due(run) and self.grow == "gradient":
+            self.pass_gradient("dense")
+
+    def after_step(self, run):
+        """Move: drop, grow, and set to zero what came and what the optimiser did behind the masks."""
+        if not self.due(run):
+            return
+        self.step, before = run.step, self.masks
+        fraction = cosine_fraction(run.step, end=self.until * run.steps, alpha=self.alpha)
+        after = {name: self._moved(name, w, fraction) for name, w in self.originals.items()}
+        for name, w in self.originals.items():
+            for tensor in (w.detach(), *_moments(run.optimizer, w)):
+                tensor.mul_(before[name] & after[name])
+        self.keep(after)
+        self.pass_gradient("masked")
+
+    def _moved(self, name, w, fraction):
+        random = torch.rand(w.shape, generator=self.chance) if self.grow == "random" else None
+        score, mask = w.grad if random is None else random.to(w), self.masks[name]
+        k = min(round(fraction * int(mask.sum())), int((~mask).sum()))
+        return drop_and_grow(w.detach(), mask, score=score, k=k)
+
+
+class Controller(Masking):
+    """Raise a threshold on |w| while the accuracy holds, back off when it falls; the last good network stays.
+
+    After each epoch `accuracy(model)` is compared with `floor`. Where it holds, the network is remembered and
+    the threshold goes up by `factor`; where it doesn't, the remembered network is put back and the factor
+    becomes its square root (`mcomp.prune.schedules.steer`). Training ends with the last good network.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    accuracy : function of the model
+        Of validation images, never of test images: the masks are fitted to them.
+    floor : float
+        The least accuracy that counts as good. The network that training starts with counts as good.
+    start : float
+        The first threshold on |w|, more than 0.
+    factor : float
+        More than 1.
+    """
+
+    def __init__(self, model, accuracy, *, floor, start, factor=2.0):
+        super().__init__(model)
+        self.model, self.accuracy, self.floor = model, accuracy, check_real("floor", floor)
+        self.good, self.tried, self.factor = start / factor, check_real("start", start, 1e-12), factor
+        steer(self.good, self.tried, factor, holds=True)  # a wrong factor is told now, not after an epoch
+        self._remember()
+
+    def before_step(self, run):
+        """The first threshold, before the first step."""
+        self.step = run.step
+        if run.step == 0:
+            self.prune(self.tried)
+
+    def after_epoch(self, run):
+        """Judge the network, and raise the threshold or back off."""
+        value = self.accuracy(self.model)
+        holds, self.step = value >= self.floor, run.step
+        self.log[-1] |= {"threshold": self.tried, "accuracy": value, "holds": holds}
+        self._remember() if holds else self._put_back(run)
+        self.good, self.tried, self.factor = steer(self.good, self.tried, self.factor, holds=holds)
+        if run.epoch + 1 < run.epochs:
+            self.prune(self.tried)
+
+    def prune(self, threshold):
+        """Only weights larger than the threshold stay."""
+        self.keep({name: threshold_mask(abs(w), threshold) for name, w in self.effective().items()})
+
+    def _remember(self):
+        self.best = copy.deepcopy(self.model.state_dict()), self.masks
+
+    def _put_back(self, run):
+        state, masks = self.best
+        self.model.load_state_dict(state)
+        run.optimizer.state.clear()  # its moments belong to the network that was given up
+        self.put(masks)
+
+
+def _moments(optimizer, w):
+    """What the optimiser remembers of each entry of `w`."""
+    return [x for x in optimizer.state[w].values() if torch.is_tensor(x) and x.shape == w.shape]

@@ -1,0 +1,166 @@
+"""A network with layers of low rank: each named layer becomes two or three thinner ones, model -> new model.
+
+| layer | rank | becomes |
+|---|---|---|
+| Linear (out, in) | r | in -> r -> out |
+| Conv2d, "channel" | r | kh x kw from in to r, then 1 x 1 to out |
+| Conv2d, "spatial" | r | kh x 1 from in to r, then 1 x kw to out (Jaderberg et al. 2014, arXiv:1405.3866) |
+| Conv2d | (a, b) | 1 x 1 from in to b, kh x kw from b to a, 1 x 1 to out (Tucker-2, arXiv:1511.06530) |
+
+Derived in chapters/10_low_rank.ipynb.
+"""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from mcomp.arrays import bad_value, check_int
+from mcomp.lowrank.project import low_rank, whitened_low_rank
+from mcomp.lowrank.tensors import tucker2
+from mcomp.structure.ranks import layer_matrix
+
+
+def factorize(model, ranks, *, conv="spatial", grams=None, larger=False):
+    """A copy of `model` in which each layer of `ranks` is a `Sequential` of thinner ones.
+
+    The factors are the nearest of that rank (Tucker-2: by HOOI), the bias goes with the last. In the copy
+    they are plain layers, `down`, `core` and `up`, which any training loop fine-tunes.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed.
+    ranks : dict of name to int or (int, int)
+        Of `Linear` and `Conv2d` layers, by the names of `model.named_modules()`. A pair (out, in) makes a
+        convolution Tucker-2.
+    conv : "spatial" or "channel"
+        What one rank of a convolution means.
+    grams : dict of name to tensor, optional
+        As `input_grams` gives them: these layers are nearest in their outputs, not in their weights. Not for
+        spatial and Tucker-2 factors, which have no such closed form.
+    larger : bool
+        Allow a layer to become larger than it was.
+
+    Returns
+    -------
+    small : torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If a name isn't a layer that can be factorized, a rank is out of range, or a layer would not become
+        smaller and `larger` is False.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 10))
+    >>> factorize(model, {"0": 20})[0]
+    Sequential(
+      (down): Linear(in_features=784, out_features=20, bias=False)
+      (up): Linear(in_features=20, out_features=300, bias=True)
+    )
+    """
+    if not isinstance(ranks, dict):
+        raise bad_value("ranks", ranks, "a dict of name to rank such as {'fc1': 20}")
+    grams = {} if grams is None else grams
+    small, made = copy.deepcopy(model), {}
+    for name, rank in ranks.items():
+        layer = _layer(small, name)
+        made[name] = _factors(name, layer, rank, conv, grams.get(name))
+        before, after = layer.weight.numel(), sum(p.weight.numel() for p in made[name])
+        if after >= before and not larger:
+            raise bad_value(f"ranks[{name!r}]", rank, _less(after, before))
+    for name, factors in made.items():
+        names = ("down", "up") if len(factors) == 2 else ("down", "core", "up")
+        sequence = nn.Sequential()
+        for part, factor in zip(names, factors, strict=True):
+            sequence.add_module(part, factor)
+        if not name:
+            return sequence.train(model.training)
+        parent, _, leaf = name.rpartition(".")
+        setattr(small.get_submodule(parent), leaf, sequence.train(small.get_submodule(name).training))
+    return small
+
+
+def _less(after, before):
+    return f"one below break-even: it makes {after:,} weights of {before:,} (larger=True allows that)"
+
+
+def _layer(model, name):
+    layers = dict(model.named_modules(remove_duplicate=False))
+    known = [n for n, m in layers.items() if type(m) in (nn.Linear, nn.Conv2d)]
+    if name not in known:
+        raise bad_value("the name of a layer", name, f"a Linear or Conv2d without codec: {', '.join(known)}")
+    layer = layers[name]
+    places = [n for n, m in layers.items() if m is layer]
+    if len(places) > 1:
+        raise bad_value("the name of a layer", name, f"one in one place; it is {', '.join(places)}")
+    if parametrize.is_parametrized(layer) or getattr(layer, "groups", 1) != 1:
+        raise bad_value("the layer", f"{name}, {layer}", "one without codec (bake first) and with groups=1")
+    return layer
+
+
+def _factors(name, layer, rank, conv, gram):
+    """The thinner layers, in the order of the pass."""
+    pair = isinstance(rank, (tuple, list))
+    if type(layer) is nn.Conv2d and (pair or conv == "spatial") and gram is not None:
+        raise bad_value(f"grams[{name!r}]", "given", "grams of Linear layers and of conv='channel'")
+    if pair and type(layer) is nn.Conv2d:
+        return _tucker(layer, rank)
+    with torch.no_grad():
+        matrix = layer_matrix(layer, conv=conv)
+        check_int(f"ranks[{name!r}]", rank, 1, min(matrix.shape))
+        up, down = low_rank(matrix, rank) if gram is None else whitened_low_rank(matrix, rank, gram=gram)
+    if type(layer) is nn.Linear:
+        return _linear(down, None), _linear(up, layer.bias)
+    return _spatial(layer, up, down) if conv == "spatial" else _channel(layer, up, down)
+
+
+def _linear(weight, bias):
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    return _filled(made, weight, bias)
+
+
+def _filled(made, weight, bias):
+    """The layer `made`, which has no memory yet, with this weight and a copy of this bias."""
+    made.weight = nn.Parameter(weight.detach().clone(memory_format=torch.contiguous_format))
+    if bias is not None:
+        made.bias = nn.Parameter(bias.detach().clone())
+    return made
+
+
+def _conv(layer, weight, bias, axes):
+    """A convolution with this weight, and the stride, padding and dilation of `layer` along `axes` only."""
+
+    def option(values, else_):
+        if isinstance(values, str):  # "same", which is none where the kernel has one row or column
+            return values
+        return tuple(value if i in axes else else_ for i, value in enumerate(values))
+
+    made = nn.Conv2d(
+        weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), bias=bias is not None, device="meta",
+        stride=option(layer.stride, 1), padding=option(layer.padding, 0),
+        dilation=option(layer.dilation, 1), padding_mode=layer.padding_mode,
+    )  # fmt: skip
+    return _filled(made, weight, bias)
+
+
+def _channel(layer, up, down):
+    first = down.reshape(-1, *layer.weight.shape[1:])  # (rank, in, kh, kw)
+    return _conv(layer, first, None, (0, 1)), _conv(layer, up[:, :, None, None], layer.bias, ())
+
+
+def _spatial(layer, up, down):
+    out, inputs, kh, kw = layer.weight.shape
+    first = down.reshape(-1, inputs, kh, 1)
+    second = up.reshape(out, kw, -1).transpose(1, 2)[:, :, None, :]  # (out, rank, 1, kw)
+    return _conv(layer, first, None, (0,)), _conv(layer, second, layer.bias, (1,))
+
+
+def _tucker(layer, ranks):
+    with torch.no_grad():
+        up, core, down = tucker2(layer.weight, ranks)
+    first, last = down[:, :, None, None], up[:, :, None, None]
+    return _conv(layer, first, None, ()), _conv(layer, core, None, (0, 1)), _conv(layer, last, layer.bias, ())
