@@ -18,15 +18,16 @@ from mcomp.course.harvest import harvest
 ROOT = Path(__file__).resolve().parent.parent
 BOOKS = sorted([*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("solutions/*.ipynb")])
 SLOW = 10.0  # seconds of processor time; a notebook of the course takes 0.1
-ODD = [None, True, -1, 1e400, "", "\0", "\ud800", "﻿", [], {}, [[]], ["a", 1], "0" * 5000, "é\u2028\x0c"]
+ODD = [None, True, -1, 1e400, "", "\0", "\ud800", "\ufeff", [], {}, [[]], ["a", 1], "0" * 5000, "é\u2028\x0c"]
 LINES = [
-    "%matplotlib inline", "%%time", "%%bash", "!ls 'it", "x = !ls", "np.abs?", "?np", "print??", "%", "!", "?",
-    "  % 2", '"""', "'''", "(", ")", "\\", "\t", "if False:", "if True:", "else:", "try:", "@exercise('02.1')",
-    '@exercise("02.2")', "exercise('01.1')(f)", "f = exercise('01.1')(lambda x: x)", "def f(w):", "    pass",
-    "raise NotImplementedError", "from numpy import *", "from mcomp.course import exercise as ex",
-    "from __future__ import annotations", "from __future__ import braces", "class A: pass", "return", "await x",
-    "x" * 999, "(" * 150, "-" * 5000 + "1", "a" + ".b" * 3000, "a" + "+a" * 5000, "é = '\\d'", "\r", "\0", "\ud800",
-    "del np", "global np", "async def f(): pass", "match x:\n  case _: pass", "f'{x!r:{'a'}}'", ">>> a = 1", "…",
+    "%matplotlib inline", "%%time", "%%bash", "!ls 'it", "x = !ls", "np.abs?", "?np", "print??", "%",
+    "!", "?", "  % 2", '"""', "'''", "(", ")", "\\", "\t", "if False:", "if True:", "else:", "try:",
+    "@exercise('02.1')", '@exercise("02.2")', "exercise('01.1')(f)", "f = exercise('01.1')(lambda x: x)",
+    "def f(w):", "    pass", "raise NotImplementedError", "from numpy import *",
+    "from mcomp.course import exercise as ex", "from __future__ import annotations",
+    "from __future__ import braces", "class A: pass", "return", "await x", "x" * 999, "(" * 150,
+    "-" * 5000 + "1", "a" + ".b" * 3000, "a" + "+a" * 5000, "é = '\\d'", "\r", "\0", "\ud800", "del np",
+    "global np", "async def f(): pass", "match x:\n  case _: pass", "f'{x!r:{'a'}}'", ">>> a = 1", "…",
 ]  # fmt: skip
 CODINGS = ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"]
 
@@ -141,7 +142,11 @@ def _token(book, rng):
     text = "\n".join(lines)
     for _ in range(rng.choice([1, 1, 5])):
         at = rng.randrange(len(text) + 1)
-        text = text[:at] + rng.choice(["", *"()[]{}'\"\\#@%!?:,.=\n\t\0é", *LINES]) + text[at + rng.randrange(3) :]
+        text = (
+            text[:at]
+            + rng.choice(["", *"()[]{}'\"\\#@%!?:,.=\n\t\0é", *LINES])
+            + text[at + rng.randrange(3) :]
+        )
     cell["source"] = text
 
 
