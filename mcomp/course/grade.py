@@ -20,6 +20,7 @@ from tqdm import tqdm
 from mcomp.arrays import check_int
 from mcomp.course import fence
 from mcomp.course.check import FINAL, judge
+from mcomp.course.compare import has_torch
 from mcomp.course.flags import flags_of
 from mcomp.course.harvest import harvest
 from mcomp.course.jail import ENDED
@@ -131,7 +132,7 @@ def _chapter_of(found):
 def _verdicts(exercises, found, *, seed, limits, private):
     """({id: Verdict}, fence): on numpy arrays first, then on tensors what wasn't right."""
     verdicts, guard, asked = {}, "", [e for e in exercises if e.id in found.sources]
-    for library in ("numpy", "torch"):
+    for library in ("numpy", "torch") if has_torch() else ("numpy",):
         tasks = [_task(exercise, found, seed) for exercise in asked]
         if tasks:
             results, guard = collect(tasks, library, limits=limits, private=private)

@@ -31,9 +31,10 @@ def main():
     out = _own_output()
     guard = fence.enter(job["hidden"], job["scratch"]) if job["namespaces"] else fence.HOOK
     if job["library"] == "torch" or any("torch" in task["source"] for task in job["tasks"]):
-        import torch
+        with contextlib.suppress(ImportError):  # without torch an answer that imports it says so itself
+            import torch
 
-        torch.set_num_threads(1)
+            torch.set_num_threads(1)
     _write(out, json.dumps({"guard": guard}).encode() + b"\n")
     if hasattr(os, "fork"):
         for task in job["tasks"]:
