@@ -1,5 +1,6 @@
 """Is the learner's value the expected one? If not, which kind of difference, in one line."""
 
+import importlib.util
 import numbers
 
 import numpy as np
@@ -10,6 +11,11 @@ from mcomp.arrays import is_torch_array
 # the last place, of an entry or of the largest one, since a sum's error grows with its largest term.
 WIDTHS = {2: 1e-2, 4: 1e-5}
 KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex", "U": "text"}
+
+
+def has_torch():
+    """Is torch installed? Without it answers are checked on numpy arrays only."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def is_array(x):
