@@ -8,6 +8,7 @@ import numpy as np
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.arith import AdaptiveBit, BitDecoder, BitEncoder
+from mcomp.coding.batch import run
 from mcomp.coding.bits import (
     CorruptFileError,
     Reader,
@@ -20,9 +21,12 @@ from mcomp.coding.bits import (
 )
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode
-from mcomp.coding.rans import rans_decode, rans_encode
+from mcomp.coding.rans import rans_decode_steps, rans_encode_steps
 
-__all__ = ["pack_floats", "pack_symbols", "unpack_floats", "unpack_symbols"]
+__all__ = [
+    "pack_floats", "pack_floats_steps", "pack_symbols", "pack_symbols_steps", "unpack_floats",
+    "unpack_floats_steps", "unpack_symbols", "unpack_symbols_steps",
+]  # fmt: skip
 
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
 RAW, PLANES, TABLE = range(3)
@@ -54,13 +58,18 @@ def pack_symbols(symbols, alphabet):
     >>> [len(pack_symbols(s, alphabet=4)) for s in ([], [3] * 1000, [0, 1, 2, 3], [0, 0, 1, 0] * 100)]
     [0, 2, 2, 43]
     """
+    return run(pack_symbols_steps(symbols, alphabet))
+
+
+def pack_symbols_steps(symbols, alphabet):
+    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`."""
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
     if s.min() == s.max():
         return bytes([CONSTANT]) + varint(int(s[0]))
     width, counts = (alphabet - 1).bit_length(), histogram(s, alphabet)
-    best = bytes([RANS]) + rans_encode(s, alphabet)
+    best = bytes([RANS]) + (yield from rans_encode_steps(s, alphabet))
     if s.size * width <= MAX_ADAPTIVE:
         best = min(best, bytes([ADAPTIVE]) + _encode_adaptive(s, width), key=len)
     if counts @ code_lengths(counts) < 8 * len(best):  # what Huffman's code words alone take
@@ -85,6 +94,11 @@ def unpack_symbols(data, n, alphabet):
     >>> unpack_symbols(pack_symbols([2, 0, 1], alphabet=3), n=3, alphabet=3)
     array([2, 0, 1], dtype=uint8)
     """
+    return run(unpack_symbols_steps(data, n, alphabet))
+
+
+def unpack_symbols_steps(data, n, alphabet):
+    """`unpack_symbols` as a generator for `mcomp.coding.batch.run_all`."""
     n, dtype, reader = check_int("n", n, 0), symbol_dtype(alphabet), Reader(data)
     if n == 0:
         reader.end()
@@ -94,8 +108,10 @@ def unpack_symbols(data, n, alphabet):
         s = np.full(n, reader.varint(high=alphabet - 1), dtype)
         reader.end()
         return s
-    if code in (HUFFMAN, RANS):
-        return (huffman_decode if code == HUFFMAN else rans_decode)(reader.rest(), n, alphabet)
+    if code == RANS:
+        return (yield from rans_decode_steps(reader.rest(), n, alphabet))
+    if code == HUFFMAN:
+        return huffman_decode(reader.rest(), n, alphabet)
     width = (alphabet - 1).bit_length()
     if code == ADAPTIVE and n * width > MAX_ADAPTIVE:
         raise CorruptFileError(f"{n} symbols of {width} bits are too many for the adaptive code")
@@ -155,6 +171,11 @@ def pack_floats(x):
     >>> len(pack_floats(np.float32([1.5, -0.0, 1.5, 1.5] * 100)))  # 400 numbers, two of them distinct
     52
     """
+    return run(pack_floats_steps(x))
+
+
+def pack_floats_steps(x):
+    """`pack_floats` as a generator for `mcomp.coding.batch.run_all`."""
     x = np.asarray(x)
     stored, pattern = _float_dtype(x.dtype)
     if x.size == 0:
@@ -168,17 +189,20 @@ def pack_floats(x):
     best = bytes([RAW]) + raw.tobytes()
     for least, way in sorted(ways, key=lambda w: w[0]):
         if least < len(best):
-            best = min(best, way(), key=len)
+            best = min(best, (yield from way()), key=len)
     return best
 
 
 def _planes(planes):
-    parts = [pack_symbols(p, 256) for p in planes]
+    parts = []
+    for p in planes:
+        parts.append((yield from pack_symbols_steps(p, 256)))
     return bytes([PLANES]) + b"".join(varint(len(p)) + p for p in parts)
 
 
 def _table(values, index):
-    return bytes([TABLE]) + varint(values.size) + values.tobytes() + pack_symbols(index, values.size)
+    coded = yield from pack_symbols_steps(index, values.size)
+    return bytes([TABLE]) + varint(values.size) + values.tobytes() + coded
 
 
 def _least_bytes(s, alphabet):
@@ -201,6 +225,11 @@ def unpack_floats(data, n, dtype):
     >>> unpack_floats(pack_floats(np.float32([1.5, -0.0])), n=2, dtype=np.float32)
     array([ 1.5, -0. ], dtype=float32)
     """
+    return run(unpack_floats_steps(data, n, dtype))
+
+
+def unpack_floats_steps(data, n, dtype):
+    """`unpack_floats` as a generator for `mcomp.coding.batch.run_all`."""
     n, reader = check_int("n", n, 0), Reader(data)
     stored, pattern = _float_dtype(dtype)
     if n == 0:
@@ -211,14 +240,16 @@ def unpack_floats(data, n, dtype):
         raw = np.frombuffer(reader.read(n * pattern.itemsize), pattern)
     elif code == PLANES:
         parts = [reader.read(reader.varint(reader.left())) for _ in range(pattern.itemsize)]
-        planes = [unpack_symbols(part, n, 256) for part in parts]
+        planes = []
+        for part in parts:
+            planes.append((yield from unpack_symbols_steps(part, n, 256)))
         raw = np.stack(planes, axis=1).view(pattern).reshape(-1)
     else:
         size = reader.varint(high=min(65536, n))
         if size == 0:
             raise CorruptFileError(f"a table of no values for {n} numbers")
         values = np.frombuffer(reader.read(size * pattern.itemsize), pattern)
-        raw = values[unpack_symbols(reader.rest(), n, size)]
+        raw = values[(yield from unpack_symbols_steps(reader.rest(), n, size))]
     reader.end()
     if stored.kind == "b" and raw.max() > 1:
         raise CorruptFileError(f"a bool is {int(raw.max())}; allowed: 0 and 1")
