@@ -8,7 +8,7 @@ import numpy as np
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.arith import AdaptiveBit, BitDecoder, BitEncoder
-from mcomp.coding.batch import run
+from mcomp.coding.batch import run, together
 from mcomp.coding.bits import (
     CorruptFileError,
     Reader,
@@ -194,9 +194,7 @@ def pack_floats_steps(x):
 
 
 def _planes(planes):
-    parts = []
-    for p in planes:
-        parts.append((yield from pack_symbols_steps(p, 256)))
+    parts = yield from together([pack_symbols_steps(p, 256) for p in planes])
     return bytes([PLANES]) + b"".join(varint(len(p)) + p for p in parts)
 
 
@@ -240,9 +238,7 @@ def unpack_floats_steps(data, n, dtype):
         raw = np.frombuffer(reader.read(n * pattern.itemsize), pattern)
     elif code == PLANES:
         parts = [reader.read(reader.varint(reader.left())) for _ in range(pattern.itemsize)]
-        planes = []
-        for part in parts:
-            planes.append((yield from unpack_symbols_steps(part, n, 256)))
+        planes = yield from together([unpack_symbols_steps(part, n, 256) for part in parts])
         raw = np.stack(planes, axis=1).view(pattern).reshape(-1)
     else:
         size = reader.varint(high=min(65536, n))
