@@ -1,7 +1,9 @@
 """A `Code` as bytes and back, stream by stream. Shape and dtype stay outside: the network knows them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from mcomp.coding.streams import (
 
 __all__ = [
     "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps", "numbers",
-    "streams",
+    "stream_rows", "streams",
 ]  # fmt: skip
 
 PLAIN, SPARSE, CODEBOOK, NAMED = range(4)  # the tag, a code's first byte
@@ -40,7 +42,7 @@ class Stream:
         How many numbers it describes.
     data : bytes
         With its tag and length.
-    entropy_bits : float
+    entropy_bits : float, computed when asked for
         Of the numbers as independent draws: what a coder that knows their frequencies, and nothing else,
         needs on average. Context can get below it; tables and rounding cost extra.
     """
@@ -48,7 +50,11 @@ class Stream:
     name: str
     count: int
     data: bytes
-    entropy_bits: float
+    bits: Callable = field(repr=False)
+
+    @property
+    def entropy_bits(self):
+        return self.bits()
 
 
 def code_to_bytes(code):
@@ -77,9 +83,8 @@ def streams(code):
 
 
 def _streams(code, pack_mask):
-    if code.kind == "sparse":
-        return (yield from _sparse(code, pack_mask))
-    return (yield from {"plain": _plain, "codebook": _codebook}.get(code.kind, _named)(code))
+    known = {"plain": _plain, "sparse": _sparse, "codebook": _codebook}
+    return (yield from known.get(code.kind, _named)(code, pack_mask))
 
 
 def numbers(x):
@@ -89,10 +94,10 @@ def numbers(x):
     return to_numpy(x)
 
 
-def _plain(code):
+def _plain(code, pack_mask):
     values = numbers(code.floats["values"]).reshape(-1)
     data = bytes([PLAIN]) + (yield from pack_floats_steps(values))
-    return [Stream("values", values.size, data, _entropy_bits(values))]
+    return [Stream("values", values.size, data, lambda: _entropy_bits(values))]
 
 
 def _sparse(code, pack_mask):
@@ -104,44 +109,50 @@ def _sparse(code, pack_mask):
         payload = Code("plain", positions.shape, floats={"values": payload})
     mask = np.zeros(_mask_shape(code.shape), bool)
     mask.reshape(-1)[positions] = True
-    data, p = (yield from pack_mask(mask)), positions.size / max(mask.size, 1)
-    bits = mask.size * entropy(np.array([p, 1 - p])) if 0 < p < 1 else 0.0
+    data, counts = (yield from pack_mask(mask)), [positions.size, mask.size - positions.size]
     data = bytes([SPARSE]) + varint(len(data)) + data
-    return [Stream("positions", positions.size, data, bits), *(yield from _streams(payload, pack_mask))]
+    return [
+        Stream("positions", positions.size, data, lambda: sum(counts) * entropy(counts)),
+        *(yield from _streams(payload, pack_mask)),
+    ]
 
 
-def _codebook(code):
+def _codebook(code, pack_mask):
     centroids, index = code.floats["centroids"], numbers(code.symbols["index"]).reshape(-1)
     centroids = numbers(decode(centroids) if isinstance(centroids, Code) else centroids)
     k, table = centroids.size, (yield from pack_floats_steps(centroids))
     head = bytes([CODEBOOK]) + varint(k) + varint(len(table)) + table
     data = (yield from pack_symbols_steps(index, k)) if k else b""
     return [
-        Stream("centroids", k, head, 8.0 * centroids.nbytes),
-        Stream("index", index.size, data, _entropy_bits(index)),
+        Stream("centroids", k, head, lambda: 8.0 * centroids.nbytes),
+        Stream("index", index.size, data, lambda: _entropy_bits(index)),
     ]
 
 
-def _named(code):
+def _named(code, pack_mask):
     """The streams of a code without a layout of its own; the tag and the name are part of the first."""
     head, found = bytes([NAMED]) + name_bytes(code.kind) + bytes([len(code.symbols)]), []
     for name, x in code.symbols.items():
         x = numbers(x).reshape(-1)
         data = yield from symbol_bytes(x)
-        found.append(Stream(name, x.size, head + name_bytes(name) + data, _entropy_bits(x)))
+        found.append(Stream(name, x.size, head + name_bytes(name) + data, partial(_entropy_bits, x)))
         head = b""
     head += bytes([len(code.floats)])
     for name, x in code.floats.items():
         if isinstance(x, Code):
-            inner = yield from _streams(x, encode_mask_steps)
-            count, bits = math.prod(x.shape), sum(s.entropy_bits for s in inner)
+            inner = yield from _streams(x, pack_mask)
+            count, bits = math.prod(x.shape), partial(_sum_of_bits, inner)
             data = _nested(x.shape, b"".join(s.data for s in inner))
         else:
             x = numbers(x)
-            count, data, bits = x.size, (yield from value_bytes(x)), 8.0 * x.nbytes
+            count, data, bits = x.size, (yield from value_bytes(x)), partial(float, 8 * x.nbytes)
         found.append(Stream(name, count, head + name_bytes(name) + data, bits))
         head = b""
-    return found or [Stream(code.kind, 0, head, 0.0)]
+    return found or [Stream(code.kind, 0, head, float)]
+
+
+def _sum_of_bits(found):
+    return sum(stream.entropy_bits for stream in found)
 
 
 def _nested(shape, data):
@@ -171,11 +182,20 @@ def code_from_bytes_steps(data, shape, dtype):
     return (yield from _read(Reader(data), tuple(shape), np.dtype(dtype), DEPTH))
 
 
+def stream_rows(data, shape, dtype):
+    """(name, numbers, bytes, bits of entropy) of each stream in the bytes of a code; errors as there."""
+    reader = Reader(data)
+    found = streams(run(_read(reader, tuple(shape), np.dtype(dtype), DEPTH)))
+    sizes = np.diff(reader.marks, prepend=0).tolist()  # as they are, whatever today's writer would choose
+    return [(s.name, s.count, n, s.entropy_bits) for s, n in zip(found, sizes, strict=True)]
+
+
 def _read(reader, shape, dtype, depth):
     tag = reader.byte(NAMED)
     if tag != SPARSE:
         return (yield from _read_values(reader, tag, shape, dtype, depth))
     mask = yield from decode_mask_steps(reader.read(reader.varint(reader.left())), _mask_shape(shape))
+    reader.mark()
     positions = np.flatnonzero(mask)
     values = yield from _read_values(reader, reader.byte(NAMED), positions.shape, dtype, depth)
     return Code("sparse", shape, {"positions": positions}, {"values": values})
@@ -185,6 +205,7 @@ def _read_values(reader, tag, shape, dtype, depth):
     n = math.prod(shape)
     if tag == PLAIN:
         values = yield from unpack_floats_steps(reader.rest(), n, dtype)
+        reader.mark()
         return Code("plain", shape, floats={"values": values})
     if tag == NAMED:
         return (yield from _read_named(reader, shape, dtype, depth))
@@ -192,9 +213,11 @@ def _read_values(reader, tag, shape, dtype, depth):
         raise CorruptFileError("a sparse code within a sparse code")
     k = reader.varint(65536)
     centroids = yield from unpack_floats_steps(reader.read(reader.varint(reader.left())), k, dtype)
+    reader.mark()
     if n and not k:
         raise CorruptFileError(f"a codebook without values for {n} weights")
     index = (yield from unpack_symbols_steps(reader.rest(), n, k)) if k else np.zeros(0, np.int64)
+    reader.mark()
     return Code("codebook", shape, {"index": index.astype(np.int64)}, {"centroids": centroids})
 
 

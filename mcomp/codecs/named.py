@@ -90,6 +90,7 @@ def read_arrays(reader, budget, nested):
         name = read_name(reader)
         symbols[name] = yield from _read_symbols(reader, budget)
         budget -= symbols[name].size
+        reader.mark()
     for _ in range(reader.byte(16)):
         name, dtype = read_name(reader), reader.byte()
         shape = _read_shape(reader, budget)
@@ -100,7 +101,10 @@ def read_arrays(reader, budget, nested):
             x = yield from unpack_floats_steps(part.rest(), math.prod(shape), _dtype(dtype))
             floats[name] = x.reshape(shape)
         budget -= math.prod(shape)
+        reader.mark()
     reader.end()
+    if not symbols and not floats:
+        reader.mark()
     return symbols, floats
 
 

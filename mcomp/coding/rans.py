@@ -15,7 +15,7 @@ import numpy as np
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.batch import Bits, Decode, Encode, Table, run
 from mcomp.coding.bits import Reader, as_symbols, symbol_dtype, varint
-from mcomp.coding.entropy import cross_entropy, histogram, pack_table, quantize_counts, unpack_table
+from mcomp.coding.entropy import cross_entropy, histogram, pack_table, quantize_counts, table_size, unpack_table
 from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
 
 __all__ = [
@@ -34,7 +34,7 @@ def _best_table(counts):
     def cost(option):
         p, freqs = option
         slow = 1.001 if p > 12 else 1.0  # a table of more than 4096 slots has to earn its slower gathers
-        return slow * n * cross_entropy(counts, freqs) / 8 + len(pack_table(freqs))
+        return slow * n * cross_entropy(counts, freqs) / 8 + table_size(freqs)
 
     return min(options, key=cost)
 
