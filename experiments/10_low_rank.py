@@ -21,9 +21,8 @@ import mcomp.data
 from mcomp import load, save, zoo
 from mcomp.codecs import LowRank, Uniform, attach
 from mcomp.measure import count_parameters, float32_bytes, latency, macs_by_layer
-from mcomp.structure import choose_ranks, factorize
+from mcomp.structure import choose_ranks, factorize, input_grams
 from mcomp.train import evaluate, fit
-from mcomp.watch import input_grams
 
 SEEDS, FACTORS = (0, 1, 2), (4, 8, 16)
 EPOCHS, RATES = 3, (0.001, 0.003)

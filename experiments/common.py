@@ -1,19 +1,86 @@
-"""What every experiment shares: a result is written with its command, versions and the hash of its script."""
+"""What every experiment shares: all arms tuned alike, figures by seed, and the result with what made it.
+
+A result is written with its command, the versions and the hash of its script.
+"""
 
 import json
 import platform
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy
 import torch
 
 import mcomp
+from mcomp.arrays import bad_value
 from mcomp.course import results
 from mcomp.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
+MOST = 12  # values on a grid; a score that still grows there has no maximum worth a search
+
+
+def tune(arms, grid, score, *, bar=None):
+    """Every arm on one grid, with the same number of trials: the value that validation prefers for each.
+
+    While the best value of any arm lies at an end of the grid, the grid grows there by its own ratio, for all
+    arms. So no arm wins because its rivals stopped searching early.
+
+    Parameters
+    ----------
+    arms : sequence of str
+    grid : sequence of float
+        At least three positive numbers in ascending order, such as learning rates.
+    score : callable
+        ``score(arm, value)`` is what is maximised: the accuracy on validation images, a mean over seeds.
+    bar : tqdm bar, optional
+        Moves on by one a trial.
+
+    Returns
+    -------
+    tuned : dict
+        "grid", "scores" by arm (one a value), "chosen" by arm: for the result file, under the key "tuned".
+
+    Raises
+    ------
+    ValueError
+        If the grid is too short, not ascending, or would grow beyond `MOST` values.
+    """
+    grid = [float(value) for value in grid]
+    if len(grid) < 3 or grid[0] <= 0 or sorted(set(grid)) != grid:
+        raise bad_value("grid", grid, "at least three positive numbers in ascending order")
+    scores = {arm: {} for arm in arms}
+    while True:
+        for arm, value in ((arm, value) for value in grid for arm in scores if value not in scores[arm]):
+            scores[arm][value] = float(score(arm, value))
+            if bar is not None:
+                bar.update()
+        chosen = {arm: max(grid, key=found.get) for arm, found in scores.items()}
+        ends = {grid[0], grid[-1]} & set(chosen.values())
+        if not ends:
+            listed = {arm: [found[value] for value in grid] for arm, found in scores.items()}
+            return {"grid": grid, "scores": listed, "chosen": chosen}
+        if len(grid) >= MOST:
+            raise bad_value("the best value of an arm", sorted(ends), f"one inside a grid of {MOST}: {grid}")
+        below = [grid[0] ** 2 / grid[1]] if grid[0] in ends else []
+        above = [grid[-1] ** 2 / grid[-2]] if grid[-1] in ends else []
+        grid = [*below, *grid, *above]
+
+
+def by_seed(found):
+    """Figures of one seed each, ``{name: {key: value}}``, as ``{name: {key: [a value a seed]}}``."""
+    return {
+        name: {key: [one[name][key] for one in found] for key in figures}
+        for name, figures in found[0].items()
+    }
+
+
+def file_size(model):
+    """Bytes of the file that mcomp writes for `model`, nothing lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        return mcomp.save(model, Path(folder, "model.safetensors"))
 
 
 def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-mnist", **more):

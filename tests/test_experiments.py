@@ -1,5 +1,8 @@
-"""The small files beside the results are what the results say, and keep what the project promises of them."""
+"""All arms are tuned alike; results, and the files beside them, keep what the project promises."""
 
+import importlib.util
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,57 @@ BARS = [
     ("lenet300", "00_a_hundred_times_smaller", 120),
     ("lenet5", "00_a_hundred_times_smaller_lenet5", 100),
 ]
+
+
+@pytest.fixture(scope="module")
+def common():
+    """experiments/common.py, which no package holds."""
+    spec = importlib.util.spec_from_file_location("common", RESULTS.parent / "common.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_all_arms_get_the_trials_that_one_needs(common):
+    best, tried = {"a": 0.1, "b": 8.0}, []
+
+    def score(arm, value):
+        tried.append((arm, value))
+        return -abs(math.log(value / best[arm]))
+
+    tuned = common.tune(["a", "b"], (0.5, 1.0, 2.0), score)
+    assert tuned["grid"] == [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
+    assert tuned["chosen"] == {"a": 0.125, "b": 8.0}
+    assert sorted(tried) == [(arm, value) for arm in "ab" for value in tuned["grid"]]  # each once
+    assert tuned["scores"]["b"] == [score("b", value) for value in tuned["grid"]]
+
+
+@pytest.mark.parametrize("grid", [(1.0, 2.0), (0.0, 1.0, 2.0), (2.0, 1.0, 3.0), (1.0, 1.0, 2.0)])
+def test_a_grid_that_cannot_be_searched_is_refused(common, grid):
+    with pytest.raises(ValueError, match="at least three positive numbers in ascending order"):
+        common.tune(["a"], grid, lambda arm, value: 0.0)
+
+
+def test_a_score_without_a_maximum_ends_the_search(common):
+    with pytest.raises(ValueError, match="one inside a grid of 12"):
+        common.tune(["a"], (1.0, 2.0, 4.0), lambda arm, value: value)
+
+
+def test_figures_by_seed(common):
+    found = [{"a": {"bytes": 1, "accuracy": 0.5}}, {"a": {"bytes": 2, "accuracy": 0.75}}]
+    assert common.by_seed(found) == {"a": {"bytes": [1, 2], "accuracy": [0.5, 0.75]}}
+
+
+def at_an_end(result):
+    """The arms of a result whose chosen value lies at an end of the grid that all shared."""
+    tuned = result.get("tuned", {"grid": [0.0], "chosen": {}})
+    return [arm for arm, value in tuned["chosen"].items() if not tuned["grid"][0] < value < tuned["grid"][-1]]
+
+
+def test_no_result_was_chosen_at_the_end_of_its_grid():
+    assert at_an_end({"tuned": {"grid": [1, 2, 3], "chosen": {"a": 2, "b": 3}}}) == ["b"]
+    for path in sorted(RESULTS.glob("*.json")):
+        assert at_an_end(json.loads(path.read_text(encoding="utf-8"))) == [], path.name
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from mcomp.codecs import Sparse, attach
 from mcomp.file import load, save
 from mcomp.lowrank import break_even, cp_als, gram, low_rank, tucker2, whitened_low_rank
 from mcomp.measure import count_parameters, macs_by_layer
-from mcomp.structure import choose_ranks, factorize, layer_matrix
-from mcomp.watch import input_grams
+from mcomp.structure import choose_ranks, factorize, input_grams, layer_matrix
 
 
 @pytest.fixture(autouse=True)

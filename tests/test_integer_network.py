@@ -3,7 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from test_integer import onnx_runtime
+from test_products import onnx_runtime
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -5,6 +5,7 @@ tensor that the codec can describe, while ``layer.parametrizations.weight.origin
 gets there: mcomp/codecs/straight_through.py.
 """
 
+import copy
 from fnmatch import fnmatchcase
 
 import torch
@@ -15,7 +16,7 @@ from mcomp.codecs import Codec, decode
 from mcomp.codecs.activations import ActivationGrid, activation_rules, put_activations, remove_activations
 from mcomp.codecs.straight_through import Attached
 
-__all__ = ["Attached", "attach", "attached", "bake", "codes", "own_class"]
+__all__ = ["Attached", "attach", "attached", "bake", "code_of", "codes", "outline", "own_class"]
 
 REFRESH = ("step", "epoch", "never")
 GRADIENT = ("masked", "dense")
@@ -146,10 +147,13 @@ def attached(model):
 
 def codes(model):
     """The code of every parameter with a codec, as a file would hold it: dict of parameter name to Code."""
-    return {
-        name: parametrization.code(_original(model, name)).map(lambda x: x.detach())
-        for name, parametrization in attached(model).items()
-    }
+    return {name: code_of(model, name) for name in attached(model)}
+
+
+def code_of(model, name):
+    """The code of one parameter with a codec."""
+    module, leaf = _owner(model, name)
+    return module.parametrizations[leaf][0].code(_original(model, name)).map(lambda x: x.detach())
 
 
 def _original(model, name):
@@ -166,14 +170,44 @@ def bake(model, *, keep_activations=False):
     if not keep_activations:
         remove_activations(model)
     for name, code in codes(model).items():
-        module, leaf = _owner(model, name)
-        order = _parameter_order(module)
-        own_class(module)
+        value = decode(code)
+        _take_off(model, name)
         with torch.no_grad():
-            value = decode(code)
-            parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
-            getattr(module, leaf).copy_(value)
-        for other in order:  # else the parameter would now be the last of its module
-            if other in module._parameters:
-                module._parameters[other] = module._parameters.pop(other)
+            model.get_parameter(name).copy_(value)
     return model
+
+
+def _take_off(model, name):
+    """Remove the codec of a parameter, in place; the parameter then is what the codec was given."""
+    module, leaf = _owner(model, name)
+    order = _parameter_order(module)
+    own_class(module)
+    parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
+    for other in order:  # else the parameter would now be the last of its module
+        if other in module._parameters:
+            module._parameters[other] = module._parameters.pop(other)
+
+
+def outline(model):
+    """A copy of `model` without codecs that shares its memory, for reading: (copy, names with a codec).
+
+    The parameters with a codec hold there what the codec was given; what it makes of it is `codes`.
+
+    Raises
+    ------
+    ValueError
+        If a layer computes one of its weights before each pass, as torch.nn.utils.prune does.
+    """
+    for path, module in model.named_modules():
+        computed = [name for name, x in vars(module).items() if torch.is_tensor(x) and not x.is_leaf]
+        hooks = [getattr(hook, "_tensor_name", None) for hook in module._forward_pre_hooks.values()]
+        for name in filter(None, [*hooks, *computed]):
+            call = f"after torch.nn.utils.prune.remove(layer, {name!r})"
+            allowed = f"a parameter ({call}, or what undoes the other hook that computes it)"
+            raise bad_value(f"{path}.{name}".lstrip("."), "computed anew before each pass", allowed)
+    shared = [*model.parameters(), *model.buffers(), *(a for a in attached(model).values())]
+    copied = copy.deepcopy(model, {id(x): x for x in shared})
+    names = [*attached(copied)]
+    for name in names:
+        _take_off(copied, name)
+    return copied, names

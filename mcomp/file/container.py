@@ -5,43 +5,49 @@ the whole file comes before any decoding: a file is exactly what was saved, or a
 
 Layout: the frame of `mcomp.file.frame`, whose metadata name the "architecture", its "config" and, unless
 it is float32, its "dtype". Inside, a digest of the names, shapes and dtypes (4 bytes), then the code of each
-tensor in the order of the state dict, each preceded by its length as a varint. The writer tries several codes
-of a tensor and keeps the shortest, so a network that is sparse or shares values becomes a small file however
-it got so.
+tensor in the order of the state dict, each preceded by its length as a varint: mcomp/file/parts.py. Both
+ways go through the tensors a few million numbers at a time, so that memory stays near that of the network.
 """
 
 import copy
 import hashlib
 import json
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from tqdm.auto import tqdm
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.codecs import Code, decode
-from mcomp.codecs.codes import code_from_bytes, code_to_bytes, numbers, streams
+from mcomp.codecs.codes import stream_rows
 from mcomp.coding.bits import CorruptFileError, Reader, varint
-from mcomp.file.frame import seal, unseal
+from mcomp.file.frame import checked, sealed
+from mcomp.file.parts import Writer, bits_dtype, check_tensor, place_of_equal, tensors_of
 from mcomp.files import write_atomic
 
 __all__ = ["Contents", "CorruptFileError", "byte_rows", "load", "read", "save"]
 
 MAX_WEIGHTS = 4_000_000  # 16 MB of float32, which take up to 100 MB while they are decoded
 FLOAT, DTYPES = "float32", ("float32", "float64", "float16", "bfloat16")
+TOGETHER = 1 << 21  # numbers whose streams are coded side by side
+IN_MEMORY = 1 << 24  # bytes of a file that aren't put down on the disk before its header is known
+PIECE = 1 << 20
 
 
-def save(model, path):
+def save(model, path, *, progress=True):
     """Write `model`, with its codecs if it has any attached, to one small file; returns its size in bytes.
 
     A network of the zoo is named in the file, and `load` builds it again; for any other, also for one of the
     zoo that was rebuilt since, `load` must be given one to fill. The model isn't changed. What `load` returns
-    predicts bit for bit the same.
+    predicts bit for bit the same. Tensors that are equal, as tied ones are, are written once. `progress`
+    shows a bar if it takes longer than two seconds.
 
     Raises
     ------
     ValueError
-        If the state of the model holds something else than plain tensors of numbers.
+        If the state of the model holds something else than plain tensors of numbers, or a layer computes a
+        weight before each pass, as torch.nn.utils.prune does. The error names it.
 
     Examples
     --------
@@ -54,20 +60,27 @@ def save(model, path):
     >>> torch.equal(load(path).fc1.weight, model.fc1.weight)
     True
     """
-    from mcomp.codecs.attachment import bake, codes
+    from mcomp.codecs.attachment import code_of, outline
 
-    described, plain = codes(model), bake(copy.deepcopy(model), keep_activations=True)
+    plain, described = outline(model)
     state = plain.state_dict()
-    tensors = {name: _to_bits(name, tensor) for name, tensor in state.items()}
-    body = [_digest(state)]
-    for name, bits in tensors.items():
-        data = _shortest(bits, described.get(name))
-        body.append(varint(len(data)) + data)
-    write_atomic(path, seal(_metadata(plain), b"".join(body)))
+    for name, tensor in state.items():
+        check_tensor(name, tensor)
+    writer = Writer(sum(tensor.numel() for tensor in state.values()))
+    with tempfile.SpooledTemporaryFile(IN_MEMORY) as body, _bar("save", state, progress) as bar:
+        body.write(_digest(state))
+        for names in _batches(state):
+            codes = {name: code_of(model, name) for name in names if name in described}
+            for data in writer.parts({name: state[name] for name in names}, codes):
+                body.write(varint(len(data)) + data)
+            bar.update(sum(state[name].numel() for name in names))
+        n = body.tell()
+        body.seek(0)
+        write_atomic(path, sealed(_metadata(plain), iter(lambda: body.read(PIECE), b""), n))
     return Path(path).stat().st_size
 
 
-def load(path, *, model=None, max_weights=MAX_WEIGHTS):
+def load(path, *, model=None, max_weights=MAX_WEIGHTS, progress=True):
     """The network in the file at `path`, in evaluation mode, on the CPU.
 
     Parameters
@@ -78,6 +91,8 @@ def load(path, *, model=None, max_weights=MAX_WEIGHTS):
     max_weights : int
         A file that claims a network with more is refused before any memory is taken for it. A `model` given
         is itself the limit.
+    progress : bool
+        Show a bar if it takes longer than two seconds.
 
     Raises
     ------
@@ -85,30 +100,53 @@ def load(path, *, model=None, max_weights=MAX_WEIGHTS):
         If the file is cut short, changed, of another version, or claims what can't be. A ValueError.
     """
     contents, empty = _opened(path, model, max_weights)
-    state, decoded = empty.state_dict(), {}
-    for name, code in contents.codes(state):
-        decoded[name] = _from_bits(decode(code), state[name].dtype)
+    state = contents.fitting(empty.state_dict())
     empty = empty.to_empty(device="cpu") if model is None else copy.deepcopy(model)
-    empty.load_state_dict(decoded)
+    with _bar("load", state, progress) as bar:
+        for some in contents.tensors(state):
+            empty.load_state_dict(some, strict=len(some) == len(state))
+            bar.update(sum(tensor.numel() for tensor in some.values()))
     return empty.eval()
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A checked file, not yet decoded: `metadata`, `digest`, the bytes of each tensor, and of the file."""
+    """A checked file, not yet decoded: `metadata`, `digest`, where the bytes of each tensor are, its size."""
 
+    path: Path
     metadata: dict
     digest: bytes
-    parts: list
+    spans: list
     nbytes: int
 
-    def codes(self, state):
-        """Yield name and code of each tensor of `state`, a dict of which shapes and dtypes count."""
-        if len(self.parts) != len(state) or self.digest != _digest(state):
-            held = f"the file holds {len(self.parts)} tensors with names, shapes and dtypes that don't fit"
+    def part(self, i):
+        """The bytes of the code of tensor `i`; of its equal, if it refers to one."""
+        place = place_of_equal(data := self._bytes(i), i)
+        return data if place is None else self._bytes(place)
+
+    def refers(self, i):
+        """Whether tensor `i` is told to be the equal of one before it."""
+        return place_of_equal(self._bytes(i), i) is not None
+
+    def _bytes(self, i):
+        begin, n = self.spans[i]
+        with open(self.path, "rb") as file:
+            file.seek(begin)
+            return file.read(n)
+
+    def fitting(self, state):
+        """`state`, if the file holds tensors with its names, shapes and dtypes."""
+        if len(self.spans) != len(state) or self.digest != _digest(state):
+            held = f"the file holds {len(self.spans)} tensors with names, shapes and dtypes that don't fit"
             raise CorruptFileError(f"{held} this network's {len(state)}")
-        for (name, tensor), data in zip(state.items(), self.parts, strict=True):
-            yield name, code_from_bytes(data, tensor.shape, _bits_dtype(tensor.dtype))
+        return state
+
+    def tensors(self, state):
+        """Yield tensors by name, a dict of some at a time."""
+        place = {name: i for i, name in enumerate(state)}
+        for names in _batches(state):
+            parts = [self.part(place[name]) for name in names]
+            yield dict(zip(names, tensors_of(parts, [state[name] for name in names]), strict=True))
 
 
 def read(path, *, max_bytes=8 * MAX_WEIGHTS):
@@ -117,12 +155,20 @@ def read(path, *, max_bytes=8 * MAX_WEIGHTS):
     size = path.stat().st_size
     if size > max_bytes:
         raise CorruptFileError(f"{path} has {size:,} bytes; allowed: {max_bytes:,}")
-    metadata, body = unseal(path.read_bytes())
-    reader = Reader(body)
-    digest, parts = reader.read(4), []
-    while reader.left():
-        parts.append(reader.read(reader.varint(reader.left())))
-    return Contents(metadata, digest, parts, size)
+    with open(path, "rb") as file:
+        metadata, at, end = checked(file)
+        file.seek(at)
+        digest, at, spans = Reader(file.read(min(4, end - at))).read(4), at + 4, []
+        while at < end:
+            file.seek(at)
+            reader = Reader(file.read(min(10, end - at)))
+            n = reader.varint(end - at)
+            at += reader.at
+            if n > end - at:
+                raise CorruptFileError(f"a tensor of {n:,} bytes at byte {at:,} of {end:,}")
+            spans.append((at, n))
+            at += n
+    return Contents(path, metadata, digest, spans, size)
 
 
 def byte_rows(path, *, model=None, max_weights=MAX_WEIGHTS):
@@ -132,8 +178,11 @@ def byte_rows(path, *, model=None, max_weights=MAX_WEIGHTS):
     """
     contents, empty = _opened(path, model, max_weights)
     rows = []
-    for name, code in contents.codes(empty.state_dict()):
-        rows += [(name, s.name, s.count, len(s.data), s.entropy_bits) for s in streams(code)]
+    for i, (name, x) in enumerate(contents.fitting(empty.state_dict()).items()):
+        found = stream_rows(contents.part(i), x.shape, bits_dtype(x.dtype))
+        if contents.refers(i):
+            found = [("equal", x.numel(), contents.spans[i][1], 0.0)]
+        rows += [(name, *row) for row in found]
     rest = contents.nbytes - sum(row[3] for row in rows)
     return [*rows, ("", "format", 0, rest, 0.0)]
 
@@ -194,53 +243,24 @@ def _digest(state):
     return hashlib.blake2b(json.dumps(named).encode(), digest_size=4).digest()
 
 
-def _shortest(bits, code):
-    """The shortest of: all numbers, the non-zero ones and where they are, the code that a codec gave."""
-    plain = Code("plain", bits.shape, floats={"values": bits.reshape(-1)})
-    options = [code_to_bytes(plain)]
-    positions = np.flatnonzero(bits.reshape(-1).view(f"u{bits.itemsize}"))
-    if positions.size < bits.size:
-        kept = Code("plain", positions.shape, floats={"values": bits.reshape(-1)[positions]})
-        options.append(code_to_bytes(Code("sparse", bits.shape, {"positions": positions}, {"values": kept})))
-    if code is not None and (data := _faithful(bits, code)):
-        options.append(data)
-    return min(options, key=len)
+def _batches(state):
+    """The names of a state in order, in lists of a few million numbers."""
+    names, numbers = [], 0
+    for name, tensor in state.items():
+        if names and numbers + tensor.numel() > TOGETHER:
+            yield names
+            names, numbers = [], 0
+        names.append(name)
+        numbers += tensor.numel()
+    if names:
+        yield names
 
 
-def _faithful(bits, code):
-    """The bytes of `code`, if the reader makes of them exactly `bits`; else None."""
-    data = code_to_bytes(code)
-    try:
-        again = decode(code_from_bytes(data, bits.shape, bits.dtype))
-    except CorruptFileError:  # a bfloat16 network: numpy reads its numbers as integers
-        return None
-    return data if again.tobytes() == bits.tobytes() else None
-
-
-def _bits_dtype(dtype):
-    """The numpy dtype of the bits that `numbers` makes of a torch tensor of `dtype`."""
-    import torch
-
-    return numbers(torch.empty(0, dtype=dtype, device="cpu")).dtype
-
-
-def _to_bits(name, tensor):
-    """A tensor of a network's state as a numpy array; bfloat16, which numpy lacks, as its bits."""
-    try:
-        bits = numbers(tensor.detach().cpu())
-        if bits.dtype.kind in "biuf":
-            return bits
-    except (AttributeError, TypeError, RuntimeError):
-        pass
-    kind = getattr(tensor, "dtype", type(tensor).__name__)
-    raise bad_value(f"the state {name!r}", str(kind), "a plain tensor of float, integer or bool numbers")
-
-
-def _from_bits(bits, dtype):
-    import torch
-
-    tensor = torch.from_numpy(np.ascontiguousarray(bits))
-    return tensor.view(torch.bfloat16) if dtype == torch.bfloat16 else tensor
+def _bar(what, state, progress):
+    """A progress bar over the numbers of a state; in notebooks too it heeds TQDM_DISABLE."""
+    total, silent = sum(x.numel() for x in state.values()), os.environ.get("TQDM_DISABLE") == "1"
+    shown = {"unit": "weight", "unit_scale": True, "delay": 2, "leave": False}
+    return tqdm(total=total, desc=what, disable=silent or not progress, **shown)
 
 
 def _most_bytes(state):
