@@ -60,6 +60,21 @@ class Plan:
         size = self.graph.shapes[tensor][axis]
         return np.arange(size) if slot is None else np.flatnonzero(~np.isin(slot, self.units()))
 
+    def to_dict(self):
+        """Which entries of which axes stay, as plain data for JSON: what `mcomp.kept.apply_kept` takes.
+
+        Needs neither the graph nor the pruned network later, only one with the tensors of before.
+        """
+        rows = {}
+        for name, axis in self.graph.slots:
+            size, kept = self.graph.shapes[name][axis], self.kept(name, axis)
+            if len(kept) < size:
+                row = rows.setdefault(
+                    (size, kept.tobytes()), {"of": size, "kept": kept.tolist(), "tensors": []}
+                )
+                row["tensors"].append([name, axis])
+        return {"axes": list(rows.values())}
+
     def shape(self, tensor):
         """The shape of a parameter or buffer afterwards."""
         return tuple(len(self.kept(tensor, axis)) for axis in range(len(self.graph.shapes[tensor])))
