@@ -1,6 +1,7 @@
 """Removing channels: who shares an axis with whom, what each is worth, a smaller network (chapter 04)."""
 
-from mcomp.channels.graph import ChannelGraph, channel_graph
+from mcomp.channels.graph import channel_graph
+from mcomp.channels.groups import ChannelGraph
 from mcomp.channels.plan import Plan
 from mcomp.channels.planning import plan_channels, plan_for_macs, plan_widths
 from mcomp.channels.scores import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcomp.arrays import bad_value
-from mcomp.channels.graph import ChannelGraph, text_table
+from mcomp.channels.groups import ChannelGraph, text_table
 
 __all__ = ["Plan"]
 

@@ -62,13 +62,15 @@ def zero_channels(model, plan):
     tensors that read them stay as they are.
     """
     masked = copy.deepcopy(model)
-    read = {(found.weight, found.read) for found in plan.graph.layers.values() if found.read is not None}
+    layers = plan.graph.layers.values()
+    read = {(found.weight, found.read) for found in layers} - {(found.weight, found.made) for found in layers}
     tensors = _tensors(masked, plan.graph)
     with torch.no_grad():
         for (name, axis), slot in plan.graph.slots.items():
             if (name, axis) not in read and name in plan.graph.parameters:
                 gone = sorted({*range(len(slot))} - {*plan.kept(name, axis).tolist()})
-                tensors[name].index_fill_(axis, torch.tensor(gone, dtype=torch.int64), 0.0)
+                gone = torch.tensor(gone, dtype=torch.int64, device=tensors[name].device)
+                tensors[name].index_fill_(axis, gone, 0.0)
     return masked
 
 
