@@ -439,7 +439,9 @@ def test_bad_input():
     ):
         channel_graph(Branching(), torch.zeros(2))
     attach(model, {"0.weight": Sparse(0.5)})
-    with pytest.raises(ValueError, match="layer is '0, whose weight Attached makes'.*call mcomp.codecs.bake"):
+    with pytest.raises(
+        ValueError, match=r"layer is '0, whose weight Attached makes'.*call mcomp\.codecs\.bake"
+    ):
         channel_graph(model, torch.zeros(*IMAGE))
 
 

@@ -35,9 +35,9 @@ def channel_graph(model, x, *, rules=None):
     rules : dict of module class to rule, optional
         For modules of your own that can't be followed inside: a function that takes a
         `mcomp.channels.rules.Step` and returns the `Channels` of the output, or None where it can't be said.
-        `rules.same` (each channel for itself, zero stays zero), `rules.not_zero` (each for itself), `rules.pool`
-        (not along the channels), `rules.norm` (attributes of a batch norm), `rules.layer` (those of a linear
-        layer or a convolution) serve for most.
+        `rules.same` (each channel for itself, zero stays zero), `rules.not_zero` (each for itself),
+        `rules.norm` (a batch norm in all but name), `rules.layer` (a linear layer or a convolution) serve for
+        most.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def _stored(walk, model, node):
         return Channels(long[0], walk.slot(name, long[0]), zero=isinstance(tensor, nn.Parameter))
     for user in node.users:
         if FUNCTIONS.get(user.target) is not functional_layer or node not in user.args[1:2]:
-            walk.close(name, f"is used by {getattr(user.target, '__name__', user.target)}")
+            walk.close(name, f"{name} is used by {getattr(user.target, '__name__', user.target)}")
     return None
 
 
@@ -179,10 +179,11 @@ def _collect(walk, model):
 
 
 def _left_out(walk, model):
-    """Modules with weights that aren't followed, and why; a number alone, such as a temperature, isn't one."""
+    """Modules with weights that aren't followed, and why; a lone number isn't one."""
     for path, module in model.named_modules():
         for leaf, p in module.named_parameters(recurse=False):
             name = walk.names[id(p)]
             used = any((name, axis) in walk.slots for axis in range(p.ndim))
-            if p.numel() > 1 and path not in walk.layers and (name in walk.closed or not used):
+            made = path in walk.layers and walk.layers[path].kind == "maker"
+            if p.numel() > 1 and not made and (name in walk.closed or not used):
                 yield path or leaf, walk.closed.get(name, "isn't used on this input")

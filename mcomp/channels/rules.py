@@ -27,6 +27,7 @@ from mcomp.channels.rules_layers import functional_layer, functional_norm, layer
 from mcomp.channels.rules_parts import (
     chunk,
     expand,
+    expand_as,
     glu,
     pixel_shuffle,
     pixel_unshuffle,
@@ -143,7 +144,8 @@ METHODS = {
     "div": quotient, "div_": quotient, "flatten": reshape, "view": reshape, "reshape": reshape,
     "unflatten": reshape, "squeeze": squeeze, "unsqueeze": reshape, "mean": reduce, "sum": reduce,
     "amax": reduce, "permute": permute, "transpose": permute, "swapaxes": permute, "movedim": permute,
-    "t": permute, "chunk": chunk, "expand": expand, "sigmoid": not_zero, "exp": not_zero,
+    "t": permute, "chunk": chunk, "expand": expand, "expand_as": expand_as, "sigmoid": not_zero,
+    "exp": not_zero,
 }  # fmt: skip
 _SAME_METHODS = (
     "relu", "relu_", "tanh", "abs", "neg", "square", "contiguous", "clone", "detach", "float", "double", "to",

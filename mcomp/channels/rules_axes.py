@@ -154,7 +154,7 @@ def _stays(step, node):
 
 
 def getitem(step):
-    """``x[:, :, ::2]`` and ``w[None, :, None]``: the channels' axis must be taken whole. Or one of a chunk."""
+    """``x[:, :, ::2]``, ``w[None, :]``: the channels' axis must be taken whole. Or one of a chunk."""
     items = step.node.args[1]
     found = step.known.get(step.source())
     if isinstance(found, tuple):

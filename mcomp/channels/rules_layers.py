@@ -110,7 +110,7 @@ def functional_norm(step):
 def _scaled(step, path, names, axis):
     x, (weight, bias, *_) = step.first(), names
     if x is None:
-        return opaque(step, "reads a tensor that isn't made by a layer")
+        return opaque(step, "reads a tensor whose channels aren't followed")
     if x.axis != axis:
         return opaque(step, "normalizes along another axis than that of the channels")
     for name in filter(None, names):

@@ -6,7 +6,7 @@ import numpy as np
 
 from mcomp.channels.labels import Channels, opaque
 
-__all__ = ["chunk", "expand", "glu", "pixel_shuffle", "pixel_unshuffle", "shuffle", "stack"]
+__all__ = ["chunk", "expand", "expand_as", "glu", "pixel_shuffle", "pixel_unshuffle", "shuffle", "stack"]
 
 
 def chunk(step):
@@ -90,4 +90,16 @@ def expand(step):
     sizes = sizes[0] if isinstance(sizes[0], (tuple, list)) else sizes
     if step.shape()[axis] != len(x.labels) or (type(sizes[axis]) is int and sizes[axis] != -1):
         return opaque(step, "writes their number into its code, or spreads one over all")
+    return Channels(axis, x.labels, x.zero)
+
+
+def expand_as(step):
+    """As many positions as another tensor has, of the same channels."""
+    x, other = step.first(), step.known.get(step.argument(1, "other"))
+    if x is None or not isinstance(other, Channels):
+        return opaque(step, "spreads them over a tensor that isn't made by a layer")
+    axis = x.axis + len(step.shape()) - len(step.shape(step.source()))
+    if axis != other.axis or len(x.labels) != len(other.labels):
+        return opaque(step, "joins different axes")
+    step.walk.labels.join(x.labels, other.labels)
     return Channels(axis, x.labels, x.zero)

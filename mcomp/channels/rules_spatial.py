@@ -66,10 +66,10 @@ def prelu(step):
 def layer_norm(step):
     """Layer norm beside the channels is each for itself; over them, a channel of zeros counts in the mean."""
     x, module = step.first(), step.module
+    if x is None:
+        return opaque(step, "reads a tensor whose channels aren't followed")
     over = isinstance(module, nn.GroupNorm)
-    if x is not None and not over:
-        over = x.axis >= len(step.shape(step.source())) - len(module.normalized_shape)
-    if over:
+    if over or x.axis >= len(step.shape()) - len(module.normalized_shape):
         return opaque(step, "normalizes over the channels: one of zeros changes what becomes of the others")
     x = same(step)
     return x and replace(x, zero=x.zero and getattr(module, "bias", None) is None)

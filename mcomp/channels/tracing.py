@@ -10,7 +10,7 @@ import inspect
 import operator
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from mcomp.arrays import bad_value
 from mcomp.trace import Tracer, untraceable
@@ -19,6 +19,9 @@ __all__ = ["Size", "arguments", "trace_shapes"]
 
 # What tells a number that depends on the data, not on its shape.
 _READS = ("item", "tolist", "equal", "allclose", "is_nonzero", torch.equal, torch.allclose, torch.is_nonzero)
+# Layers of torch that hold layers.
+TRANSFORMERS = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.TransformerDecoder,
+                nn.TransformerDecoderLayer, nn.Transformer)  # fmt: skip
 _PLAIN = (int, float, bool, str, torch.dtype, torch.device, torch.layout, type(None))
 
 
@@ -77,6 +80,10 @@ class _Shapes(Tracer):
     def __init__(self, leaves, given):
         super().__init__(leaves)
         self.given, self.running = given, False
+
+    def is_leaf_module(self, module, name):
+        inside = isinstance(module, TRANSFORMERS) and type(module) not in self.leaves
+        return not inside and super().is_leaf_module(module, name)
 
     def getattr(self, attr, attr_val, parameter_proxy_cache):
         return attr_val if self.running else super().getattr(attr, attr_val, parameter_proxy_cache)
