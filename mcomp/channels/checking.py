@@ -1,0 +1,118 @@
+"""The last word on a graph: carry out a plan on random weights, and compare with the channels set to zero.
+
+Rules follow what operations do. What the network's own code does with the number of its channels, such as a
+division by its root, only a run can tell.
+"""
+
+import copy
+
+import numpy as np
+import torch
+
+from mcomp.channels.plan import Plan
+from mcomp.channels.surgery import remove_channels, zero_channels
+from mcomp.channels.tracing import arguments
+
+__all__ = ["disagreements"]
+
+TOLERANCE = 1e-5  # in float64 sums in another order differ by 1e-12; parts that run in float32, by 1e-6
+
+
+def disagreements(model, x, graph):
+    """The groups that can't go after all: dict of name to the reason, empty if all is well."""
+    noisy, given = _random(model, x)
+    if _complaint(noisy, given, graph, graph.groups) is None:
+        return {}
+    found = {name: _complaint(noisy, given, graph, [name]) for name in graph.groups}
+    wrong = {name: why for name, why in found.items() if why is not None}
+    return wrong or dict.fromkeys(
+        graph.groups, "with channels of other groups gone as well, another function"
+    )
+
+
+def _random(model, x):
+    """A copy of `model` in float64, if it runs so, with other weights: zeros would hide a difference."""
+    rng = torch.Generator().manual_seed(0)
+    noisy, given = copy.deepcopy(model).eval().double(), _mapped(x, lambda t: _noise(t.double(), rng))
+    with torch.no_grad():
+        for p in noisy.parameters():
+            if p.is_floating_point():
+                fan = max(1, p.numel() // max(1, len(p))) if p.ndim else 1
+                p.copy_(_noise(p, rng) / fan**0.5)
+    for candidate in (
+        (noisy, given),
+        (copy.deepcopy(model).eval().double(), _mapped(x, torch.Tensor.double)),
+    ):
+        if _is_finite(*candidate):
+            return candidate
+    return copy.deepcopy(model).eval(), x
+
+
+def _noise(tensor, rng):
+    return torch.randn(tensor.shape, generator=rng, dtype=tensor.dtype).to(tensor.device)
+
+
+def _mapped(x, change):
+    """`x` with every floating tensor in it changed."""
+    if isinstance(x, torch.Tensor):
+        return change(x) if x.is_floating_point() else x
+    if isinstance(x, dict):
+        return {name: _mapped(value, change) for name, value in x.items()}
+    return type(x)([_mapped(value, change) for value in x]) if type(x) in (tuple, list) else x
+
+
+def _is_finite(model, x):
+    try:
+        return all(bool(y.isfinite().all()) for y in _outputs(model, x))
+    except Exception:  # a constant in float32 somewhere, or a domain that noise leaves
+        return False
+
+
+def _outputs(model, x):
+    args, kwargs = arguments(x)
+    with torch.no_grad():
+        return list(_tensors(model(*copy.deepcopy(args), **copy.deepcopy(kwargs))))
+
+
+def _tensors(y):
+    """Every tensor in a nest of outputs."""
+    if isinstance(y, torch.Tensor):
+        yield y
+    parts = y.values() if isinstance(y, dict) else y if isinstance(y, (tuple, list)) else vars(y).values()
+    for part in parts if not isinstance(y, torch.Tensor) else ():
+        yield from _tensors(part)
+
+
+def _complaint(model, x, graph, names):
+    """What goes wrong when half of the channels of these groups go, or all but one; None if nothing."""
+    rng = np.random.default_rng(0)
+    sizes = {name: len(graph.groups[name].units) for name in names}
+    for leave in (lambda n: n // 2, lambda n: 1):
+        gone = {name: rng.permutation(n)[max(1, leave(n)) :] for name, n in sizes.items()}
+        if not any(map(len, gone.values())):
+            continue
+        plan = Plan(graph, gone)
+        try:
+            pairs = zip(
+                _outputs(remove_channels(model, plan), x),
+                _outputs(zero_channels(model, plan), x),
+                strict=True,
+            )
+            if not all(_agree(small, masked) for small, masked in pairs):
+                return "without some of them the network computes another function than with zeros there"
+        except Exception as error:
+            return f"without some of them the network's own code fails ({_first_line(error)})"
+    return None
+
+
+def _first_line(error):
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _agree(small, masked):
+    if small.shape != masked.shape:
+        return False
+    if not masked.is_floating_point():
+        return torch.equal(small, masked)
+    bound = TOLERANCE * float(masked.abs().nan_to_num().max()) if masked.numel() else 0
+    return torch.allclose(small, masked, rtol=0, atol=bound, equal_nan=True)
