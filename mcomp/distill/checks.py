@@ -45,7 +45,7 @@ def one_hot(labels, like):
 
 
 def wide(student_logits, *teacher_logits):
-    """The logits in float32 at least, the teacher's as constants: sums over classes want more than 11 bits."""
+    """The logits in float32 at least, the teacher's as constants: sums want more than 11 bits."""
     xp, found = array_namespace(student_logits), []
     for x in (student_logits, *map(constant, teacher_logits)):
         found.append(xp.astype(x, xp.result_type(x, xp.float32), copy=False))
