@@ -9,13 +9,15 @@ __version__ = "0.1.0"
 
 _SUBMODULES = {
     "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill", "figures",
-    "file", "files", "integer", "lowrank", "measure", "pipeline", "plots", "prune", "ptq", "qat", "quantize",
-    "recipes", "sparse_training", "structure", "trace", "train", "watch", "zoo",
+    "file", "files", "integer", "kept", "lowrank", "made", "measure", "pipeline", "plots", "prune", "ptq",
+    "qat", "quantize", "recipes", "sparse_training", "structure", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",
     "load": "mcomp.file",
     "CorruptFileError": "mcomp.file",
+    "NeedsModelError": "mcomp.file",
+    "register": "mcomp.architectures",
     "compress": "mcomp.pipeline",
 }
 

@@ -9,6 +9,7 @@ from torch import nn
 from mcomp.arrays import bad_value, check_int
 from mcomp.channels.plan import Plan
 from mcomp.kept import apply_kept
+from mcomp.made import remember
 
 __all__ = ["recalibrate", "remove_channels", "zero_channels"]
 
@@ -49,10 +50,10 @@ def remove_channels(model, plan):
       (2): Linear(in_features=1, out_features=3, bias=True)
     )
     """
-    if not isinstance(plan, Plan):
-        return apply_kept(model, plan)
-    _tensors(model, plan.graph)
-    return apply_kept(model, plan.to_dict())
+    if isinstance(plan, Plan):
+        _tensors(model, plan.graph)
+        plan = plan.to_dict()
+    return remember(apply_kept(model, plan), "keep", plan)
 
 
 def zero_channels(model, plan):

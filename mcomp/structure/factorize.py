@@ -19,6 +19,7 @@ from torch.nn.utils import parametrize
 from mcomp.arrays import bad_value, check_int
 from mcomp.lowrank.project import low_rank, whitened_low_rank
 from mcomp.lowrank.tensors import tucker2
+from mcomp.made import remember, spec
 from mcomp.structure.ranks import layer_matrix
 
 
@@ -72,16 +73,18 @@ def factorize(model, ranks, *, conv="spatial", grams=None, larger=False):
         before, after = layer.weight.numel(), sum(p.weight.numel() for p in made[name])
         if after >= before and not larger:
             raise bad_value(f"ranks[{name!r}]", rank, _less(after, before))
+    put = {}
     for name, factors in made.items():
         names = ("down", "up") if len(factors) == 2 else ("down", "core", "up")
         sequence = nn.Sequential()
         for part, factor in zip(names, factors, strict=True):
             sequence.add_module(part, factor)
+        put[name] = [[part, *spec(factor)] for part, factor in sequence.named_children()]
         if not name:
-            return sequence.train(model.training)
+            return remember(sequence.train(model.training), "put", put, before=model)
         parent, _, leaf = name.rpartition(".")
         setattr(small.get_submodule(parent), leaf, sequence.train(small.get_submodule(name).training))
-    return small
+    return remember(small, "put", put)
 
 
 def _less(after, before):

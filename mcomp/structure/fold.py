@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from mcomp.arrays import array_namespace, bad_value
+from mcomp.made import remember
 from mcomp.trace import LINEAR, calls, layer, sole_user, trace
 
 __all__ = ["fold_batchnorm", "folded"]
@@ -85,12 +86,16 @@ def fold_batchnorm(model):
     Identity()
     """
     model = copy.deepcopy(model).eval()
-    for before, after in _pairs(model):
+    pairs = list(_pairs(model))
+    for before, after in pairs:
         first, norm = model.get_submodule(before), model.get_submodule(after)
         _fold_into(before, first, after, norm)
         parent, _, leaf = after.rpartition(".")
         setattr(model.get_submodule(parent), leaf, nn.Identity())
-    return model
+    if not pairs:
+        return model
+    remember(model, "bias", [before for before, _ in pairs])
+    return remember(model, "put", {after: [] for _, after in pairs})
 
 
 def _pairs(model):
