@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from mcomp.arrays import bad_value, check_int
+from mcomp.arrays import check_int
 from mcomp.codecs.codes import stream_rows
 from mcomp.coding.bits import CorruptFileError, Reader, varint
 from mcomp.file.frame import checked, sealed
