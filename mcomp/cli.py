@@ -107,6 +107,33 @@ def zoo_train(
 
 
 @app.command()
+def strangers(
+    only: Annotated[str | None, typer.Option(help="One network.")] = None,
+    operation: Annotated[str | None, typer.Option(help="One operation.")] = None,
+    why: Annotated[bool, typer.Option("--why", help="Say why each refused cell is.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As a page.")] = False,
+):
+    """Every operation on 26 networks as people write them: right ✓, refused by name –, wrong ✗ (exit 1)."""
+    from mcomp.strangers import counts, markdown, matrix, reasons, rows
+
+    cells = matrix(only=only, operation=operation)
+    if as_markdown:
+        print(markdown(cells))
+    else:
+        (_, *networks), *lines = rows(cells)
+        for place, name in enumerate(networks, 1):
+            print(f"{place:>3} {name}")
+        print(" " * 20 + "".join(f"{place:>3}" for place in range(1, len(networks) + 1)))
+        for name, *signs in lines:
+            print(f"{name:<20}" + "".join(f"{sign:>3}" for sign in signs))
+        for outcome in ("refused", "wrong") if why else ("wrong",):
+            for place in reasons(cells, outcome):
+                print(f"{outcome}: {', '.join(place[:2])}: {place[2]}")
+        print(", ".join(f"{n} {outcome}" for outcome, n in counts(cells).items()))
+    raise typer.Exit(int(counts(cells)["wrong"] > 0))
+
+
+@app.command()
 def progress(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False):
     """Which exercises of the course are done."""
     from mcomp.course.progress import main_progress
