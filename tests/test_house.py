@@ -10,7 +10,7 @@ MCOMP = Path(__file__).resolve().parent.parent / "mcomp"
 FLOORS = (
     ("arrays", "files", "figures"),
     ("coding", "prune", "quantize", "lowrank"),  # arrays in, arrays out: no torch
-    ("train", "watch", "trace", "kept", "made", "data", "architectures", "measure"),  # the bench
+    ("train", "watch", "trace", "plain", "kept", "made", "data", "architectures", "measure"),  # the bench
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
     ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter

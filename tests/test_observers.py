@@ -73,7 +73,7 @@ def test_the_order_of_batches_says_nothing():
 
 @pytest.mark.parametrize("outlier", [1e6, -3e4, 1e30])
 def test_one_outlier_leaves_quantiles_and_the_divergence_alone(outlier):
-    """Of 20,000 entries one: it moves no quantile of 99.9 %, and is no reason to keep the step that it needs."""
+    """Of 20,000 entries one: it moves no quantile of 99.9 %, nor what most of the entries tell."""
     x = np.random.default_rng(0).normal(size=20_000)
     spoiled = np.append(x[1:], outlier)
     for order in (1, -1):  # it may come first or last
@@ -94,7 +94,7 @@ def test_one_outlier_leaves_quantiles_and_the_divergence_alone(outlier):
 @pytest.mark.parametrize(("outlier", "n"), [(1e6, 4000), (60.0, 4000), (60.0, 40_000)])
 @pytest.mark.parametrize("bits", [4, 8])
 def test_least_squares_with_an_outlier_beats_a_finer_search(outlier, n, bits):
-    """Squared error may well pay for an outlier with all other entries: what counts is that it is the least."""
+    """Squared error may well give up all other entries for one; what counts is that it is least."""
     x = np.append(np.random.default_rng(1).normal(size=n), outlier)
     observer = LeastSquares(bits, symmetric=True)
     observer.update(x)

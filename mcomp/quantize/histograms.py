@@ -11,10 +11,8 @@ from mcomp.arrays import (
     array_namespace,
     bad_value,
     check_finite,
-    check_int,
     check_real,
     constant,
-    scatter_sum,
     to_numpy,
 )
 from mcomp.quantize.grids import Grid, fake_quantize, range_grid
@@ -52,13 +50,9 @@ class Histogram:
         self.low, self.high = min(low, self.low), max(high, self.high)
         xp = array_namespace(x)
         keys = _keys(xp.astype(xp.reshape(constant(x), (-1,)), xp.float64))
-        first, last = int(xp.min(keys)), int(xp.max(keys))
-        counts = scatter_sum(xp.ones_like(keys, dtype=xp.float64), keys - first, n=last - first + 1)
-        counts = to_numpy(counts)
-        found = np.flatnonzero(counts)
-        both = np.append(self.keys, first + found)
-        self.keys, index = np.unique(both, return_inverse=True)
-        self.filled = np.bincount(index, weights=np.append(self.filled, counts[found]))
+        found, counts = map(to_numpy, xp.unique_counts(keys))
+        self.keys, index = np.unique(np.append(self.keys, found), return_inverse=True)
+        self.filled = np.bincount(index, weights=np.append(self.filled, counts))
 
     @property
     def counts(self):
@@ -166,7 +160,8 @@ def _reach(counts, edges):
 
 def _even(counts, edges, reach):
     """The histogram in equal bins up to `reach`, in its own bins beyond: (counts, edges)."""
-    low, high = max(float(edges[0]), -reach), min(float(edges[-1]), reach)
+    low, high = _with_zero(counts, edges)
+    low, high = max(low, -reach), min(high, reach)
     even = np.linspace(low, high, BINS + 1) if low < high else np.array([low, high])
     middle = (edges[1:] + edges[:-1]) / 2
     edges = np.concatenate([edges[edges < low], even, edges[edges > high]])
