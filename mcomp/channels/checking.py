@@ -89,19 +89,27 @@ def _complaint(model, x, graph, names):
     sizes = {name: len(graph.groups[name].units) for name in names}
     for leave in (lambda n: n // 2, lambda n: 1):
         gone = {name: rng.permutation(n)[max(1, leave(n)) :] for name, n in sizes.items()}
-        if not any(map(len, gone.values())):
-            continue
         plan = Plan(graph, gone)
-        try:
-            pairs = zip(
-                _outputs(remove_channels(model, plan), x),
-                _outputs(zero_channels(model, plan), x),
-                strict=True,
-            )
-            if not all(_agree(small, masked) for small, masked in pairs):
-                return "without some of them the network computes another function than with zeros there"
-        except Exception as error:
-            return f"without some of them the network's own code fails ({_first_line(error)})"
+        if plan.removed and (why := _failure(model, x, plan)):
+            return why
+    return None
+
+
+def _failure(model, x, plan):
+    masked, small = _outputs(zero_channels(model, plan), x), remove_channels(model, plan)
+    try:
+        if not all(_agree(*pair) for pair in zip(_outputs(small, x), masked, strict=True)):
+            return "without some of them the network computes another function than with zeros there"
+    except Exception as error:
+        return f"without some of them the network's own code fails ({_first_line(error)})"
+    try:
+        _outputs(copy.deepcopy(model).train(), x)
+    except Exception:  # as batch norm on one row
+        return None
+    try:  # an auxiliary head may run in training alone
+        _outputs(small.train(), x)
+    except Exception as error:
+        return f"without some of them the network's own code fails in training ({_first_line(error)})"
     return None
 
 

@@ -119,7 +119,8 @@ def _visit(walk, model, node, known, rules, closed):
 
 def _close(step, error, *, everything):
     """Keep whole what a module holds and its rule, if it has one, didn't speak of."""
-    part = f"is part of {step.name}, which can't be traced ({error})" if error else None
+    hint = "a rule for it, or a graph of a part such as nn.Sequential(dense, activation, dense), goes further"
+    part = f"is part of {step.name}, which can't be traced ({error}); {hint}" if error else None
     for name, tensor in [*step.module.named_parameters(), *step.module.named_buffers()]:
         stored = step.walk.names[id(tensor)]
         if everything or not any((stored, axis) in step.walk.slots for axis in range(tensor.ndim)):
