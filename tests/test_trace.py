@@ -40,6 +40,16 @@ def test_a_module_that_cannot_be_traced_leaves_nothing_behind():
     graph.lint()
 
 
+class OnTheSpot(nn.Module):
+    def forward(self, x):
+        return nn.Sequential(nn.ReLU(), nn.Flatten())(x)
+
+
+def test_a_module_made_on_the_spot_is_its_operations():
+    targets = [node.target for node in trace(OnTheSpot()).nodes if node.op != "placeholder"]
+    assert targets == [torch.nn.functional.relu, "flatten", "output"]
+
+
 def old_weight_norm(layer):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

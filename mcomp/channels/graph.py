@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mcomp.channels.checking import disagreements
+from mcomp.channels.checking import UNUSED, disagreements
 from mcomp.channels.groups import ChannelGraph, Group
 from mcomp.channels.labels import Channels, Walk
 from mcomp.channels.rules import FUNCTIONS, HINTS, METHODS, MODULES, Step, functional_layer, opaque
@@ -187,4 +187,4 @@ def _left_out(walk, model):
             used = any((name, axis) in walk.slots for axis in range(p.ndim))
             made = path in walk.layers and walk.layers[path].kind == "maker"
             if p.numel() > 1 and not made and (name in walk.closed or not used):
-                yield path or leaf, walk.closed.get(name, "isn't used on this input")
+                yield path or leaf, walk.closed.get(name, UNUSED)

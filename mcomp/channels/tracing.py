@@ -164,16 +164,22 @@ def trace_shapes(model, x, leaves=()):
         What couldn't be looked into, and why. Modules of the classes `leaves` aren't either.
     """
     args, kwargs = copy.deepcopy(arguments(x))  # some networks write into what they get
-    found = f"of shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+    try:
+        bound = inspect.signature(model.forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        tracer = _Shapes(leaves, bound.arguments)
+        return tracer.trace(model), tracer.closed
+    except Exception as error:
+        raise _complaint(model, x, error) from None
+
+
+def _complaint(model, x, error):
+    """It is the input's fault if the network doesn't run on it."""
+    args, kwargs = copy.deepcopy(arguments(x))
     try:
         with torch.no_grad():
             model(*args, **kwargs)
-        bound = inspect.signature(model.forward).bind(*args, **kwargs)
-    except Exception as error:
-        raise bad_value("x", found, f"an input of this network ({error})") from None
-    bound.apply_defaults()
-    tracer = _Shapes(leaves, bound.arguments)
-    try:
-        return tracer.trace(model), tracer.closed
-    except Exception as error:
-        raise untraceable(model, error) from None
+    except Exception as failure:
+        found = f"of shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+        return bad_value("x", found, f"an input of this network ({failure})")
+    return untraceable(model, error)
