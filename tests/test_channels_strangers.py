@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -622,3 +623,44 @@ def test_every_layer_is_in_a_group_or_refused_with_a_reason(name):
                 or any((f"{path}.{leaf}".strip("."), a) in graph.slots for a in range(p.ndim))
             )
             assert followed or {path, leaf} & {*graph.refused} or p.numel() == 1
+
+
+def test_surgery_keeps_everything_else():
+    model = Classifier(BasicBlock()).to(torch.float16).train()
+    model.body[0].bn1.eval()
+    model.stem.weight.requires_grad_(False)
+    calls = []
+    model.fc.register_forward_hook(lambda *_: calls.append(1))
+    graph = channel_graph(Classifier(BasicBlock()), noise(*IMAGE).float())
+    small = remove_channels(model, Plan(graph, {"stem": [0], "body.0.conv1": [1, 2]}))
+    assert {p.dtype for p in small.parameters()} == {torch.float16}
+    assert [p.requires_grad for p in small.parameters()] == [p.requires_grad for p in model.parameters()]
+    assert [m.training for m in small.modules()] == [m.training for m in model.modules()]
+    small.float()(noise(*IMAGE).float())
+    assert calls == [1]
+    assert int(small.body[0].bn1.num_batches_tracked) == 0
+
+
+class Data(nn.Module):
+    """An object for an output, of a network that runs in float32 alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        y = F.relu(self.a(x.float()))
+        return SimpleNamespace(logits=self.b(y / self.count(y)), loss=None)
+
+
+@pytest.mark.parametrize(("count", "offered"), [(lambda y: 2, ["a"]), (lambda y: y.shape[-1], [])])
+def test_a_network_that_runs_in_float32_alone_is_checked_there(count, offered):
+    model = Data()
+    model.count = count
+    assert list(channel_graph(model, noise(3, 4).float()).groups) == offered
+
+
+def test_noise_finds_what_zero_weights_hide():
+    model = Counting()
+    nn.init.zeros_(model.b.weight)
+    assert "another function" in channel_graph(model, torch.zeros(3, 4)).refused["a"]

@@ -91,6 +91,12 @@ class _Shapes(Tracer):
     def call_module(self, m, forward, args, kwargs):
         return forward(*args, **kwargs) if self.running else super().call_module(m, forward, args, kwargs)
 
+    def create_arg(self, a):
+        try:
+            return super().create_arg(a)
+        except NotImplementedError:  # an object of the network's own, such as what it returns
+            return super().create_arg(vars(a))
+
     def create_proxy(self, kind, target, args, kwargs, *rest, **options):
         value = self._run(kind, target, *_values((args, kwargs)))
         if (
