@@ -54,11 +54,9 @@ def apply_kept(model, kept):
     for name, axis, indices in _checked(kept, {name: tuple(t.shape) for name, t in tensors.items()}):
         cut = cuts.get(name, tensors[name].detach())
         cuts[name] = cut.index_select(axis, torch.tensor(indices, dtype=torch.int64, device=cut.device))
-    depthwise = [m for m in smaller.modules() if _is_depthwise(m)]
-    for name, cut in cuts.items():
-        _replace(smaller, tensors[name], cut)
-    for module in smaller.modules():
-        _recount(module, module in depthwise)
+    touched = {module for name, cut in cuts.items() for module in _replace(smaller, tensors[name], cut)}
+    for module in touched:
+        _recount(module)
     return smaller
 
 
@@ -98,40 +96,36 @@ def _indices(name, indices, size):
 
 
 def _replace(model, old, new):
-    """Put `new` wherever `old` is: a shared parameter stays shared."""
+    """Put `new` wherever `old` is, so that a shared parameter stays shared; the modules that hold it."""
     if isinstance(old, nn.Parameter):
         new = nn.Parameter(new, requires_grad=old.requires_grad)
+    touched = []
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             for leaf in [leaf for leaf, tensor in held.items() if tensor is old]:
                 held[leaf] = new
+                touched.append(module)
+    return touched
 
 
-def _is_depthwise(module):
-    conv = isinstance(module, nn.modules.conv._ConvNd)
-    return conv and module.groups > 1 and module.groups == module.in_channels
-
-
-def _recount(module, depthwise):
+def _recount(module):
     """Bring the numbers that a layer keeps about itself up to date with its tensors."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
     elif isinstance(module, nn.modules.conv._ConvNd):
-        _recount_conv(module, depthwise)
+        _recount_conv(module)
     elif isinstance(module, nn.modules.batchnorm._NormBase):
-        held = module.weight if module.affine else module.running_mean
-        module.num_features = module.num_features if held is None else len(held)
+        module.num_features = len(module.weight if module.affine else module.running_mean)
     elif isinstance(module, nn.PReLU):
         module.num_parameters = len(module.weight)
 
 
-def _recount_conv(module, depthwise):
+def _recount_conv(module):
     first, second = module.weight.shape[:2]
-    if depthwise:  # as many groups as channels go in; each makes as many as before
+    if 1 < module.groups == module.in_channels:  # depthwise: each channel makes as many as before
         filters = module.out_channels // module.groups
-        channels = first if module.transposed else first // filters
-        module.groups = module.in_channels = channels
-        module.out_channels = channels * filters
+        module.groups = module.in_channels = first if module.transposed else first // filters
+        module.out_channels = module.groups * filters
     elif module.transposed:
         module.in_channels, module.out_channels = first, second * module.groups
     else:

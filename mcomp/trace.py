@@ -25,6 +25,10 @@ class Tracer(torch.fx.Tracer):
         return isinstance(module, self.leaves) or super().is_leaf_module(module, name)
 
     def call_module(self, m, forward, args, kwargs):
+        try:
+            path = self.path_of_module(m)
+        except NameError:  # made on the spot, as in nn.ReLU()(x): its operations stand for it
+            return forward(*args, **kwargs)
         stack, last = dict(self.module_stack), next(iter(reversed(self.graph.nodes)), None)
         try:
             return super().call_module(m, forward, args, kwargs)
@@ -32,8 +36,8 @@ class Tracer(torch.fx.Tracer):
             self.module_stack.clear()
             self.module_stack.update(stack)
             self._forget_after(last)
-            self.closed[self.path_of_module(m)] = f"{type(error).__name__}: {error}"
-            return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+            self.closed[path] = f"{type(error).__name__}: {error}"
+            return self.create_proxy("call_module", path, args, kwargs)
 
     def _forget_after(self, last):
         """Drop what a module left in the graph before it failed, such as a call that nobody uses."""

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -420,6 +421,34 @@ class Untraced(nn.Module):
         return x + 1 if x.sum() > 0 else x
 
 
+class Auxiliary(nn.Module):
+    """A second head that runs in training alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head, self.aux = (nn.Linear(*n) for n in ((4, 6), (6, 5), (5, 3), (6, 3)))
+
+    def forward(self, x):
+        y = F.relu(self.a(x))
+        out = self.head(F.relu(self.b(y)))
+        return (out, self.aux(y)) if self.training else out
+
+
+class TwoMatrices(nn.Module):
+    """A layer of one's own that holds both matrices of an MLP, and a list of others."""
+
+    def __init__(self):
+        super().__init__()
+        self.w1, self.w2 = nn.Parameter(torch.ones(6, 4)), nn.Parameter(torch.ones(4, 6))
+        self.more = nn.ParameterList([torch.ones(5, 4), torch.ones(4, 5), torch.ones(2, 4)])
+
+    def forward(self, x):
+        x = x + F.linear(F.relu(F.linear(x, self.w1)), self.w2)
+        for w in self.more:
+            x = F.linear(x, w)
+        return x
+
+
 def resnext():
     return Classifier(nn.Conv2d(4, 6, 1), Bottleneck(4, groups=2))
 
@@ -527,6 +556,9 @@ STRANGERS = {
     "several inputs": (Several, {"left": noise(2, 3), "right": noise(2, 2)}, {("left", "right"): 5}, {}),
     "a default": (Several, noise(2, 3), {("left",): 5}, {"right": "isn't used on this input"}),
     "a tuple of inputs": (Several, (noise(2, 3),), {("left",): 5}, {}),
+    "auxiliary": (Auxiliary, noise(3, 4), {("b",): 5}, {"a": "fails in training", "aux": "isn't used"}),
+    "two matrices": (TwoMatrices, noise(3, 4), {("w1",): 6, ("more",): 5, ("more.1",): 4},
+        {"w2": "add", "more.2": "output"}),
     "untraced": (lambda: Classifier(Untraced(), nn.Conv2d(4, 6, 1)), noise(*IMAGE), {("body.1",): 6},
         {"stem": "body.0 (Untraced)", "body.0.conv": "is part of body.0 (Untraced), which can't be traced"}),
     "squeezed": (Squeezed, noise(*IMAGE), {}, {"conv": "squeeze drops their axis"}),
@@ -543,8 +575,7 @@ def made(name):
     with torch.no_grad():
         for tensor in [*model.parameters(), *model.buffers()]:
             if tensor.is_floating_point():
-                tensor.copy_(torch.rand(tensor.shape, generator=rng, dtype=tensor.dtype) + 0.1)
-                tensor.mul_(torch.randint(0, 2, tensor.shape, generator=rng) * 2 - 1)
+                tensor.copy_(torch.randn(tensor.shape, generator=rng, dtype=tensor.dtype))
         for module in model.modules():
             if getattr(module, "running_var", None) is not None:
                 module.running_var.abs_()
@@ -592,3 +623,44 @@ def test_every_layer_is_in_a_group_or_refused_with_a_reason(name):
                 or any((f"{path}.{leaf}".strip("."), a) in graph.slots for a in range(p.ndim))
             )
             assert followed or {path, leaf} & {*graph.refused} or p.numel() == 1
+
+
+def test_surgery_keeps_everything_else():
+    model = Classifier(BasicBlock()).to(torch.float16).train()
+    model.body[0].bn1.eval()
+    model.stem.weight.requires_grad_(False)
+    calls = []
+    model.fc.register_forward_hook(lambda *_: calls.append(1))
+    graph = channel_graph(Classifier(BasicBlock()), noise(*IMAGE).float())
+    small = remove_channels(model, Plan(graph, {"stem": [0], "body.0.conv1": [1, 2]}))
+    assert {p.dtype for p in small.parameters()} == {torch.float16}
+    assert [p.requires_grad for p in small.parameters()] == [p.requires_grad for p in model.parameters()]
+    assert [m.training for m in small.modules()] == [m.training for m in model.modules()]
+    small.float()(noise(*IMAGE).float())
+    assert calls == [1]
+    assert int(small.body[0].bn1.num_batches_tracked) == 0
+
+
+class Data(nn.Module):
+    """An object for an output, of a network that runs in float32 alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        y = F.relu(self.a(x.float()))
+        return SimpleNamespace(logits=self.b(y / self.count(y)), loss=None)
+
+
+@pytest.mark.parametrize(("count", "offered"), [(lambda y: 2, ["a"]), (lambda y: y.shape[-1], [])])
+def test_a_network_that_runs_in_float32_alone_is_checked_there(count, offered):
+    model = Data()
+    model.count = count
+    assert list(channel_graph(model, noise(3, 4).float()).groups) == offered
+
+
+def test_noise_finds_what_zero_weights_hide():
+    model = Counting()
+    nn.init.zeros_(model.b.weight)
+    assert "another function" in channel_graph(model, torch.zeros(3, 4)).refused["a"]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mcomp.channels.checking import disagreements
+from mcomp.channels.checking import UNUSED, disagreements
 from mcomp.channels.groups import ChannelGraph, Group
 from mcomp.channels.labels import Channels, Walk
 from mcomp.channels.rules import FUNCTIONS, HINTS, METHODS, MODULES, Step, functional_layer, opaque
@@ -119,7 +119,8 @@ def _visit(walk, model, node, known, rules, closed):
 
 def _close(step, error, *, everything):
     """Keep whole what a module holds and its rule, if it has one, didn't speak of."""
-    part = f"is part of {step.name}, which can't be traced ({error})" if error else None
+    hint = "a rule for it, or a graph of a part such as nn.Sequential(dense, activation, dense), goes further"
+    part = f"is part of {step.name}, which can't be traced ({error}); {hint}" if error else None
     for name, tensor in [*step.module.named_parameters(), *step.module.named_buffers()]:
         stored = step.walk.names[id(tensor)]
         if everything or not any((stored, axis) in step.walk.slots for axis in range(tensor.ndim)):
@@ -186,4 +187,4 @@ def _left_out(walk, model):
             used = any((name, axis) in walk.slots for axis in range(p.ndim))
             made = path in walk.layers and walk.layers[path].kind == "maker"
             if p.numel() > 1 and not made and (name in walk.closed or not used):
-                yield path or leaf, walk.closed.get(name, "isn't used on this input")
+                yield path or leaf, walk.closed.get(name, UNUSED)

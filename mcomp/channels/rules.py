@@ -104,12 +104,13 @@ MODULES |= {
 }  # fmt: skip
 
 # Why a module without a rule stays, where more can be said than that it has none.
-_BLOCK = "isn't followed inside; channel_graph(nn.Sequential(linear1, activation, linear2), x) prunes its MLP"
 _BACK = "feeds its channels back into itself"
-_HEADS = "holds its heads in one matrix; they aren't followed"
+_HEADS = (
+    "holds its heads in one matrix; the MLP beside it, nn.Sequential(dense, activation, dense), has a graph"
+)
 HINTS = {
-    nn.MultiheadAttention: _HEADS, nn.TransformerEncoderLayer: _BLOCK, nn.TransformerDecoderLayer: _BLOCK,
-    nn.LSTM: _BACK, nn.GRU: _BACK, nn.RNN: _BACK, nn.Embedding: "makes vectors from numbers",
+    nn.MultiheadAttention: _HEADS, nn.LSTM: _BACK, nn.GRU: _BACK, nn.RNN: _BACK,
+    nn.Embedding: "makes vectors from numbers",
 }  # fmt: skip
 
 FUNCTIONS = {

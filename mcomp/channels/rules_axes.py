@@ -73,7 +73,11 @@ def reshape(step):
 
 
 def squeeze(step):
-    if len(step.node.args) + len(step.node.kwargs) == 1:
+    """Axes of size 1 go; where one channel is left, so would theirs, unless another is asked for."""
+    x, dims = step.first(), step.argument(1, "dim")
+    ndim = len(step.shape(step.source()))
+    dims = range(ndim) if dims is None else [d % ndim for d in (dims if isinstance(dims, tuple) else (dims,))]
+    if x is not None and x.axis in dims:
         return opaque(step, "drops their axis where one of them is left; x.flatten(1) doesn't")
     return reshape(step)
 

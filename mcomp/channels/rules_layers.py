@@ -29,8 +29,14 @@ def functional_layer(step):
     groups = 1 if step.node.target is F.linear else step.argument(6, "groups", 1)
     if groups != 1 and not isinstance(weight.meta["owner"], nn.modules.conv._ConvNd):
         return opaque(step, "has groups that are written as a number")  # a convolution counts its own anew
-    path = weight.target.rpartition(".")[0] or weight.target
-    return _maker(step, path, names, groups=groups, swapped=False)
+    return _maker(step, _path(step.walk, weight), names, groups=groups, swapped=False)
+
+
+def _path(walk, weight):
+    """The module that holds a weight; where it holds several, the weight's own name from the second on."""
+    path = weight.target.rpartition(".")[0]
+    taken = path in walk.layers and walk.layers[path].weight != weight.meta["stored"]
+    return weight.target if taken or not path else path
 
 
 def _maker(step, path, names, *, groups, swapped):
@@ -103,7 +109,7 @@ def functional_norm(step):
     names = [node.meta.get("stored") if isinstance(node, fx.Node) else None for node in nodes]
     if any(name is None for name, node in zip(names, nodes, strict=True) if node is not None):
         return opaque(step, "has weights that the network computes")
-    path = nodes[0].target.rpartition(".")[0] if nodes[0] is not None else None
+    path = None if nodes[0] is None else _path(step.walk, nodes[0])
     return _scaled(step, path, names, 1)
 
 

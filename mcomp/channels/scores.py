@@ -190,12 +190,15 @@ def activation_scores(model, graph, x, *, statistic=output_std, batch_size=1000)
     statistic : function (batch, channels, ...) -> (channels,)
         `output_mean`, `output_std`, `output_activity` of `mcomp.prune.neurons`.
     """
-    read = {name: layer for name, layer in graph.layers.items() if layer.read is not None}
+    kinds = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
+    read = {name: found for name, found in graph.layers.items() if found.read is not None and name in modules}
     sums = {}
 
     def look(name, module, a):
         key = read[name].weight, read[name].read
-        channels = a.movedim(-1, 1) if isinstance(module, torch.nn.Linear) else a
+        behind = module.weight.ndim - 1  # axes of the input from the channels' on
+        channels = (a if a.ndim > behind else a[None]).movedim(-behind, 1)
         sums[key] = sums.get(key, 0) + len(a) / len(x) * statistic(channels)
 
     watch(model, x, look, names=list(read), batch_size=batch_size)

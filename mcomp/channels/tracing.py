@@ -91,6 +91,12 @@ class _Shapes(Tracer):
     def call_module(self, m, forward, args, kwargs):
         return forward(*args, **kwargs) if self.running else super().call_module(m, forward, args, kwargs)
 
+    def create_arg(self, a):
+        try:
+            return super().create_arg(a)
+        except NotImplementedError:  # an object of the network's own, such as what it returns
+            return super().create_arg(vars(a))
+
     def create_proxy(self, kind, target, args, kwargs, *rest, **options):
         value = self._run(kind, target, *_values((args, kwargs)))
         if (
@@ -164,16 +170,22 @@ def trace_shapes(model, x, leaves=()):
         What couldn't be looked into, and why. Modules of the classes `leaves` aren't either.
     """
     args, kwargs = copy.deepcopy(arguments(x))  # some networks write into what they get
-    found = f"of shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+    try:
+        bound = inspect.signature(model.forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        tracer = _Shapes(leaves, bound.arguments)
+        return tracer.trace(model), tracer.closed
+    except Exception as error:
+        raise _complaint(model, x, error) from None
+
+
+def _complaint(model, x, error):
+    """It is the input's fault if the network doesn't run on it."""
+    args, kwargs = copy.deepcopy(arguments(x))
     try:
         with torch.no_grad():
             model(*args, **kwargs)
-        bound = inspect.signature(model.forward).bind(*args, **kwargs)
-    except Exception as error:
-        raise bad_value("x", found, f"an input of this network ({error})") from None
-    bound.apply_defaults()
-    tracer = _Shapes(leaves, bound.arguments)
-    try:
-        return tracer.trace(model), tracer.closed
-    except Exception as error:
-        raise untraceable(model, error) from None
+    except Exception as failure:
+        found = f"of shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+        return bad_value("x", found, f"an input of this network ({failure})")
+    return untraceable(model, error)
