@@ -206,8 +206,7 @@ def _opened(path, model, factory, max_weights):
     """The contents of a file, the `Blueprint` of the network to fill, and that network without memory."""
     if model is not None:
         contents = read(path, max_bytes=_most_bytes(model.state_dict()))
-        plan = fitted(model, contents.digest, contents.metadata)
-        return contents, plan, plan.build() if plan.steps else model
+        return contents, *fitted(model, contents.digest, contents.metadata)
     contents = read(path, max_bytes=8 * check_int("max_weights", max_weights, 0))
     return contents, *sketched(contents.metadata, factory=factory, max_weights=max_weights)
 

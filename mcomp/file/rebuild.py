@@ -39,7 +39,7 @@ class Blueprint:
 
     def build(self, device="cpu", max_weights=None):
         """The network on `device`, no random number drawn; on "meta" it takes no memory."""
-        with torch.random.fork_rng(devices=[]), torch.device(device):
+        with torch.random.fork_rng(devices=[]), torch.device(device), _Depths():
             network = self.make()
             if not isinstance(network, torch.nn.Module):
                 raise bad_value("what the factory returns", type(network).__name__, "a torch.nn.Module")
@@ -47,6 +47,17 @@ class Blueprint:
             if self.dtype is not None:
                 network = network.to(getattr(torch, self.dtype))
             return check_size(replay(network, self.steps), max_weights)
+
+
+class _Depths(torch.overrides.TorchFunctionMode):
+    """Also on "meta" a short `torch.linspace` has values: vision transformers read their depths off it."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        steps = args[2] if len(args) > 2 else kwargs.get("steps")
+        if func is torch.linspace and isinstance(steps, int) and steps <= 1000:
+            kwargs = {"device": "cpu", **kwargs}
+        return func(*args, **kwargs)
 
 
 def check_size(network, max_weights):
@@ -109,7 +120,10 @@ def steps(metadata):
     text = metadata.get("made", "[]")
     if len(text) > MAX_MADE:
         raise bad_value("the length of 'made'", len(text), f"up to {MAX_MADE:,}")
-    return _kept_as(_unpacked, json.loads(text))
+    found = json.loads(text)
+    if not isinstance(found, list):
+        raise bad_value("made", type(found).__name__, "a list")
+    return _kept_as(_unpacked, found)
 
 
 def _trusted(metadata, factory):
@@ -182,20 +196,23 @@ def _alike(a, b):
 
 
 def fitted(model, held, metadata):
-    """The `Blueprint` of a network with the digest `held` from `model`: a copy, or one with surgery done."""
-    direct = Blueprint(lambda: copy.deepcopy(model), None, [])
+    """The `Blueprint` of a network with the digest `held` from `model`, and a network of its shape.
+
+    A copy of `model` if it fits as it is; else one with the surgery of the file done to it.
+    """
     if digest(model.state_dict()) == held:
-        return direct
+        return Blueprint(lambda: copy.deepcopy(model), None, []), model
+    limit = 65_536 + 2 * sum(tensor.numel() for tensor in model.state_dict().values())
     try:
-        again = Blueprint(direct.make, None, steps(metadata))
-        if digest(again.build().state_dict()) == held:
-            return again
-    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError, AttributeError):
+        done = steps(metadata)
+        sketch = Blueprint(lambda: copy.deepcopy(model).to("meta"), None, done).build("meta", limit)
+        if digest(sketch.state_dict()) == held:
+            return Blueprint(lambda: copy.deepcopy(model), None, done), sketch
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError, OverflowError):
         pass  # the steps are those of another network
-    surgery = ", nor do they after the surgery that it names" if metadata.get("made") else ""
-    count = len(model.state_dict())
-    reason = f"the names, shapes and dtypes of this network's {count} tensors aren't the file's{surgery}"
-    raise NeedsModelError(f"{reason}: pass load(path, model=...) the network that was saved")
+    surgery = ", nor are they after the surgery that it names" if metadata.get("made") else ""
+    reason = f"the names, shapes and dtypes of this network's {len(model.state_dict())} tensors aren't"
+    raise NeedsModelError(f"{reason} the file's{surgery}: pass load(path, model=...) the network saved")
 
 
 def _kept_as(form, found):
