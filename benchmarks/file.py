@@ -17,8 +17,7 @@ import torch
 from torch import nn
 
 import mcomp
-from mcomp.attach import attach, plain_weights
-from mcomp.codecs import Codebook, Sparse, Uniform
+from mcomp.codecs import Codebook, Sparse, Uniform, attach, bake
 
 STAGES = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 CODECS = {
@@ -84,11 +83,11 @@ def race(name, codec, make, folder):
     weights = sum(x.numel() for x in model.state_dict().values())
     if codec is not None:
         attach(model, {f"{n}.weight": codec for n, m in model.named_modules() if isinstance(m, nn.Conv2d)})
-    print(f"{name}, {weights:,} numbers in {len(plain_weights(make()).state_dict())} tensors")
+    print(f"{name}, {weights:,} numbers in {len(make().state_dict())} tensors")
     path = folder / "x.safetensors"
     save, nbytes = seconds(mcomp.save, model, path)
     load, again = seconds(mcomp.load, path, model=make())
-    plain = plain_weights(model).eval()
+    plain = bake(model).eval()
     assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), again.state_dict().values()))
     row("mcomp", nbytes, weights, save, load)
     save, raw = seconds(safetensors.torch.save, plain.state_dict())

@@ -202,8 +202,8 @@ def outline(model):
         computed = [name for name, x in vars(module).items() if torch.is_tensor(x) and not x.is_leaf]
         hooks = [getattr(hook, "_tensor_name", None) for hook in module._forward_pre_hooks.values()]
         for name in filter(None, [*hooks, *computed]):
-            call = f"after torch.nn.utils.prune.remove(layer, {name!r})"
-            allowed = f"a parameter ({call}, or what undoes the other hook that computes it)"
+            call = f"torch.nn.utils.prune.remove(layer, {name!r})"
+            allowed = f"a parameter: call {call} first, or what undoes the hook that computes it"
             raise bad_value(f"{path}.{name}".lstrip("."), "computed anew before each pass", allowed)
     shared = [*model.parameters(), *model.buffers(), *(a for a in attached(model).values())]
     copied = copy.deepcopy(model, {id(x): x for x in shared})

@@ -22,7 +22,7 @@ from mcomp.coding.streams import (
 )
 
 __all__ = [
-    "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps", "numbers",
+    "Effort", "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps", "numbers",
     "stream_rows", "streams",
 ]  # fmt: skip
 
@@ -71,20 +71,34 @@ def code_to_bytes(code):
     return run(code_to_bytes_steps(code))
 
 
-def code_to_bytes_steps(code, *, pack_mask=encode_mask_steps):
-    """`code_to_bytes` as a generator for `mcomp.coding.batch.run_all`; `pack_mask` codes positions."""
-    found = yield from _streams(code, pack_mask)
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try: `quick` where a network is large; `masks` remembers those that were coded already."""
+
+    quick: bool = False
+    masks: dict = field(default_factory=dict)
+
+    def mask_bytes(self, mask):
+        key = mask.shape, np.packbits(mask).tobytes()
+        if key not in self.masks:
+            self.masks[key] = yield from encode_mask_steps(mask, quick=self.quick)
+        return self.masks[key]
+
+
+def code_to_bytes_steps(code, effort=None):
+    """`code_to_bytes` as a generator for `mcomp.coding.batch.run_all`."""
+    found = yield from _streams(code, effort or Effort())
     return b"".join(stream.data for stream in found)
 
 
 def streams(code):
     """The streams of a code in the order of the file; the payload of a sparse code comes last."""
-    return run(_streams(code, encode_mask_steps))
+    return run(_streams(code, Effort()))
 
 
-def _streams(code, pack_mask):
+def _streams(code, effort):
     known = {"plain": _plain, "sparse": _sparse, "codebook": _codebook}
-    return (yield from known.get(code.kind, _named)(code, pack_mask))
+    return (yield from known.get(code.kind, _named)(code, effort))
 
 
 def numbers(x):
@@ -94,13 +108,13 @@ def numbers(x):
     return to_numpy(x)
 
 
-def _plain(code, pack_mask):
+def _plain(code, effort):
     values = numbers(code.floats["values"]).reshape(-1)
-    data = bytes([PLAIN]) + (yield from pack_floats_steps(values))
+    data = bytes([PLAIN]) + (yield from pack_floats_steps(values, quick=effort.quick))
     return [Stream("values", values.size, data, lambda: _entropy_bits(values))]
 
 
-def _sparse(code, pack_mask):
+def _sparse(code, effort):
     positions, payload = numbers(code.symbols["positions"]), code.floats["values"]
     while isinstance(payload, Code) and payload.kind == "sparse":  # sparse within sparse is sparse
         positions = positions[numbers(payload.symbols["positions"])]
@@ -109,43 +123,43 @@ def _sparse(code, pack_mask):
         payload = Code("plain", positions.shape, floats={"values": payload})
     mask = np.zeros(_mask_shape(code.shape), bool)
     mask.reshape(-1)[positions] = True
-    data, counts = (yield from pack_mask(mask)), [positions.size, mask.size - positions.size]
+    data, counts = (yield from effort.mask_bytes(mask)), [positions.size, mask.size - positions.size]
     data = bytes([SPARSE]) + varint(len(data)) + data
     return [
         Stream("positions", positions.size, data, lambda: sum(counts) * entropy(counts)),
-        *(yield from _streams(payload, pack_mask)),
+        *(yield from _streams(payload, effort)),
     ]
 
 
-def _codebook(code, pack_mask):
+def _codebook(code, effort):
     centroids, index = code.floats["centroids"], numbers(code.symbols["index"]).reshape(-1)
     centroids = numbers(decode(centroids) if isinstance(centroids, Code) else centroids)
-    k, table = centroids.size, (yield from pack_floats_steps(centroids))
+    k, table = centroids.size, (yield from pack_floats_steps(centroids, quick=effort.quick))
     head = bytes([CODEBOOK]) + varint(k) + varint(len(table)) + table
-    data = (yield from pack_symbols_steps(index, k)) if k else b""
+    data = (yield from pack_symbols_steps(index, k, quick=effort.quick)) if k else b""
     return [
         Stream("centroids", k, head, lambda: 8.0 * centroids.nbytes),
         Stream("index", index.size, data, lambda: _entropy_bits(index)),
     ]
 
 
-def _named(code, pack_mask):
+def _named(code, effort):
     """The streams of a code without a layout of its own; the tag and the name are part of the first."""
     head, found = bytes([NAMED]) + name_bytes(code.kind) + bytes([len(code.symbols)]), []
     for name, x in code.symbols.items():
         x = numbers(x).reshape(-1)
-        data = yield from symbol_bytes(x)
+        data = yield from symbol_bytes(x, quick=effort.quick)
         found.append(Stream(name, x.size, head + name_bytes(name) + data, partial(_entropy_bits, x)))
         head = b""
     head += bytes([len(code.floats)])
     for name, x in code.floats.items():
         if isinstance(x, Code):
-            inner = yield from _streams(x, pack_mask)
+            inner = yield from _streams(x, effort)
             count, bits = math.prod(x.shape), partial(_sum_of_bits, inner)
             data = _nested(x.shape, b"".join(s.data for s in inner))
         else:
             x = numbers(x)
-            count, data, bits = x.size, (yield from value_bytes(x)), partial(float, 8 * x.nbytes)
+            count, data, bits = x.size, (yield from value_bytes(x, quick=effort.quick)), partial(float, 8 * x.nbytes)
         found.append(Stream(name, count, head + name_bytes(name) + data, bits))
         head = b""
     return found or [Stream(code.kind, 0, head, float)]

@@ -57,7 +57,7 @@ def read_name(reader):
         raise CorruptFileError(f"the name {text!r} is not ASCII") from None
 
 
-def symbol_bytes(symbols):
+def symbol_bytes(symbols, *, quick=False):
     """An integer array (n,) of a code."""
     if symbols.size == 0:
         return varint(0)
@@ -65,18 +65,18 @@ def symbol_bytes(symbols):
     span = int(symbols.max()) - low + 1
     if span > MAX_SYMBOLS:
         raise bad_value("the range of the symbols", span, f"1 to {MAX_SYMBOLS}")
-    data = yield from pack_symbols_steps(symbols.astype(np.int64) - low, span)
+    data = yield from pack_symbols_steps(symbols.astype(np.int64) - low, span, quick=quick)
     zigzag = 2 * low if low >= 0 else -2 * low - 1
     return varint(symbols.size) + varint(zigzag) + varint(span) + varint(len(data)) + data
 
 
-def value_bytes(x):
+def value_bytes(x, *, quick=False):
     """A float array of a code."""
     stored = x.dtype.newbyteorder("<").str
     if stored not in DTYPES:
         raise bad_value("the dtype of a code's numbers", str(x.dtype), f"one of {', '.join(DTYPES)}")
     shape = bytes([x.ndim]) + b"".join(map(varint, x.shape))
-    data = yield from pack_floats_steps(x)
+    data = yield from pack_floats_steps(x, quick=quick)
     return bytes([DTYPES.index(stored)]) + shape + varint(len(data)) + data
 
 

@@ -25,18 +25,27 @@ __all__ = [
 
 
 def _best_table(counts):
-    """Precision and frequencies for which table and payload together are the shortest."""
+    """Precision and frequencies for which table and payload together are the shortest.
+
+    The cost falls, then rises with the precision: from a guess, step by step to its least.
+    """
     n, present = int(counts.sum()), int(np.count_nonzero(counts))
     low = (present - 1).bit_length()
-    tries = [*range(low, 13), 14, 16] if low <= 8 else range(max(low, 10), 17, 2)
-    options = [(p, quantize_counts(counts, p)) for p in tries]
+    tries = [*range(low, 13), 14, 16] if low <= 8 else [*range(max(low, 10), 17, 2)]
+    costs, tables = {}, {}
 
-    def cost(option):
-        p, freqs = option
-        slow = 1.001 if p > 12 else 1.0  # a table of more than 4096 slots has to earn its slower gathers
-        return slow * n * cross_entropy(counts, freqs) / 8 + table_size(freqs)
+    def cost(i):
+        if i not in costs:
+            tables[i] = quantize_counts(counts, tries[i])
+            slow = 1.001 if tries[i] > 12 else 1.0  # more than 4096 slots have to earn their slower gathers
+            costs[i] = slow * n * cross_entropy(counts, tables[i]) / 8 + table_size(tables[i])
+        return costs[i]
 
-    return min(options, key=cost)
+    best = min(max(0, (n // present).bit_length() // 2 - 1), len(tries) - 1)
+    while cost(best) > cost(least := min(range(max(0, best - 2), min(best + 3, len(tries))), key=cost)):
+        best = least
+    best = min(best, len(tries) - 1, key=cost)  # a stream of nearly one symbol wants the finest
+    return tries[best], tables[best]
 
 
 def rans_encode(symbols, alphabet):

@@ -4,6 +4,7 @@ A symbol stream starts with a byte that names its code; an empty one has no byte
 into byte planes, or listed once each when few are distinct: NaN payloads and -0.0 come back as they were.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
 RAW, PLANES, TABLE = range(3)
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
+MAX_QUICK = 1 << 13  # and those in a network of many layers
 CLIP = 16, 65520  # no bit is thought to be surer than that
 
 
@@ -64,23 +66,38 @@ def pack_symbols(symbols, alphabet):
     return run(pack_symbols_steps(symbols, alphabet))
 
 
-def pack_symbols_steps(symbols, alphabet):
-    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`."""
+def pack_symbols_steps(symbols, alphabet, *, quick=False):
+    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`; `quick` adapts to shorter streams only."""
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
     if s.min() == s.max():
         return bytes([CONSTANT]) + varint(int(s[0]))
     width, counts = (alphabet - 1).bit_length(), histogram(s, alphabet)
-    plain = packed_size(s.size, width)
-    if s.size * entropy(counts) / 8 + 2 > plain:  # no code gets below the entropy, and each has a head
+    plain, floor = packed_size(s.size, width), s.size * entropy(counts) / 8
+    if floor + 2 > plain:  # no code gets below the entropy, and each has a head
         return bytes([BITS]) + pack_bits(s, width)
+    adaptive = _adaptive_bits(counts, width) / 8 if s.size * width <= MAX_ADAPTIVE else math.inf
+    if quick:
+        return (yield from _pack_quickly(s, alphabet, counts, adaptive))
     best = bytes([RANS]) + (yield from rans_encode_steps(s, alphabet))
-    if s.size * width <= MAX_ADAPTIVE and _adaptive_bits(counts, width) < 8 * len(best):
+    if adaptive < len(best):
         best = min(best, bytes([ADAPTIVE]) + _encode_adaptive(s, width), key=len)
-    if counts @ code_lengths(counts) < 8 * len(best):  # what Huffman's code words alone take
+    least = floor + 2 + min(alphabet / 8, 6)  # Huffman's code words, their lengths, a tag and a width
+    if least < len(best) and counts @ code_lengths(counts) < 8 * (len(best) - least + floor):
         best = min(best, bytes([HUFFMAN]) + (yield from huffman_encode_steps(s, alphabet)), key=len)
     return best if len(best) <= plain else bytes([BITS]) + pack_bits(s, width)
+
+
+def _pack_quickly(s, alphabet, counts, adaptive):
+    """One code only, chosen by estimate: the adaptive one for short streams, else rANS, if they gain anything."""
+    width = (alphabet - 1).bit_length()
+    table = 6 + np.count_nonzero(counts) / 2  # bytes that rANS spends on its table and its state, at least
+    short = s.size * width <= MAX_QUICK and adaptive < s.size * entropy(counts) / 8 + table
+    data = _encode_adaptive(s, width) if short else (yield from rans_encode_steps(s, alphabet))
+    if len(data) + 1 > packed_size(s.size, width):
+        return bytes([BITS]) + pack_bits(s, width)
+    return bytes([ADAPTIVE if short else RANS]) + data
 
 
 def unpack_symbols(data, n, alphabet):
@@ -209,7 +226,7 @@ def pack_floats(x):
     return run(pack_floats_steps(x))
 
 
-def pack_floats_steps(x):
+def pack_floats_steps(x, *, quick=False):
     """`pack_floats` as a generator for `mcomp.coding.batch.run_all`."""
     x = np.asarray(x)
     stored, pattern = _float_dtype(x.dtype)
@@ -217,12 +234,12 @@ def pack_floats_steps(x):
         return b""
     raw = np.ascontiguousarray(x.reshape(-1), dtype=stored)
     planes = raw.view(np.uint8).reshape(x.size, -1).T  # (bytes a number, n)
-    ways = [(sum(_least_bytes(p, 256) for p in planes), lambda: _planes(planes))]
+    ways = [(sum(_least_bytes(p, 256) for p in planes), lambda: _planes(planes, quick))]
     values = np.sort(raw.view(pattern))
     values = values[np.append(True, values[1:] != values[:-1])]
     if values.size <= min(65536, x.size // 2):
         index = np.searchsorted(values, raw.view(pattern))
-        ways.append((values.nbytes + _least_bytes(index, values.size), lambda: _table(values, index)))
+        ways.append((values.nbytes + _least_bytes(index, values.size), lambda: _table(values, index, quick)))
     best = bytes([RAW]) + raw.tobytes()
     for least, way in sorted(ways, key=lambda w: w[0]):
         if least < len(best):
@@ -240,13 +257,13 @@ def least_bytes(x):
     return min(raw.nbytes, sum(_least_bytes(p, 256) for p in planes), table)
 
 
-def _planes(planes):
-    parts = yield from together([pack_symbols_steps(p, 256) for p in planes])
+def _planes(planes, quick=False):
+    parts = yield from together([pack_symbols_steps(p, 256, quick=quick) for p in planes])
     return bytes([PLANES]) + b"".join(varint(len(p)) + p for p in parts)
 
 
-def _table(values, index):
-    coded = yield from pack_symbols_steps(index, values.size)
+def _table(values, index, quick=False):
+    coded = yield from pack_symbols_steps(index, values.size, quick=quick)
     return bytes([TABLE]) + varint(values.size) + values.tobytes() + coded
 
 

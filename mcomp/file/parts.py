@@ -7,10 +7,9 @@ import torch
 
 from mcomp.arrays import bad_value
 from mcomp.codecs import Code, decode
-from mcomp.codecs.codes import code_from_bytes_steps, code_to_bytes_steps, numbers
+from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers
 from mcomp.coding.batch import run_all
 from mcomp.coding.bits import CorruptFileError, Reader, varint
-from mcomp.coding.positions import encode_mask_steps
 from mcomp.coding.streams import least_bytes
 
 __all__ = ["Writer", "bits_dtype", "check_tensor", "place_of_equal", "tensors_of"]
@@ -62,27 +61,24 @@ def tensors_of(parts, likes):
 
 def _shortest(bits, code, quick):
     """The shortest of: all numbers, the non-zero ones and where they are, the code that a codec gave."""
-    options, masks = [], {}
-
-    def pack_mask(mask):
-        key = np.packbits(mask).tobytes()
-        if key not in masks:  # the same for several options
-            masks[key] = yield from encode_mask_steps(mask, quick=quick)
-        return masks[key]
-
+    options, effort = [], Effort(quick)
     positions = np.flatnonzero(bits.reshape(-1).view(f"u{bits.itemsize}"))
     if positions.size < bits.size:
         kept = Code("plain", positions.shape, floats={"values": bits.reshape(-1)[positions]})
         sparse = Code("sparse", bits.shape, {"positions": positions}, {"values": kept})
-        options.append((yield from code_to_bytes_steps(sparse, pack_mask=pack_mask)))
-    if code is not None and _faithful(bits, code):
-        data = yield from code_to_bytes_steps(code, pack_mask=pack_mask)
+        options.append((yield from code_to_bytes_steps(sparse, effort)))
+    if code is not None and not (options and _says_only_positions(code)) and _faithful(bits, code):
+        data = yield from code_to_bytes_steps(code, effort)
         if (yield from _comes_back(data, bits, code)):
             options.append(data)
     if not options or least_bytes(bits) < min(map(len, options)):
         plain = Code("plain", bits.shape, floats={"values": bits.reshape(-1)})
-        options.append((yield from code_to_bytes_steps(plain)))
+        options.append((yield from code_to_bytes_steps(plain, effort)))
     return min(options, key=len)
+
+
+def _says_only_positions(code):
+    return code.kind == "sparse" and not isinstance(code.floats["values"], Code)
 
 
 def _faithful(bits, code):
