@@ -204,6 +204,16 @@ def test_a_plan_that_empties_a_layer_is_refused_by_name(graph, scores):
         plan_channels(graph, scores, ratio=1.0)
 
 
+def test_where_nothing_can_go_the_plan_is_empty_and_says_why():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Softmax(-1), nn.Linear(4, 2))
+    graph = channel_graph(model, torch.zeros(1, 3))
+    for scope in ("local", "global"):
+        plan = plan_channels(graph, l1_scores(model, graph), ratio=0.5, scope=scope)
+        assert plan.removed == {}
+        assert "0 stays: 1 (Softmax) can't be followed" in repr(plan)
+        assert "nothing can go" in repr(plan)
+
+
 @pytest.mark.parametrize(("options", "stay"), [({"at_least": 3}, 3), ({}, 3), ({"multiple": 4}, 4)])
 def test_a_global_plan_holds_a_part_of_each_group_and_says_so(graph, scores, options, stay):
     lost = {**scores, "block2.conv1": np.zeros(32)}

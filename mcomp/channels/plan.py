@@ -110,8 +110,10 @@ class Plan:
         lines = [text_table(self.rows())]
         for name, n in self.held.items():
             lines.append(f"{name}: {n} stay only because every group must keep some, whatever their scores")
+        if not self.graph.groups:
+            lines = [repr(self.graph), "nothing can go"]
         for what, (before, after) in (("parameters", self.parameters()), ("MACs", self.macs())):
-            lines.append(f"{what}: {before:,} before, {after:,} after ({after / before:.1%})")
+            lines.append(f"{what}: {before:,} before, {after:,} after ({after / max(before, 1):.1%})")
         return "\n".join(lines)
 
     def draw(self, *, title="What stays and what goes", ax=None):

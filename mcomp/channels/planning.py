@@ -37,6 +37,7 @@ def plan_channels(graph, scores, *, ratio, scope="local", multiple=1, at_least=N
     Returns
     -------
     plan : Plan
+        An empty one where the graph has no groups: it says what stays, and why.
 
     Raises
     ------
@@ -61,9 +62,9 @@ def plan_channels(graph, scores, *, ratio, scope="local", multiple=1, at_least=N
     if scope not in SCOPES:
         raise bad_value("scope", scope, f"one of {', '.join(SCOPES)}")
     scores = {name: _checked(graph, name, score) for name, score in scores.items()}
-    if not scores:
+    if not scores and graph.groups:
         raise bad_value("scores", scores, f"one of {', '.join(graph.groups)} at least")
-    if scope == "local":
+    if scope == "local" or not scores:
         counts = {name: kept_count(len(score), ratio) for name, score in scores.items()}
     else:
         masks = global_topk_masks(scores, kept_count(sum(map(len, scores.values())), ratio))
