@@ -8,9 +8,10 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill", "figures",
-    "file", "files", "integer", "kept", "lowrank", "made", "measure", "pipeline", "plain", "plots", "prune",
-    "ptq", "qat", "quantize", "recipes", "sparse_training", "strangers", "structure", "trace", "train",
+    "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill",
+    "factories", "figures", "file", "files", "integer", "kept", "lowrank", "made", "measure", "pipeline",
+    "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training", "strangers",
+    "structure", "trace", "train",
     "watch", "zoo",
 }  # fmt: skip
 _LAZY = {

@@ -14,7 +14,7 @@ FLOORS = (
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
     ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter
-    ("plots", "recipes", "pipeline", "strangers"),
+    ("plots", "recipes", "pipeline", "factories", "strangers"),
     ("course",),
     ("cli",),
 )

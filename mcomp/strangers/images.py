@@ -202,7 +202,9 @@ class NormFreeBlock(nn.Module):
 def nfnet():
     stem, stages = nn.Conv2d(3, 8, 3, stride=2), nn.Sequential(NormFreeBlock(8), NormFreeBlock(8))
     pool = nn.AdaptiveAvgPool2d(1)
-    return named(stem=stem, stages=stages, pool=pool, flat=nn.Flatten(), fc=nn.Linear(8, CLASSES)), _images(size=9)
+    return named(stem=stem, stages=stages, pool=pool, flat=nn.Flatten(), fc=nn.Linear(8, CLASSES)), _images(
+        size=9
+    )
 
 
 @stranger("autoencoder", "ConvTranspose2d with batch norm, a decoder that puts out an image")

@@ -103,7 +103,12 @@ def markdown(cells):
     page += ["## The networks", "", *(f"- **{name}**: {STRANGERS[name]().what}" for name in header[1:]), ""]
     page += ["## What right means", "", *(f"- **{n[0]}**: {OPERATIONS[n[0]].right}" for n in lines), ""]
     for title, outcome in (("Refused, and why", "refused"), ("Right, but for a part", "right")):
-        page += [f"## {title}", "", *(f"- {o}, {n}: {_plain(why)}" for o, n, why in reasons(cells, outcome)), ""]
+        page += [
+            f"## {title}",
+            "",
+            *(f"- {o}, {n}: {_plain(why)}" for o, n, why in reasons(cells, outcome)),
+            "",
+        ]
     return "\n".join(page)
 
 

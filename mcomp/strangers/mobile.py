@@ -123,7 +123,9 @@ class EfficientNet(nn.Module):
         return self.classifier(self.global_pool(x))
 
 
-@stranger("efficientnet", "timm's EfficientNet: squeeze-and-excitation, a subclass of Conv2d that pads by itself")
+@stranger(
+    "efficientnet", "timm's EfficientNet: squeeze-and-excitation, a subclass of Conv2d that pads by itself"
+)
 def efficientnet():
     return EfficientNet(), _images(size=11)
 

@@ -151,7 +151,9 @@ class BranchingBlock(nn.Module):
 def branching():
     stem = nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU())
     tail = nn.Sequential(nn.Conv2d(6, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return named(stem=stem, block1=BranchingBlock(6), tail=tail, fc=nn.Linear(8, CLASSES)), torch.randn(ROWS, 3, 8, 8)
+    return named(stem=stem, block1=BranchingBlock(6), tail=tail, fc=nn.Linear(8, CLASSES)), torch.randn(
+        ROWS, 3, 8, 8
+    )
 
 
 class MixtureOfExperts(nn.Module):

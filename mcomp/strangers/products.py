@@ -60,7 +60,9 @@ def multiplied(stranger):
     found = {}
     for factor, axis in watch.factors:
         leaves, of_data = _sources(factor, {id(t) for t in marked})
-        named = [(leaf.numel(), tensors[id(leaf)]) for leaf in leaves if id(leaf) in tensors and leaf.ndim > 1]
+        named = [
+            (leaf.numel(), tensors[id(leaf)]) for leaf in leaves if id(leaf) in tensors and leaf.ndim > 1
+        ]
         if not of_data and named:
             name = max(named)[1]
             found.setdefault(plain_name(name), _axis(factor, axis, model.get_parameter(name)))

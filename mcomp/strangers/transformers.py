@@ -171,7 +171,9 @@ class GPT2(nn.Module):
 
 
 @stranger(
-    "gpt2", "GPT-2: Conv1D with weights (in, out), tied embedding, a tuple out", pick=lambda out: out[0][:, -1]
+    "gpt2",
+    "GPT-2: Conv1D with weights (in, out), tied embedding, a tuple out",
+    pick=lambda out: out[0][:, -1],
 )
 def gpt2():
     return GPT2(), torch.randint(CLASSES, (ROWS, LENGTH))

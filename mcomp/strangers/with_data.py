@@ -35,8 +35,13 @@ def reported(s):
     x = s.rows(0, 1)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         s.logits(s.model(), x)  # with gradients: else attention takes a path that the counter doesn't know
-    check(found.macs == counter.get_total_flops() // 2, f"{found.macs} MACs, {counter.get_total_flops() // 2} wanted")
-    check(found.parameters == sum(p.numel() for p in s.network.parameters()), f"{found.parameters} parameters")
+    check(
+        found.macs == counter.get_total_flops() // 2,
+        f"{found.macs} MACs, {counter.get_total_flops() // 2} wanted",
+    )
+    check(
+        found.parameters == sum(p.numel() for p in s.network.parameters()), f"{found.parameters} parameters"
+    )
 
 
 @operation("matrices", "what the network multiplies with, and the axis of the outputs")
@@ -60,7 +65,9 @@ def watched(s):
     names = list(_layers(model))
     handles = [
         m.register_forward_pre_hook(
-            lambda _, args, kwargs, name=name: wanted.setdefault(name, []).append([*args, *kwargs.values()][0]),
+            lambda _, args, kwargs, name=name: wanted.setdefault(name, []).append(
+                [*args, *kwargs.values()][0]
+            ),
             with_kwargs=True,
         )
         for name, m in _layers(model).items()
@@ -125,7 +132,9 @@ def rms(s):
 def _slopes(s, model, names, loss):
     leaves = {name: model.get_parameter(name) for name in names}
     found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-    return {n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(leaves.items(), found, strict=True)}
+    return {
+        n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(leaves.items(), found, strict=True)
+    }
 
 
 @operation("gradients", "those of autograd")
@@ -218,7 +227,9 @@ def calibrated(s):
     for name, module in activations(model).items():
         module.register_forward_hook(partial(_note, seen, name))
     rounded = s.logits(model)
-    check(set(seen) == set(activations(model)), f"never ran: {sorted(set(activations(model)) - set(seen))[:3]}")
+    check(
+        set(seen) == set(activations(model)), f"never ran: {sorted(set(activations(model)) - set(seen))[:3]}"
+    )
     for name, (module, before, after) in seen.items():
         steps = after / module.grid().scale
         same(steps.round(), steps, f"{name} on its grid", close=1e-6)  # the scale is a float32

@@ -5,7 +5,14 @@ import copy
 import torch
 from torch import nn
 
-from mcomp.channels import channel_graph, l1_scores, plan_channels, recalibrate, remove_channels, zero_channels
+from mcomp.channels import (
+    channel_graph,
+    l1_scores,
+    plan_channels,
+    recalibrate,
+    remove_channels,
+    zero_channels,
+)
 from mcomp.codecs import Uniform, bake
 from mcomp.ptq import correct_bias, equalize
 from mcomp.strangers.right import check, operation, same, same_state
@@ -56,7 +63,9 @@ def bias_corrected(s):
     made, refused = fitting(model, Uniform(3))
     corrected = correct_bias(bake(model), s.model(), x=s.x, **s.call)
     layers = [name.rpartition(".")[0] for name in made]
-    layers = [n for n in layers if isinstance(s.network.get_submodule(n), (nn.Linear, nn.modules.conv._ConvNd))]
+    layers = [
+        n for n in layers if isinstance(s.network.get_submodule(n), (nn.Linear, nn.modules.conv._ConvNd))
+    ]
     wanted, found = _means(s, s.model(), layers), _means(s, corrected, layers)
     for name in wanted:
         same(found[name], wanted[name], f"the mean output of {name}")
@@ -67,12 +76,12 @@ def _size(model):
     return sum(p.numel() for p in model.parameters())
 
 
-@operation("factorize", "unchanged at full rank; the ranks of choose_ranks are accepted, and it becomes smaller")
+@operation(
+    "factorize", "unchanged at full rank; the ranks of choose_ranks are accepted, and it becomes smaller"
+)
 def factorized(s):
     model = s.model()
-    weights = sum(
-        m.weight.numel() for m in model.modules() if type(m) in (nn.Linear, nn.Conv2d)
-    )
+    weights = sum(m.weight.numel() for m in model.modules() if type(m) in (nn.Linear, nn.Conv2d))
     ranks = choose_ranks(model, int(0.8 * weights))
     small = factorize(model, ranks)
     check(_size(small) <= _size(model), f"{_size(small)} parameters of {_size(model)}")
