@@ -481,7 +481,8 @@ def test_a_name_with_brackets_is_that_name():
 
 EVERY = [
     *CODECS[1:], NMSparse(1, 5), Uniform(3), Uniform(3, axis=0, symmetric=False), Uniform(3, group=4),
-    Binary(), Ternary(0), PowerOfTwo(3), MiniFloat(2, 1, block=5), LowRank(2), Product(3, 2), LowRank(2) | Uniform(8),
+    Binary(), Ternary(0), PowerOfTwo(3), MiniFloat(2, 1, block=5), LowRank(2), Product(3, 2),
+    LowRank(2) | Uniform(8),
 ]  # fmt: skip
 
 

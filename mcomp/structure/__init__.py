@@ -2,6 +2,14 @@
 
 from mcomp.structure.factorize import factorize
 from mcomp.structure.fold import fold_batchnorm, folded, unfolded
-from mcomp.structure.ranks import choose_ranks, layer_matrix
+from mcomp.structure.ranks import choose_ranks, input_grams, layer_matrix, unfactorized
 
-__all__ = ["choose_ranks", "factorize", "fold_batchnorm", "folded", "layer_matrix", "unfolded"]
+__all__ = [
+    "choose_ranks",
+    "factorize",
+    "fold_batchnorm",
+    "folded",
+    "layer_matrix",
+    "unfactorized",
+    "unfolded",
+]
