@@ -72,7 +72,7 @@ def made_by(module, leaf):
 
 
 def copied(model):
-    """``copy.deepcopy(model)``, also where a hook such as weight_norm's left a tensor with its history in it."""
+    """``copy.deepcopy(model)``, also where a hook (weight_norm) left a tensor with its history."""
     tensors = [x for module in model.modules() for x in vars(module).values() if isinstance(x, torch.Tensor)]
     return copy.deepcopy(model, {id(x): x.detach().clone() for x in tensors if not x.is_leaf})
 
