@@ -41,7 +41,7 @@ def _best_table(counts):
             costs[i] = slow * n * cross_entropy(counts, tables[i]) / 8 + table_size(tables[i])
         return costs[i]
 
-    best = min(max(0, (n // present).bit_length() // 2 - 1), len(tries) - 1)
+    best = 0 if present == 1 else min(max(0, (n // present).bit_length() // 2 - 1), len(tries) - 1)
     while cost(best) > cost(least := min(range(max(0, best - 2), min(best + 3, len(tries))), key=cost)):
         best = least
     best = min(best, len(tries) - 1, key=cost)  # a stream of nearly one symbol wants the finest
