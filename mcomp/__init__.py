@@ -8,11 +8,10 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill",
-    "factories", "figures", "file", "files", "integer", "kept", "lowrank", "made", "measure", "pipeline",
-    "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training", "strangers",
-    "structure", "trace", "train",
-    "watch", "zoo",
+    "architectures", "arrays", "calling", "channels", "cli", "codecs", "coding", "course", "data", "distill",
+    "factories", "figures", "file", "files", "integer", "kept", "layers", "lowrank", "made", "measure",
+    "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training",
+    "strangers", "structure", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",
@@ -21,6 +20,7 @@ _LAZY = {
     "NeedsModelError": "mcomp.file",
     "register": "mcomp.architectures",
     "compress": "mcomp.pipeline",
+    "matrices": "mcomp.layers",
 }
 
 __all__ = sorted(_LAZY)

@@ -10,7 +10,8 @@ MCOMP = Path(__file__).resolve().parent.parent / "mcomp"
 FLOORS = (
     ("arrays", "files", "figures"),
     ("coding", "prune", "quantize", "lowrank"),  # arrays in, arrays out: no torch
-    ("train", "watch", "trace", "plain", "kept", "made", "data", "architectures", "measure"),  # the bench
+    # what methods are tried on
+    ("calling", "layers", "train", "watch", "trace", "plain", "kept", "made", "data", "architectures", "measure"),
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
     ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter

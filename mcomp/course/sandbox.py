@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ROOM = 100_000  # characters that an answer may print over all its cases
+STUB = "NotImplementedError"
 TICK = 0.02  # seconds between two alarms, for code that swallows the first
 
 
@@ -100,9 +101,12 @@ def call(function, args, kwargs, *, seconds, room=ROOM):
     except TooMuchOutput:
         return Outcome("output", printed=out.text)
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: the kernel must live
-        kind = "to do" if type(error) is NotImplementedError and not error.args else "error"
         line, code = _where(error, function)
-        return Outcome(kind, error=_one_line(error), line=line, code=code, printed=out.text)
+        if type(error) is NotImplementedError and not error.args:
+            return Outcome(
+                "to do", error=_whose(error, function) or STUB, line=line, code=code, printed=out.text
+            )
+        return Outcome("error", error=_one_line(error), line=line, code=code, printed=out.text)
 
 
 def _one_line(error):
@@ -113,6 +117,16 @@ def _one_line(error):
         text = type(error).__name__
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(text.split()))
     return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _whose(error, function):
+    """Which other function is the stub, if the answer calls one; "" if it is the answer itself."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    own = getattr(function, "__code__", code)
+    return "" if code in (own, *own.co_consts) else f"it calls {code.co_name}, which is still to do"
 
 
 def _where(error, function):
