@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["OPERATIONS", "Cell", "Wrong", "check", "judge", "names", "operation", "same", "same_state"]
+__all__ = ["OPERATIONS", "Cell", "Refused", "Wrong", "check", "judge", "names", "operation", "same", "same_state"]
 
 OPERATIONS = {}
 CLOSE = 1e-9  # of the largest entry: float64 has 1e-16, a network of ten layers loses a few digits of it
@@ -19,6 +19,10 @@ CLOSE = 1e-9  # of the largest entry: float64 has 1e-16, a network of ten layers
 
 class Wrong(Exception):
     """A result that isn't right, in words."""
+
+
+class Refused(Exception):
+    """What the library says where it does nothing, but raises no error: an empty plan, say, with reasons."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def judge(stranger, name, run):
             outcome, text = "right", run(stranger) or ""
     except Wrong as error:
         outcome, text = "wrong", str(error)
-    except ValueError as error:
+    except (ValueError, Refused) as error:
         text = " ".join(str(error).split())
         named = says_where(text, stranger.network)
         outcome, text = ("refused", text) if named else ("wrong", f"names no layer: {text}")

@@ -58,8 +58,8 @@ class Stranger:
 
     @property
     def call(self):
-        """What the library must be told to run this network, as keyword arguments."""
-        return {}
+        """What the library must be told to find the logits, as keyword arguments."""
+        return {} if self.pick is None else {"output": self.pick}
 
     def rows(self, start, stop=None):
         """Some of the inputs, in the form of `x`."""

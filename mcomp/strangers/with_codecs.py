@@ -12,6 +12,7 @@ from mcomp.codecs import (
     attached, bake, decode,
 )  # fmt: skip
 from mcomp.file import load, save
+from mcomp.layers import matrices
 from mcomp.sparse_training import apply_masks, prunable_weights, sensitivity_scan
 from mcomp.strangers.right import check, operation, same, same_state
 
@@ -26,7 +27,7 @@ LR = 0.1
 
 def weights(model):
     """The names of the weight matrices."""
-    return list(prunable_weights(model))
+    return list(matrices(model))
 
 
 def fitting(model, codec, **options):

@@ -13,15 +13,15 @@ from mcomp.channels import channel_graph, taylor_scores
 from mcomp.codecs import Uniform, attach, attached, bake, calibrate
 from mcomp.codecs.activations import activations
 from mcomp.integer import integer_network, node_errors
+from mcomp.layers import matrices
 from mcomp.measure import report
 from mcomp.ptq import adaround
 from mcomp.qat import attach_grids, bake_grids, grids
-from mcomp.sparse_training import prunable_weights
 from mcomp.sparse_training.probe import (
     fisher_diagonal, gradients, hessian_diagonal, input_rms, layer_hessians,
 )  # fmt: skip
 from mcomp.strangers.products import multiplied
-from mcomp.strangers.right import check, operation, same, same_state
+from mcomp.strangers.right import Refused, check, operation, same
 from mcomp.strangers.with_codecs import fitting, weights
 from mcomp.structure import fold_batchnorm
 from mcomp.watch import input_grams, watch
@@ -31,7 +31,7 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @operation("report", "parameters, and MACs as torch's FLOP counter has them")
 def reported(s):
-    found = report(s.model(), x=s.x, batches=(), progress=False, **s.call)
+    found = report(s.model(), x=s.x, batches=(), progress=False)
     x = s.rows(0, 1)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         s.logits(s.model(), x)  # with gradients: else attention takes a path that the counter doesn't know
@@ -44,15 +44,20 @@ def reported(s):
     )
 
 
-@operation("matrices", "what the network multiplies with, and the axis of the outputs")
-def matrices(s):
+@operation("matrices", "what the network multiplies with, the axis of the outputs, and tables of embeddings")
+def matrices_named(s):
     model, wanted = s.model(), multiplied(s)
-    found = prunable_weights(model)
     key = lambda name: id(dict(model.named_parameters(remove_duplicate=False)).get(name, name))  # noqa: E731
-    there, due = {key(n): n for n in found}, {key(n): n for n in wanted}
-    missing, extra = [due[k] for k in due if k not in there], [there[k] for k in there if k not in due]
+    found = {key(name): matrix for name, matrix in matrices(model).items()}
+    due = {key(name): (name, axis) for name, axis in wanted.items()}
+    missing = [name for place, (name, _) in due.items() if place not in found]
     check(not missing, f"{', '.join(missing)} is missing")
-    check(not extra, f"{', '.join(extra)} is no matrix")
+    for place, matrix in found.items():
+        name, axis = due.get(place, (matrix.name, None))
+        if place not in due:
+            check(matrix.kind == "Embedding" and matrix.out_axis is None, f"{name} is no matrix")
+        elif None not in (axis, matrix.out_axis):
+            check(axis == matrix.out_axis, f"the outputs of {name} are on axis {axis}, not {matrix.out_axis}")
 
 
 def _layers(model):
@@ -76,7 +81,7 @@ def watched(s):
         s.logits(model)
     for handle in handles:
         handle.remove()
-    watch(model, s.x, lambda name, _, a: found.setdefault(name, []).append(a), names=names, **s.call)
+    watch(model, s.x, lambda name, _, a: found.setdefault(name, []).append(a), names=names)
     for name in names:
         same(torch.cat(found[name]), torch.cat(wanted[name]), f"the inputs of {name}")
 
@@ -109,21 +114,21 @@ def _agrees(s, grams, what):
 
 @operation("input_grams", "the mean squares of all outputs follow from them")
 def grams(s):
-    _agrees(s, input_grams(s.model(), s.x, names=list(_layers(s.network)), **s.call), "the gram")
+    _agrees(s, input_grams(s.model(), s.x, names=list(_layers(s.network))), "the gram")
 
 
 @operation("layer_hessians", "as input_grams, for all matrices")
 def hessians(s):
-    found = layer_hessians(s.model(), s.x, **s.call)
+    found = layer_hessians(s.model(), s.x)
     check(list(found) == weights(s.network), "not all matrices")
     _agrees(s, {name.removesuffix(".weight"): h for name, h in found.items()}, "the Hessian")
 
 
 @operation("input_rms", "of each matrix, as input_grams has them")
 def rms(s):
-    found = input_rms(s.model(), s.x, **s.call)
+    found = input_rms(s.model(), s.x)
     check(list(found) == weights(s.network), "not all matrices")
-    wanted = input_grams(s.model(), s.x, names=[n.removesuffix(".weight") for n in found], **s.call)
+    wanted = input_grams(s.model(), s.x, names=[n.removesuffix(".weight") for n in found])
     for name, values in found.items():
         diagonal = wanted[name.removesuffix(".weight")].diagonal()
         same(values.flatten().square(), diagonal, f"the mean squares of what {name} reads")
@@ -185,9 +190,10 @@ def _slopes_of(s, model, names, entry):
 @operation("taylor_scores", "the first-order change of the loss, by autograd at a gate of one")
 def taylor(s):
     model = s.model()
-    graph = channel_graph(model, s.x, **s.call)
+    graph = channel_graph(model, s.x)
+    if not graph.groups:
+        raise Refused(str(graph))
     found = taylor_scores(model, graph, (s.x, s.y), **s.call)
-    check(found, "no group")
     twin = s.model().requires_grad_()
     slopes = _slopes(s, twin, dict(twin.named_parameters()), s.loss(twin))
     for group, scores in found.items():
@@ -221,7 +227,7 @@ def _note(seen, name, module, args, y):
 def calibrated(s):
     model = s.model()
     attach(model, {"*.input": Uniform(8, symmetric=False)})
-    calibrate(model, s.x, **s.call)
+    calibrate(model, s.x)
     s.logits(model)
     seen = {}
     for name, module in activations(model).items():
@@ -242,7 +248,7 @@ def calibrated(s):
 def rounded(s):
     model, plain = s.model(), s.model()
     made, refused = fitting(model, Uniform(4))
-    found = adaround(model, plain, x=s.x, steps=3, **s.call)
+    found = adaround(model, plain, x=s.x, steps=3)
     check(list(attached(found)) == list(made), "other codecs")
     nearest, up = bake(copy.deepcopy(model)), bake(copy.deepcopy(found))
     for name in made:
@@ -255,7 +261,7 @@ def rounded(s):
 
 @operation("QAT", "baked as prepared, each weight on its learned grid, one step learns")
 def learned(s):
-    model = attach_grids(s.model(), s.x, weight_bits=4, activation_bits=8, **s.call)
+    model = attach_grids(s.model(), s.x, weight_bits=4, activation_bits=8)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     s.loss(model).backward()
     check(all(grid.scale.grad is not None for grid in grids(model).values()), "a grid without gradient")

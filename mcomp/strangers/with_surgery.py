@@ -1,6 +1,8 @@
 """Operations that make another network of it: folded, equalized, factorized, with fewer channels."""
 
+import contextlib
 import copy
+import io
 
 import torch
 from torch import nn
@@ -15,9 +17,9 @@ from mcomp.channels import (
 )
 from mcomp.codecs import Uniform, bake
 from mcomp.ptq import correct_bias, equalize
-from mcomp.strangers.right import check, operation, same, same_state
+from mcomp.strangers.right import Refused, check, operation, same, same_state
 from mcomp.strangers.with_codecs import fitting
-from mcomp.structure import choose_ranks, factorize, fold_batchnorm
+from mcomp.structure import choose_ranks, factorize, fold_batchnorm, unfactorized, unfolded
 
 NORMS = nn.modules.batchnorm._BatchNorm
 
@@ -25,16 +27,21 @@ NORMS = nn.modules.batchnorm._BatchNorm
 @operation("fold", "the same function; a batch norm is gone, or it is said why not")
 def fold(s):
     model = s.model()
-    small = fold_batchnorm(model)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        small, reasons = fold_batchnorm(model, x=s.x), unfolded(model, x=s.x)
     same(s.logits(small), s.out, "folded")
     same_state(model, s.network, "the input")
     left = [name for name, m in small.named_modules() if isinstance(m, NORMS)]
-    check(not left, f"{', '.join(left)} stayed without a word")
+    check(left == list(reasons), f"{', '.join(left)} stayed, {', '.join(reasons)} is said to")
+    check(all(name in said.getvalue() for name in left), "not printed")
+    return "; ".join(f"{name} stays, {why}" for name, why in reasons.items())
 
 
 @operation("equalize", "the same function")
 def equalized(s):
-    model = fold_batchnorm(s.model())
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = fold_batchnorm(s.model(), x=s.x)
     before = copy.deepcopy(model)
     same(s.logits(equalize(model)), s.out, "equalized")
     same_state(model, before, "the input")
@@ -61,7 +68,7 @@ def _means(s, model, names):
 def bias_corrected(s):
     model = s.model()
     made, refused = fitting(model, Uniform(3))
-    corrected = correct_bias(bake(model), s.model(), x=s.x, **s.call)
+    corrected = correct_bias(bake(model), s.model(), x=s.x)
     layers = [name.rpartition(".")[0] for name in made]
     layers = [
         n for n in layers if isinstance(s.network.get_submodule(n), (nn.Linear, nn.modules.conv._ConvNd))
@@ -81,8 +88,12 @@ def _size(model):
 )
 def factorized(s):
     model = s.model()
-    weights = sum(m.weight.numel() for m in model.modules() if type(m) in (nn.Linear, nn.Conv2d))
-    ranks = choose_ranks(model, int(0.8 * weights))
+    whole = unfactorized(model)
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d)) and n not in whole}
+    if not layers:
+        raise Refused("; ".join(f"{name} stays, {why}" for name, why in whole.items()))
+    least = sum(m.weight.numel() for n, m in model.named_modules() if n in whole and hasattr(m, "weight"))
+    ranks = choose_ranks(model, least + int(0.8 * sum(m.weight.numel() for m in layers.values())))
     small = factorize(model, ranks)
     check(_size(small) <= _size(model), f"{_size(small)} parameters of {_size(model)}")
     check(bool(s.logits(small).isfinite().all()), "not finite")
@@ -95,14 +106,16 @@ def factorized(s):
     thawed = [n for n in frozen if any(p.requires_grad for p in small.get_submodule(n).parameters())]
     check(not thawed, f"{', '.join(thawed)} was frozen and isn't any more")
     same_state(model, s.network, "the input")
+    return "; ".join(f"{name} stays, {why}" for name, why in whole.items())
 
 
 @operation("remove channels", "the network without half its channels is the one with them at zero")
 def channels_removed(s):
     model = s.model()
-    graph = channel_graph(model, s.x, **s.call)
+    graph = channel_graph(model, s.x)
     plan = plan_channels(graph, l1_scores(model, graph), ratio=0.5, at_least=1)
-    check(plan.removed, "an empty plan")
+    if not plan.removed:
+        raise Refused(repr(plan))
     zeroed, smaller = zero_channels(model, plan), remove_channels(model, plan)
     check(_size(smaller) < _size(model), "no smaller")
     same(s.logits(smaller), s.logits(zeroed), "removed against zeroed")
@@ -112,7 +125,7 @@ def channels_removed(s):
 @operation("recalibrate", "each batch norm has the mean and variance of what reaches it")
 def recalibrated(s):
     model, by_hand = s.model(), s.model()
-    found = recalibrate(model, s.x, **s.call)
+    found = recalibrate(model, s.x)
     for module in by_hand.modules():
         if isinstance(module, NORMS):
             module.train()
