@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from mcomp.arrays import bad_value
-from mcomp.trace import LINEAR
+from mcomp.trace import LINEAR, trace
 
 __all__ = [
-    "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "made_by",
-    "naming", "not_plain", "places",
+    "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "graph_of",
+    "made_by", "naming", "not_plain", "places",
 ]  # fmt: skip
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -75,6 +75,19 @@ def copied(model):
     """``copy.deepcopy(model)``, also where a hook (weight_norm) left a tensor with its history."""
     tensors = [x for module in model.modules() for x in vars(module).values() if isinstance(x, torch.Tensor)]
     return copy.deepcopy(model, {id(x): x.detach().clone() for x in tensors if not x.is_leaf})
+
+
+def graph_of(model):
+    """`mcomp.trace.trace`, in which a subclass of a torch layer without a forward of its own is a node too."""
+    kinds = {type(module) for module in model.modules() if not isinstance(module, nn.Sequential)}
+    own = tuple(kind for kind in kinds if not _inherits(kind))
+    leaves = [k for k in kinds if k not in own and not k.__module__.startswith("torch.nn.")]
+    return trace(model, tuple(k for k in leaves if not any(issubclass(other, k) for other in own)))
+
+
+def _inherits(kind):
+    code = [getattr(kind, f, None) for f in FORWARDS]
+    return all(f is None or f.__module__.startswith("torch.nn.modules.") for f in code)
 
 
 def places(model, p):
