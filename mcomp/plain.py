@@ -14,7 +14,7 @@ from mcomp.trace import LINEAR, trace
 
 __all__ = [
     "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "graph_of",
-    "made_by", "naming", "not_plain", "places",
+    "made_by", "naming", "not_plain", "own_forward", "places",
 ]  # fmt: skip
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -32,8 +32,7 @@ def not_plain(model, name, kinds=LAYERS):
     (None, 'its weight is made by _WeightNorm')
     """
     layer = model.get_submodule(name)
-    kind = next((kind for kind in kinds if isinstance(layer, kind)), None)
-    if kind is None:
+    if not isinstance(layer, kinds):
         return f"it is a {type(layer).__name__}"
     made = [(leaf, made_by(layer, leaf)) for leaf in ("weight", "bias")]
     made = [f"its {leaf} is made by {maker}" for leaf, maker in made if maker]
@@ -44,9 +43,15 @@ def not_plain(model, name, kinds=LAYERS):
     for leaf, p in layer.named_parameters(recurse=False):
         if len(found := places(model, p)) > 1:
             return f"its {leaf} is shared: {', '.join(found)}"
-    if any(getattr(type(layer), f, None) is not getattr(kind, f, None) for f in FORWARDS):
+    if own_forward(layer):
         return f"its class {type(layer).__name__} has a forward of its own"
     return None
+
+
+def own_forward(layer):
+    """Whether the class of a layer of `LAYERS` computes something else than torch's."""
+    kind = next(kind for kind in LAYERS if isinstance(layer, kind))
+    return any(getattr(type(layer), f, None) is not getattr(kind, f, None) for f in FORWARDS)
 
 
 def check_plain(model, name, kinds=LAYERS, *, what="the layer"):
@@ -78,7 +83,7 @@ def copied(model):
 
 
 def graph_of(model):
-    """`mcomp.trace.trace`, in which a subclass of a torch layer without a forward of its own is a node too."""
+    """`mcomp.trace.trace`, in which a subclass of a torch layer with the same forward is a node too."""
     kinds = {type(module) for module in model.modules() if not isinstance(module, nn.Sequential)}
     own = tuple(kind for kind in kinds if not _inherits(kind))
     leaves = [k for k in kinds if k not in own and not k.__module__.startswith("torch.nn.")]
