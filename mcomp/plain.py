@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from mcomp.arrays import bad_value
-from mcomp.trace import LINEAR
+from mcomp.trace import LINEAR, trace
 
 __all__ = [
-    "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "made_by",
-    "naming", "not_plain", "places",
+    "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "graph_of",
+    "made_by", "naming", "not_plain", "own_forward", "places",
 ]  # fmt: skip
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -32,8 +32,7 @@ def not_plain(model, name, kinds=LAYERS):
     (None, 'its weight is made by _WeightNorm')
     """
     layer = model.get_submodule(name)
-    kind = next((kind for kind in kinds if isinstance(layer, kind)), None)
-    if kind is None:
+    if not isinstance(layer, kinds):
         return f"it is a {type(layer).__name__}"
     made = [(leaf, made_by(layer, leaf)) for leaf in ("weight", "bias")]
     made = [f"its {leaf} is made by {maker}" for leaf, maker in made if maker]
@@ -44,9 +43,15 @@ def not_plain(model, name, kinds=LAYERS):
     for leaf, p in layer.named_parameters(recurse=False):
         if len(found := places(model, p)) > 1:
             return f"its {leaf} is shared: {', '.join(found)}"
-    if any(getattr(type(layer), f, None) is not getattr(kind, f, None) for f in FORWARDS):
+    if own_forward(layer):
         return f"its class {type(layer).__name__} has a forward of its own"
     return None
+
+
+def own_forward(layer):
+    """Whether the class of a layer of `LAYERS` computes something else than torch's."""
+    kind = next(kind for kind in LAYERS if isinstance(layer, kind))
+    return any(getattr(type(layer), f, None) is not getattr(kind, f, None) for f in FORWARDS)
 
 
 def check_plain(model, name, kinds=LAYERS, *, what="the layer"):
@@ -75,6 +80,19 @@ def copied(model):
     """``copy.deepcopy(model)``, also where a hook (weight_norm) left a tensor with its history."""
     tensors = [x for module in model.modules() for x in vars(module).values() if isinstance(x, torch.Tensor)]
     return copy.deepcopy(model, {id(x): x.detach().clone() for x in tensors if not x.is_leaf})
+
+
+def graph_of(model):
+    """`mcomp.trace.trace`, in which a subclass of a torch layer with the same forward is a node too."""
+    kinds = {type(module) for module in model.modules() if not isinstance(module, nn.Sequential)}
+    own = tuple(kind for kind in kinds if not _inherits(kind))
+    leaves = [k for k in kinds if k not in own and not k.__module__.startswith("torch.nn.")]
+    return trace(model, tuple(k for k in leaves if not any(issubclass(other, k) for other in own)))
+
+
+def _inherits(kind):
+    code = [getattr(kind, f, None) for f in FORWARDS]
+    return all(f is None or f.__module__.startswith("torch.nn.modules.") for f in code)
 
 
 def places(model, p):

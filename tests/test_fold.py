@@ -231,6 +231,20 @@ def test_subclasses_with_a_forward_of_their_own(kind, left, bias):
     assert (small[0].bias is None) == bool(left and not bias)
 
 
+class OwnInit(nn.Conv2d):
+    def __init__(self, n):
+        super().__init__(n, n, 3, bias=False)
+
+
+class OwnNorm(nn.BatchNorm2d):
+    pass
+
+
+def test_subclasses_that_inherit_their_forward_fold():
+    parts = OwnInit(3), OwnNorm(3), nn.Conv2d(3, 3, 1), OwnNorm(3), SameConv(3, 3, 3), nn.BatchNorm2d(3)
+    check(nn.Sequential(*parts), torch.randn(2, 3, 5, 5), [])
+
+
 class Functional(nn.Module):
     """A convolution that is called as a function, and perhaps read twice."""
 

@@ -8,11 +8,12 @@ import torch
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
-from mcomp.arrays import bad_value, check_int
+from mcomp import calling
+from mcomp.arrays import bad_value
 from mcomp.layers import matrices
 from mcomp.prune.scores import movement
 from mcomp.sparse_training.curvature import fisher_diagonal, hessian_diagonal
-from mcomp.sparse_training.network import batches, check_pair, weights_of
+from mcomp.sparse_training.network import batches, check_pair, outputs_with, weights_of
 from mcomp.trace import LINEAR
 from mcomp.train import Callback, evaluating
 from mcomp.watch import input_grams, watch
@@ -24,15 +25,16 @@ __all__ = [
 TABLES = ("Embedding", "EmbeddingBag")
 
 
-def gradients(model, pair, *, loss=F.cross_entropy, batch_size=1000):
+def gradients(model, pair, *, loss=F.cross_entropy, output=None, batch_size=1000):
     """The gradient of the mean loss over ``pair = (x, y)`` for each prunable weight.
 
     Parameters
     ----------
     model : torch.nn.Module
         Neither changed nor left with gradients.
-    pair : (x, y) tensors with a row for each example
+    pair : (x, y) with a row for each example; `x` may be several inputs, as in `mcomp.calling`
     loss : ``loss(outputs, y) -> scalar``, a mean over the rows; default cross-entropy in nats
+    output : what picks the outputs for the loss, see `mcomp.calling.pick`
     batch_size : int; how many rows at once, of no influence on the result but for rounding
 
     Returns
@@ -57,9 +59,9 @@ def gradients(model, pair, *, loss=F.cross_entropy, batch_size=1000):
     sums = {name: torch.zeros_like(w) for name, w in weights.items()}
     with evaluating(model):
         for rows, labels in batches(x, y, batch_size):
-            found = grad(lambda w, a=rows, b=labels: loss(functional_call(model, w, (a,)), b))(weights)
+            found = grad(lambda w, a=rows, b=labels: loss(outputs_with(model, w, a, output), b))(weights)
             for name, g in found.items():
-                sums[name] += g * (len(rows) / len(x))
+                sums[name] += g * (len(labels) / len(y))
     return sums
 
 
@@ -174,10 +176,10 @@ def _weight(layer):
 def _calls(model, x, batch_size):
     """(name, layer, input) for each call of each layer, batch by batch; the layer isn't watched any more."""
     check_pair((x, x))
-    for rows in x.split(check_int("batch_size", batch_size, 1)):
+    for rows in calling.parts(x, batch_size):
         seen = []
         look = lambda *call, into=seen: into.append(call)  # noqa: E731
-        watch(model, rows, look, names=_layers(model), batch_size=len(rows))
+        watch(model, rows, look, names=_layers(model), batch_size=batch_size)
         yield from seen
 
 

@@ -9,9 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcomp.arrays import array_namespace, bad_value
 from mcomp.made import remember
-from mcomp.plain import LAYERS, as_weight, by_output, channels, copied, naming, not_plain
+from mcomp.plain import LAYERS, as_weight, by_output, channels, copied, graph_of, naming, not_plain
 from mcomp.structure.norms import layer_before, only_call
-from mcomp.trace import trace
 from mcomp.watch import watch
 
 __all__ = ["fold_batchnorm", "folded", "unfolded"]
@@ -107,8 +106,8 @@ def unfolded(model, *, x=None):
 
 def _folded(model, x):
     model = copied(model).eval()
-    owners, left, biased, gone = _with_biases(model), {}, [], []
-    graph, axes = trace(model), _axes(model, x)
+from mcomp.made import remember
+    graph, axes = graph_of(model), _axes(model, x)
     for after, norm in [(n, m) for n, m in model.named_modules() if isinstance(m, _BatchNorm)]:
         node, reason = only_call(model, graph, norm)
         before, reason = (None, reason) if reason else layer_before(model, graph, node, norm, axes.get(after))

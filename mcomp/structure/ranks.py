@@ -7,8 +7,7 @@ from mcomp import watch
 from mcomp.arrays import bad_value, check_finite, check_int
 from mcomp.lowrank.project import whitener
 from mcomp.lowrank.ranks import budget_ranks
-from mcomp.plain import LAYERS, naming, not_plain
-from mcomp.trace import trace
+from mcomp.plain import LAYERS, graph_of, naming, not_plain
 
 CONV, KINDS = ("channel", "spatial"), (nn.Linear, nn.Conv2d)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -45,7 +44,7 @@ def unfactorized(model):
 def _read_elsewhere(model):
     """Modules of which a forward other than their own reads parameters, as far as torch.fx can see."""
     try:
-        nodes = trace(model).nodes
+        nodes = graph_of(model).nodes
     except ValueError:
         return set()
     return {node.target.rpartition(".")[0] for node in nodes if node.op == "get_attr"} - {""}
