@@ -76,8 +76,8 @@ def check_plain(model):
     Raises
     ------
     ValueError
-        If a layer is parametrized (a codec, weight_norm, spectral_norm), masked by `torch.nn.utils.prune`, or
-        lazy: the message names the layer and says what makes it plain.
+        If a layer is parametrized (a codec, weight_norm, spectral_norm), masked by `torch.nn.utils.prune`,
+        lazy, or holds a tensor with a gradient's history: the message names it and says what makes it plain.
 
     Examples
     --------
@@ -109,6 +109,9 @@ def _made_up(module):
             yield leaf, kind, f"torch.nn.utils.remove_{undo}(layer, {leaf!r})"
     if any(isinstance(p, nn.parameter.UninitializedTensorMixin) for p in module._parameters.values()):
         yield "weights", "its first input", "it with an input"
+    for leaf, value in vars(module).items():
+        if isinstance(value, torch.Tensor) and not value.is_leaf:  # which no copy can hold
+            yield leaf, "the last run", "it under torch.no_grad()"
 
 
 def _is_ours(maker):

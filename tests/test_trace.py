@@ -70,7 +70,20 @@ def lazy(layer):
     return nn.LazyLinear(4)
 
 
+class Remembers(nn.Linear):
+    def forward(self, x):
+        self.seen = super().forward(x)
+        return self.seen
+
+
+def run(layer):
+    layer = Remembers(3, 4)
+    layer(torch.zeros(1, 3))
+    return layer
+
+
 MADE_UP = {
+    run: r"0, whose seen the last run makes'.*call it under torch\.no_grad\(\)",
     old_weight_norm: r"0, whose weight WeightNorm makes'.*utils\.remove_weight_norm\(layer, 'weight'\)",
     nn.utils.spectral_norm: r"0, whose weight SpectralNorm makes'.*remove_spectral_norm\(layer, 'weight'\)",
     parametrizations.weight_norm: r"0, whose weight _WeightNorm makes'.*remove_parametrizations\(lay",
