@@ -15,11 +15,13 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.utils import prune
+from tqdm import tqdm
 
 from mcomp import zoo
-from mcomp.codecs import Codebook, Plain, Sparse
+from mcomp.codecs import Codebook, Plain, Sparse, Uniform
 from mcomp.codecs import codes as codes_module
-from mcomp.codecs.attachment import attach, bake, codes
+from mcomp.codecs.attachment import attach, bake, codes, outline
 from mcomp.codecs.codes import code_to_bytes
 from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, pack_bits, varint
@@ -27,10 +29,12 @@ from mcomp.coding.huffman import huffman_encode
 from mcomp.coding.positions import mask_codes
 from mcomp.coding.rans import rans_encode
 from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, PLANES, RANS, RAW, _encode_adaptive
-from mcomp.file import NeedsModelError, byte_rows, load, read, save
+from mcomp.file import NeedsModelError, byte_rows, container, load, read, save
+from mcomp.file import parts as parts_module
 from mcomp.file.frame import checksum, seal, unseal
 from mcomp.file.rebuild import describe, digest
 from mcomp.files import write_atomic
+from mcomp.measure import float32_bytes
 
 TINY = {
     "lenet300": {"hidden": (2, 3)},
@@ -783,3 +787,94 @@ def test_ten_thousand_mutations(path):
     # a checksum that fits and bytes that some encoder could have written: other weights, which nobody can see
     assert counts["loaded"] > 500
     assert counts["refused"] > 6000
+
+
+# Any network
+
+
+def test_tied_weights_are_written_once(path, tmp_path):
+    tied = nn.Sequential(nn.Embedding(50, 50), nn.Linear(50, 50, bias=False))
+    tied[1].weight = tied[0].weight
+    one, two = save(tied[:1], tmp_path / "one"), save(tied, path)
+    assert two < one + 200
+    assert float32_bytes(tied) < float32_bytes(tied[:1]) + 200
+    again = load(path, model=tied)
+    assert again[1].weight is again[0].weight
+    loose = nn.Sequential(nn.Embedding(50, 50), nn.Linear(50, 50, bias=False))
+    assert same_state(load(path, model=loose), tied)
+    rows = byte_rows(path, model=tied)
+    assert [row[:3] for row in rows[:2]] == [("0.weight", "values", 2500), ("1.weight", "equal", 2500)]
+    assert sum(row[3] for row in rows) == two
+
+
+@pytest.mark.parametrize("part", [b"\x04\x00", b"\x04\x01", b"\x04", b"\x04\x00\x00"])
+def test_a_tensor_that_refers_to_itself_or_to_none(path, part):
+    model = nn.Linear(30, 30)
+    save(model, path)
+    metadata, _ = unseal(path.read_bytes())
+    path.write_bytes(seal(metadata, framed([part, b"\x01\x01\x09\x00\x01" + b"\x02\x00\x07" * 4], model)))
+    with pytest.raises(CorruptFileError):
+        load(path, model=model)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5),
+        lambda layer: prune.identity(layer, "weight"),
+    ],
+)
+def test_a_layer_pruned_by_torch_is_refused_by_name(path, compute):
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    compute(model[0])
+    with pytest.raises(ValueError, match=r"^0\.weight is .* call torch.nn.utils.prune.remove\(layer, 'weight'\) first"):
+        save(model, path)
+    assert not path.exists()
+    prune.remove(model[0], "weight")
+    save(model, path)
+    assert same_state(load(path, model=model), model)
+
+
+@pytest.mark.parametrize("codec", [Plain(), Sparse(0.8), Uniform(8), Sparse(0.9) | Codebook(16)], ids=str)
+def test_a_large_network_in_several_batches(path, monkeypatch, codec):
+    """The quick codes, and a batch for every few layers."""
+    monkeypatch.setattr(container, "TOGETHER", 20_000)
+    monkeypatch.setattr(parts_module, "SMALL", 1000)
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Linear(120, 120) for _ in range(4)), nn.Conv2d(40, 40, 3), nn.Embedding(0, 4))
+    attach(model, {f"{i}.weight": codec for i in range(5)})
+    size = save(model, path)
+    again = load(path, model=bake(copy.deepcopy(model)))
+    assert same_state(again, bake(copy.deepcopy(model)))
+    assert sum(row[3] for row in byte_rows(path, model=again)) == size
+
+
+def test_the_model_given_is_the_limit(path):
+    """Neither the bytes nor the weights of a large network are refused when a model of its size is given."""
+    state = nn.Linear(10_000, 10_000, device="meta").state_dict()
+    assert container._most_bytes(state) > 8e8 > 8 * container.MAX_WEIGHTS
+
+
+def test_saving_copies_no_weight(path):
+    """The codes of one batch and the compressed bytes are all that `save` holds."""
+    model = nn.Sequential(*(nn.Linear(400, 400) for _ in range(8)))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(p.bfloat16())
+    copied = outline(model)[0]
+    for a, b in zip(model.parameters(), copied.parameters(), strict=True):
+        assert a.data_ptr() == b.data_ptr()
+
+
+def test_the_bar_is_silent_on_request(path, capfd, monkeypatch):
+    monkeypatch.setattr(container, "tqdm", lambda **options: tqdm(**{**options, "delay": 0}))
+    save(tiny(), path, progress=False)
+    load(path, progress=False)
+    assert capfd.readouterr().err == ""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    save(tiny(), path)
+    assert capfd.readouterr().err == ""
+    monkeypatch.delenv("TQDM_DISABLE")
+    save(tiny(), path)
+    load(path)
+    assert "save" in capfd.readouterr().err

@@ -5,6 +5,7 @@ Derived in chapters/02_magnitude_pruning.ipynb. Han et al. 2015, arXiv:1506.0262
 
 import torch
 from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
 from mcomp import calling
 from mcomp.arrays import bad_value
@@ -80,9 +81,9 @@ def apply_masks(model, masks):
 def check_pair(pair):
     """`pair` as (x, y), if they have as many rows."""
     x, y = pair
-    rows = [calling.count(part) for part in (x, y)]
-    if rows[0] != rows[1]:
-        raise bad_value("pair", f"{rows[0]} rows of x, {rows[1]} of y", "as many of both, at least one")
+    rows, labels = (next((len(t) for t in tree_leaves(part) if getattr(t, "ndim", 0)), 0) for part in (x, y))
+    if rows == 0 or labels != rows:
+        raise bad_value("pair", f"{rows} rows of x, {labels} of y", "as many of both, at least one")
     return x, y
 
 
@@ -107,4 +108,5 @@ def batches(x, y, batch_size):
 
 def outputs_with(model, weights, x, output=None):
     """The logits of `model` with other `weights` by name, see `mcomp.calling`."""
-    return calling.call(lambda *args, **kwargs: functional_call(model, weights, args, kwargs), x, output=output)
+    run = lambda *args, **kwargs: functional_call(model, weights, args, kwargs)  # noqa: E731
+    return calling.call(run, x, output=output)

@@ -106,7 +106,7 @@ def unfolded(model, *, x=None):
 
 def _folded(model, x):
     model = copied(model).eval()
-from mcomp.made import remember
+    owners, left, biased, gone = _with_biases(model), {}, [], []
     graph, axes = graph_of(model), _axes(model, x)
     for after, norm in [(n, m) for n, m in model.named_modules() if isinstance(m, _BatchNorm)]:
         node, reason = only_call(model, graph, norm)
