@@ -140,6 +140,8 @@ def _name(node):
     """How a tensor is called: after the layer it leaves, or after its node."""
     if node.op == "placeholder":
         return "input"
+    if node.op == "get_attr":
+        return node.target
     alone = sum(n.target == node.target for n in node.graph.nodes) == 1
     return node.target if node.op == "call_module" and alone else node.name
 
@@ -149,7 +151,7 @@ class _Walk(Interpreter):
 
     def __init__(self, model, graph, visit):
         super().__init__(GraphModule(model, graph))
-        self.visit = visit
+        self.visit, self.extra_traceback = visit, False
 
     def run_node(self, node):
         return self.visit(node, super().run_node(node))
