@@ -176,7 +176,8 @@ def hooked():
 
 STRANGERS = {
     "1d": (
-        lambda: nn.Sequential(nn.Conv1d(4, 6, 3), nn.MaxPool1d(2), nn.Conv1d(6, 2, 2)), (3, 4, 9), [("0", "2")]
+        lambda: nn.Sequential(nn.Conv1d(4, 6, 3), nn.MaxPool1d(2), nn.Conv1d(6, 2, 2)),
+        (3, 4, 9), [("0", "2")],
     ),
     "3d": (
         lambda: nn.Sequential(nn.Conv3d(1, 4, 2), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)),
