@@ -5,6 +5,7 @@ values of a codebook get the sum of their weights' gradients (Han et al. 2015, a
 """
 
 import io
+import math
 from dataclasses import replace
 
 import torch
@@ -85,7 +86,7 @@ class Attached(torch.nn.Module):
         packed = torch.load(io.BytesIO(state.cpu().numpy().tobytes()), weights_only=True)
         like = next(_arrays(self._code), torch.zeros(()))
         with naming(self.name):
-            self.set_code(_unpacked(packed).map(lambda x: x.to(like), symbols=lambda x: x.to(like.device)))
+            self.set_code(_unpacked(packed, like))
 
     def train(self, mode=True):
         """As for every module; under ``refresh="epoch"`` the next forward pass chooses the symbols anew."""
@@ -114,15 +115,31 @@ def _form(code):
 
 
 def _packed(code):
-    """A code as dicts of tensors, for `torch.save`."""
-    floats = {name: _packed(x) if isinstance(x, Code) else x.contiguous() for name, x in code.floats.items()}
-    return {"kind": code.kind, "shape": list(code.shape), "symbols": code.symbols, "floats": floats}
+    """A code as dicts of tensors, for `torch.save`, less the values that are read from the weight anyway."""
+    floats = {
+        n: _packed(x) if isinstance(x, Code) else x.clone() for n, x in code.floats.items() if not _read(n, x)
+    }
+    symbols = {
+        name: x.clone() for name, x in code.symbols.items()
+    }  # a view would be saved with all behind it
+    return {"kind": code.kind, "shape": list(code.shape), "symbols": symbols, "floats": floats}
 
 
-def _unpacked(packed):
-    """Inverse of `_packed`."""
-    inner = {name: _unpacked(x) if isinstance(x, dict) else x for name, x in packed["floats"].items()}
-    return Code(packed["kind"], tuple(packed["shape"]), packed["symbols"], inner)
+def _unpacked(packed, like):
+    """Inverse of `_packed`, on the device and in the dtype of `like`."""
+    symbols = {name: x.to(like.device) for name, x in packed["symbols"].items()}
+    floats = {
+        n: _unpacked(x, like) if isinstance(x, dict) else x.to(like) for n, x in packed["floats"].items()
+    }
+    if packed["kind"] in ("plain", "sparse") and "values" not in floats:
+        n = len(symbols["positions"]) if symbols else math.prod(packed["shape"])
+        floats["values"] = like.new_zeros(n)
+    return Code(packed["kind"], tuple(packed["shape"]), symbols, floats)
+
+
+def _read(name, x):
+    """Whether a float array of a code is part of the weight, which `refit` reads anew."""
+    return name == "values" and not isinstance(x, Code)
 
 
 def _arrays(code):
