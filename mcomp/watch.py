@@ -13,7 +13,7 @@ from mcomp.train import evaluating
 __all__ = ["input_grams", "input_rows", "watch"]
 
 
-def watch(model, x, look, *, names, outputs=False, batch_size=1000):
+def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
     """Run `x` through `model` and call ``look(name, layer, tensor)`` whenever one of `names` is called.
 
     Parameters
@@ -27,14 +27,16 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
         Names of submodules, as in ``model.named_modules()``.
     outputs : bool
         Whether `look` gets the output. A layer behind it may overwrite that in place: clone what you keep.
+    every : bool
+        Whether it is an error that one of them is never called.
     batch_size : int
         Rows of `x` at once.
 
     Raises
     ------
     ValueError
-        If a name is unknown, `x` is empty, or a layer is never called: attention, for one, multiplies with the
-        weight of its `out_proj` itself.
+        If a name is unknown, `x` is empty, or a layer is never called: attention, for one, multiplies with
+        the weight of its `out_proj` itself.
 
     Examples
     --------
@@ -61,7 +63,7 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
         for handle in handles:
             handle.remove()
     for name in names:
-        if name not in called:
+        if every and name not in called:
             layer = f"{name} ({type(modules[name]).__name__})"
             raise bad_value("the layer", layer, "one that the network calls; this one it doesn't")
 

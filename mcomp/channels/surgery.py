@@ -6,6 +6,7 @@ import math
 import torch
 from torch import nn
 
+from mcomp import calling, plain
 from mcomp.arrays import bad_value, check_int
 from mcomp.channels.plan import Plan
 from mcomp.kept import apply_kept
@@ -85,7 +86,7 @@ def recalibrate(model, x, *, batch_size=256):
     ----------
     model : torch.nn.Module
         Not changed.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
         Inputs, a few thousand training images for instance.
     batch_size : int of at least 2
         `x` is cut into this many rows at a time, into parts of nearly equal size.
@@ -105,8 +106,9 @@ def recalibrate(model, x, *, batch_size=256):
     >>> recalibrate(model, torch.tensor([[1.0], [5.0]])).running_mean
     tensor([3.])
     """
-    parts = math.ceil(check_int("the number of inputs", len(x), 2) / check_int("batch_size", batch_size, 2))
-    copied = copy.deepcopy(model).eval()
+    n, batch_size = calling.count(x), check_int("batch_size", batch_size, 2)
+    parts = math.ceil(check_int("the number of inputs", n, 2) / batch_size)
+    copied = plain.copied(model).eval()
     norms = [
         m
         for m in copied.modules()
@@ -118,8 +120,8 @@ def recalibrate(model, x, *, batch_size=256):
         module.momentum = None  # a plain average over the batches
         module.train()
     with torch.no_grad():
-        for rows in x.tensor_split(parts):
-            copied(rows)
+        for rows in torch.arange(n).tensor_split(parts):
+            calling.invoke(copied, calling.take(x, slice(int(rows[0]), int(rows[-1]) + 1)))
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
     return copied.eval()

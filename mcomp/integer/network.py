@@ -88,10 +88,13 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
         If the model can't be traced or does something else: the message begins with the layer's or the
         node's name.
     """
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        found = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+        raise bad_value(f"the input of {type(model).__name__}", found, "one tensor of floats")
     graph, bits = graph_of(model), check_int("bits", bits, 2, 8)
     seen, shapes = _observe(model, graph, x, observer)
     grids, steps, nodes = {}, [], [node for node in graph.nodes if node in shapes]
-    _check_ends(graph, nodes)
+    _check_ends(model, graph, nodes)
     for node in nodes:
         sources = [n for n in node.all_input_nodes if n in shapes]
         before = [grids[n] for n in sources]
@@ -102,21 +105,30 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
             grids[node] = _plain(range_grid(low, high, bits, symmetric=False))
         if node.op == "placeholder":
             continue
-        with naming(_name(node)):
+        with naming(_where(model, node)):
             around = shapes[sources[0]] if sources else (), shapes[node]
             run = make_step(node, layer(model, node), before, grids[node], bits=bits, shapes=around)
         steps.append(Step(_name(node), tuple(map(_name, sources)), run, grids[node]))
     return IntegerNetwork(grids[nodes[0]], tuple(steps))
 
 
-def _check_ends(graph, nodes):
+def _where(model, node):
+    """The name of the layer that a node calls, or of the module in whose forward it stands and its own."""
+    if node.op == "call_module":
+        return _name(node)
+    inside = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+    path = next((path for path in reversed(inside) if path), type(model).__name__)
+    return f"{path!r}, {_name(node)}"
+
+
+def _check_ends(model, graph, nodes):
     """One tensor in, and the last one out."""
     inputs = [str(node) for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
-        raise bad_value("the inputs of the network", inputs, "one tensor")
+        raise bad_value(f"the inputs of {type(model).__name__}", inputs, "one tensor")
     (result,) = next(node for node in graph.nodes if node.op == "output").args
     if result is not nodes[-1]:
-        raise bad_value("what the network gives", str(result), f"one tensor, the last: {_name(nodes[-1])}")
+        raise bad_value(f"what {type(model).__name__} gives", str(result), f"one tensor, the last: {_name(nodes[-1])}")
 
 
 def _keeps_grid(node, module):
@@ -168,10 +180,10 @@ def _observe(model, graph, x, observer):
         if node.op == "output" or _is_size(value):
             return value
         if not isinstance(value, torch.Tensor) or node.op == "get_attr":
-            raise bad_value(_name(node), type(value).__name__, "a tensor that comes from the images")
+            raise bad_value(_where(model, node), type(value).__name__, "a tensor that comes from the images")
         shape = tuple(value.shape[1:])
         if shapes.setdefault(node, shape) != shape or tuple(value.shape[:1]) != (visit.images,):
-            raise bad_value(f"the shape of {_name(node)}", tuple(value.shape), "an entry for each image")
+            raise bad_value(f"the shape of {_where(model, node)}", tuple(value.shape), "an entry for each image")
         seen[node].update(value)
         return value
 

@@ -7,6 +7,7 @@ equalization (section 4.1) and bias correction (section 4.2).
 import torch
 from torch import nn
 
+from mcomp import calling
 from mcomp.arrays import array_namespace, bad_value, check_int
 from mcomp.plain import LAYERS, as_weight, by_output, copied, made_by, own_forward, places
 from mcomp.ptq.pairs import equalized_pairs
@@ -136,7 +137,7 @@ def correct_bias(model, original, *, x):
         With quantized weights (attached or baked), and activations if you like. Not changed.
     original : torch.nn.Module
         The same network in float.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
         Training images, a few hundred.
 
     Raises
@@ -162,7 +163,9 @@ def _to_correct(model, original, x):
     """The layers in the order in which they run, each checked."""
     kinds = {name: m for name, m in original.named_modules() if isinstance(m, LAYERS)}
     known, ran = dict(model.named_modules()), {}
-    watch(original, x[:1], lambda name, layer, a: ran.update({name: ran.get(name, 0) + 1}), names=kinds)
+    first = calling.take(x, slice(1))
+    count = lambda name, layer, a: ran.update({name: ran.get(name, 0) + 1})  # noqa: E731
+    watch(original, first, count, names=kinds, every=False)
     for name, module in kinds.items():
         if name not in known or known[name].weight.shape != module.weight.shape:
             raise bad_value("a layer of the original", name, f"one of the model: {', '.join(known)}")

@@ -8,6 +8,7 @@ from torch.func import grad, vmap
 from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from mcomp import calling
 from mcomp.arrays import bad_value
 from mcomp.sparse_training.network import batches, check_pair, outputs_with, weights_of
 from mcomp.train import evaluating, predict
@@ -58,16 +59,21 @@ def hessian_diagonal(model, x, *, output=None, batch_size=32):
         If the outputs aren't (n, classes).
     """
     check_pair((x, x))
-    p = predict(model, x, output=output, batch_size=batch_size).softmax(1)
-    if p.ndim != 2:
-        raise bad_value(f"the outputs of {type(model).__name__}", tuple(p.shape), "of shape (n, classes)")
-    eye, total = torch.eye(p.shape[1], dtype=p.dtype, device=p.device), {}
-    for c in range(p.shape[1]):
-        # diag(p) - ppᵀ is the sum over c of p_c·(e_c - p)(e_c - p)ᵀ
-        factor = p[:, c : c + 1].sqrt() * (eye[c] - p)
-        part = _mean_square(model, (x, factor), lambda z, f: (z * f).sum(), output, batch_size)
+    z = predict(model, calling.take(x, slice(1)), output=output)
+    if z.ndim != 2:
+        raise bad_value(f"the outputs of {type(model).__name__}", tuple(z.shape), "of shape (n, classes)")
+    targets, total = torch.zeros(calling.count(x), device=z.device), {}
+    for c in range(z.shape[1]):
+        part = _mean_square(model, (x, targets + c), _column, output, batch_size)
         total = {name: part[name] + total.get(name, 0) for name in part}
     return total
+
+
+def _column(z, c):
+    """diag(p) - ppᵀ is the sum over c of p_c·(e_c - p)(e_c - p)ᵀ: the outputs z along column c of that."""
+    p = z.detach().softmax(1)
+    own = torch.arange(z.shape[1], device=z.device) == c
+    return (z * (p * own).sum(1, keepdim=True).sqrt() * (own.to(p) - p)).sum()
 
 
 def _mean_square(model, pair, loss, output, batch_size):

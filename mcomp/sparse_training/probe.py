@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from mcomp import calling
 from mcomp.arrays import bad_value
 from mcomp.layers import matrices
+from mcomp.plain import own_forward
 from mcomp.prune.scores import movement
 from mcomp.sparse_training.curvature import fisher_diagonal, hessian_diagonal
 from mcomp.sparse_training.network import batches, check_pair, outputs_with, weights_of
@@ -80,7 +81,7 @@ def input_rms(model, x, *, batch_size=1000):
     """
     squares, counts = {}, {}
     for name, layer, inputs in _calls(model, x, batch_size):
-        total, count = _per_weight(layer, inputs.square()), _uses(layer, inputs)
+        total, count = _per_weight(name, layer, inputs.square()), _uses(layer, inputs)
         squares[name], counts[name] = squares.get(name, 0) + total, counts.get(name, 0) + count
     return {_weight(name): (total / counts[name]).sqrt() for name, total in squares.items()}
 
@@ -106,7 +107,7 @@ def layer_hessians(model, x, *, batch_size=1000):
         If a layer is of another kind.
     """
     names = _layers(model)
-    grams = input_grams(model, x, names=names, dtype=x.dtype, batch_size=batch_size)
+    grams = input_grams(model, x, names=names, dtype=next(iter(weights_of(model).values())).dtype, batch_size=batch_size)
     return {_weight(name): gram for name, gram in grams.items()}
 
 
@@ -183,14 +184,25 @@ def _calls(model, x, batch_size):
         yield from seen
 
 
-def _per_weight(layer, squares):
+def _per_weight(name, layer, squares):
     """The sum of `squares` that each weight is multiplied with: the gradient of the layer's summed output."""
 
     def summed(w):
         return functional_call(layer, {"weight": w}, (squares,)).sum()
 
+    if not _is_linear(layer, squares):
+        raise bad_value("a layer", f"{name} ({type(layer).__name__})", "one whose outputs are linear in its weight")
     sums = grad(summed)(torch.zeros_like(layer.weight.detach()))
     return sums if getattr(layer, "groups", 1) > 1 else sums[0]  # all outputs see the same inputs
+
+
+def _is_linear(layer, x):
+    """Whether the outputs are linear in the weight, where the class of the layer has a forward of its own."""
+    if not own_forward(layer):
+        return True
+    w = layer.weight.detach()
+    none, once, twice = (functional_call(layer, {"weight": k * w}, (x,)).detach() for k in (0.0, 1.0, 2.0))
+    return bool(torch.allclose(twice - once, once - none, rtol=1e-3, atol=1e-5 * float(once.abs().max())))
 
 
 def _uses(layer, inputs):

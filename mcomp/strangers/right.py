@@ -75,7 +75,7 @@ def says_where(text, model):
     """Whether a message names a layer or a parameter of `model`, or the class of `model` itself.
 
     A name of letters alone, such as "norm", may be an ordinary word: it counts in quotes, before a
-    parenthesis, or with the name of a parameter behind it.
+    parenthesis or "stays", or with the name of a parameter behind it.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def says_where(text, model):
     sure = [re.escape(name) for name in names(model) if not name.isalpha()]
     words = [re.escape(name) for name in names(model) if name.isalpha()]
     patterns = [rf"(?<![\w.]){name}(?![\w])" for name in [*sure, type(model).__name__]]
-    patterns += [rf"['\"]{word}['\"]|(?<![\w.]){word} \(" for word in words]
+    patterns += [rf"['\"]{word}['\"]|(?<![\w.]){word} (?:\(|stays)" for word in words]
     return any(re.search(pattern, text) for pattern in patterns)
 
 

@@ -1,12 +1,17 @@
 """Operations that run inputs through it: costs, statistics, gradients, grids of activations, integers."""
 
+import contextlib
 import copy
+import io
+import math
 from functools import partial
 
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
 from mcomp.channels import channel_graph, taylor_scores
@@ -39,15 +44,22 @@ def reported(s):
         found.macs == counter.get_total_flops() // 2,
         f"{found.macs} MACs, {counter.get_total_flops() // 2} wanted",
     )
-    check(
-        found.parameters == sum(p.numel() for p in s.network.parameters()), f"{found.parameters} parameters"
-    )
+    wanted = sum(w.numel() for w in _as_read(s.model()).values())
+    check(found.parameters == wanted, f"{found.parameters} parameters, {wanted} wanted")
+
+
+def _as_read(model):
+    """All parameters, those behind a parametrization as the tensor that the layer reads."""
+    made = {name: m for name, m in model.named_modules() if parametrize.is_parametrized(m)}
+    found = {name: p for name, p in model.named_parameters() if "parametrizations." not in name}
+    return found | {f"{path}.{leaf}": getattr(m, leaf) for path, m in made.items() for leaf in m.parametrizations}
 
 
 @operation("matrices", "what the network multiplies with, the axis of the outputs, and tables of embeddings")
 def matrices_named(s):
     model, wanted = s.model(), multiplied(s)
-    key = lambda name: id(dict(model.named_parameters(remove_duplicate=False)).get(name, name))  # noqa: E731
+    own = {name: id(p) for name, p in model.named_parameters(remove_duplicate=False)}
+    key = lambda name: own.get(name, name)  # noqa: E731
     found = {key(name): matrix for name, matrix in matrices(model).items()}
     due = {key(name): (name, axis) for name, axis in wanted.items()}
     missing = [name for place, (name, _) in due.items() if place not in found]
@@ -120,18 +132,46 @@ def grams(s):
 @operation("layer_hessians", "as input_grams, for all matrices")
 def hessians(s):
     found = layer_hessians(s.model(), s.x)
-    check(list(found) == weights(s.network), "not all matrices")
+    check({*found} == {*_multiplying(s)}, "not all matrices")
     _agrees(s, {name.removesuffix(".weight"): h for name, h in found.items()}, "the Hessian")
 
 
-@operation("input_rms", "of each matrix, as input_grams has them")
+@operation("input_rms", "the mean squares of all patches, taken out by convolution with ones and zeros")
 def rms(s):
     found = input_rms(s.model(), s.x)
-    check(list(found) == weights(s.network), "not all matrices")
-    wanted = input_grams(s.model(), s.x, names=[n.removesuffix(".weight") for n in found])
+    check({*found} == {*_multiplying(s)}, "not all matrices")
+    model, seen = s.model(), {}
+    for name in found:
+        layer = model.get_submodule(name.removesuffix(".weight"))
+        layer.register_forward_pre_hook(lambda m, a, n=name: seen.setdefault(n, []).append(a[0]))
+    with torch.no_grad():
+        s.logits(model)
     for name, values in found.items():
-        diagonal = wanted[name.removesuffix(".weight")].diagonal()
-        same(values.flatten().square(), diagonal, f"the mean squares of what {name} reads")
+        layer = model.get_submodule(name.removesuffix(".weight"))
+        layer._forward_pre_hooks.clear()
+        seen[name] = [_patches(layer, x) for x in seen[name]]
+        wanted = torch.cat(seen[name]).square().mean(0)
+        same(values.flatten().square(), wanted, f"the mean squares of what {name} reads")
+
+
+def _multiplying(s):
+    """The matrices that aren't tables of an embedding."""
+    return [name for name, matrix in matrices(s.model()).items() if matrix.kind != "Embedding"]
+
+
+def _patches(layer, x):
+    """What a layer multiplies its weight with, a row for each use: (rows, in · k), in groups (rows, out · in · k)."""
+    if isinstance(layer, nn.Linear):
+        return x.flatten(0, -2)
+    each = layer.in_channels // layer.groups
+    ones = torch.eye(each * math.prod(layer.kernel_size), dtype=x.dtype).view(-1, each, *layer.kernel_size)
+    ones = torch.cat([ones] * layer.groups)  # as a weight it puts out what it reads, number by number
+    tensors = {"weight": ones} | ({} if layer.bias is None else {"bias": ones.new_zeros(len(ones))})
+    rows = functional_call(layer, tensors, (x,)).movedim(1, -1)
+    rows = rows.reshape(-1, layer.groups, rows.shape[-1] // layer.groups)  # (rows, groups, in / groups · k)
+    if layer.groups == 1:
+        return rows[:, 0]
+    return rows.repeat_interleave(layer.out_channels // layer.groups, 1).flatten(1)
 
 
 def _slopes(s, model, names, loss):
@@ -145,7 +185,7 @@ def _slopes(s, model, names, loss):
 @operation("gradients", "those of autograd")
 def slopes(s):
     found, model = gradients(s.model(), (s.x, s.y), **s.call), s.model().requires_grad_()
-    check(list(found) == weights(s.network), "not all matrices")
+    check({*found} == {*weights(s.network)}, "not all matrices")
     for name, g in _slopes(s, model, found, s.loss(model)).items():
         same(found[name], g, f"the gradient of {name}")
 
@@ -264,7 +304,8 @@ def learned(s):
     model = attach_grids(s.model(), s.x, weight_bits=4, activation_bits=8)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     s.loss(model).backward()
-    check(all(grid.scale.grad is not None for grid in grids(model).values()), "a grid without gradient")
+    learning = [grid.scale for grid in grids(model).values() if grid.scale.requires_grad]
+    check(all(scale.grad is not None for scale in learning), "a grid without gradient")
     optimizer.step()
     out, baked = s.logits(model), bake_grids(model)
     same(s.logits(baked), out, "baked against prepared", close=1e-12)
@@ -276,8 +317,10 @@ def learned(s):
 
 @operation("integer network", "every step within one of the float operation on the same integers")
 def integers(s):
-    model = fold_batchnorm(s.model())
-    network = integer_network(model.float(), s.x.float() if isinstance(s.x, torch.Tensor) else s.x)
-    rows = node_errors(network, model, s.x.float())
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = fold_batchnorm(s.model(), x=s.x)
+    x = s.x.float() if isinstance(s.x, torch.Tensor) and s.x.is_floating_point() else s.x
+    network = integer_network(model.float(), x)
+    rows = node_errors(network, model, x)
     worst = max(rows, key=lambda row: row[1])
     check(worst[1] <= 1.0, f"{worst[0]} is {worst[1]:.2f} steps off")

@@ -90,8 +90,6 @@ def factorized(s):
     model = s.model()
     whole = unfactorized(model)
     layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d)) and n not in whole}
-    if not layers:
-        raise Refused("; ".join(f"{name} stays, {why}" for name, why in whole.items()))
     least = sum(m.weight.numel() for n, m in model.named_modules() if n in whole and hasattr(m, "weight"))
     ranks = choose_ranks(model, least + int(0.8 * sum(m.weight.numel() for m in layers.values())))
     small = factorize(model, ranks)
@@ -124,17 +122,17 @@ def channels_removed(s):
 
 @operation("recalibrate", "each batch norm has the mean and variance of what reaches it")
 def recalibrated(s):
-    model, by_hand = s.model(), s.model()
+    model, by_hand, seen = s.model(), s.model(), {}
     found = recalibrate(model, s.x)
-    for module in by_hand.modules():
-        if isinstance(module, NORMS):
-            module.train()
-            module.momentum = 1.0
-    with torch.no_grad():
-        s.logits(by_hand)
     for name, module in by_hand.named_modules():
         if isinstance(module, NORMS):
-            there = found.get_submodule(name)
-            same(there.running_mean, module.running_mean, f"the mean of {name}")
-            same(there.running_var, module.running_var, f"the variance of {name}")
+            module.train()
+            module.register_forward_pre_hook(lambda _, a, n=name: seen.setdefault(n, []).append(a[0]))
+    with torch.no_grad():
+        s.logits(by_hand)
+    for name, inputs in seen.items():
+        there = found.get_submodule(name)
+        rows = [x.movedim(1, 0).flatten(1) for x in inputs]  # (channels, n · positions), for each call
+        same(there.running_mean, torch.stack([x.mean(1) for x in rows]).mean(0), f"the mean of {name}")
+        same(there.running_var, torch.stack([x.var(1) for x in rows]).mean(0), f"the variance of {name}")
     same_state(model, s.network, "the input")

@@ -143,6 +143,9 @@ def choose_ranks(model, parameters, *, conv="spatial", grams=None):
     refused = unfactorized(model)
     fixed = sum({id(m.weight): m.weight.numel() for name, m in layers.items() if name in refused}.values())
     matrices = {n: layer_matrix(layer, conv=conv) for n, layer in layers.items() if n not in refused}
+    if not matrices:
+        why = "".join(f"; {name}: {reason}" for name, reason in refused.items())
+        raise bad_value("model", type(model).__name__, f"one with a layer that can be factorized{why}")
     spectra = {name: _spectrum(name, m, (grams or {}).get(name)) for name, m in matrices.items()}
     whole = {name for name, m in matrices.items() if sum(m.shape) >= m.numel()}
     while True:  # a layer that stays whole frees what it would spend beyond its size: share that out again
