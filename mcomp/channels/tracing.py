@@ -53,6 +53,10 @@ class _Known(fx.Proxy):
         super().__init__(node, tracer)
         self.value = value
 
+    @property
+    def __class__(self):  # what isinstance(x, torch.Tensor) asks
+        return torch.Tensor if isinstance(self.value, torch.Tensor) else _Known
+
     def __getattr__(self, name):
         found = getattr(self.value, name)
         if isinstance(found, torch.Tensor):  # x.T
@@ -96,6 +100,8 @@ class _Shapes(Tracer):
         return forward(*args, **kwargs) if self.running else super().call_module(m, forward, args, kwargs)
 
     def create_arg(self, a):
+        if type(a) is _Known:
+            return a.node
         try:
             return super().create_arg(a)
         except NotImplementedError:  # an object of the network's own, such as what it returns
@@ -103,11 +109,8 @@ class _Shapes(Tracer):
 
     def create_proxy(self, kind, target, args, kwargs, *rest, **options):
         value = self._run(kind, target, *_values((args, kwargs)))
-        if (
-            _is_plain(value)
-            and kind in ("placeholder", "call_function", "call_method")
-            and target not in _READS
-        ):
+        asks = kind in ("placeholder", "call_function", "call_method") and target not in _READS
+        if asks and _is_plain(value):
             return value if kind == "placeholder" else _follows(value)
         node = super().create_proxy(kind, target, args, kwargs, *rest, **options).node
         node.meta["shape"] = tuple(value.shape) if isinstance(value, torch.Tensor) else None
@@ -134,7 +137,7 @@ class _Shapes(Tracer):
 
 def _values(tree):
     """What the proxies in a nest of arguments stand for."""
-    if isinstance(tree, _Known):
+    if type(tree) is _Known:
         return tree.value
     if isinstance(tree, dict):
         return {key: _values(value) for key, value in tree.items()}
