@@ -53,10 +53,6 @@ class _Known(fx.Proxy):
         super().__init__(node, tracer)
         self.value = value
 
-    @property
-    def __class__(self):  # what isinstance(x, torch.Tensor) asks
-        return torch.Tensor if isinstance(self.value, torch.Tensor) else _Known
-
     def __getattr__(self, name):
         found = getattr(self.value, name)
         if isinstance(found, torch.Tensor):  # x.T
@@ -100,8 +96,6 @@ class _Shapes(Tracer):
         return forward(*args, **kwargs) if self.running else super().call_module(m, forward, args, kwargs)
 
     def create_arg(self, a):
-        if type(a) is _Known:
-            return a.node
         try:
             return super().create_arg(a)
         except NotImplementedError:  # an object of the network's own, such as what it returns
@@ -137,7 +131,7 @@ class _Shapes(Tracer):
 
 def _values(tree):
     """What the proxies in a nest of arguments stand for."""
-    if type(tree) is _Known:
+    if isinstance(tree, _Known):
         return tree.value
     if isinstance(tree, dict):
         return {key: _values(value) for key, value in tree.items()}
