@@ -382,6 +382,31 @@ class InPlace(nn.Module):
         return self.head(y.relu_())
 
 
+class Listed(nn.Module):
+    """Takes a list of tensors and sums from 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(4, 6), nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, xs):
+        ys = [layer(x) for layer, x in zip((self.a, self.b), xs, strict=True)]
+        return self.head(F.relu(sum(ys)))
+
+
+class Written(nn.Module):
+    """Writes into what a layer made."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(4, 6), nn.Linear(6, 5), nn.Linear(5, 2)
+
+    def forward(self, x):
+        y = self.a(x) * 1
+        y[:, 0] = 1
+        return self.head(F.relu(self.b(y)))
+
+
 class Unbatched(nn.Module):
     """(C, H, W) without a batch."""
 
@@ -552,6 +577,8 @@ STRANGERS = {
         {"0": "used by"}),
     "counting": (Counting, noise(3, 4), {}, {"a": "another function"}),
     "in place": (InPlace, noise(3, 4), {("a", "b"): 6}, {}),
+    "a list": (Listed, [noise(3, 4), noise(3, 4)], {("a", "b"): 6}, {}),
+    "written": (Written, noise(3, 4), {("b",): 5}, {"a": "setitem can't be followed"}),
     "unbatched": (Unbatched, noise(3, 8, 8), {("a",): 8}, {}),
     "several inputs": (Several, {"left": noise(2, 3), "right": noise(2, 2)}, {("left", "right"): 5}, {}),
     "a default": (Several, noise(2, 3), {("left",): 5}, {"right": "isn't used on this input"}),

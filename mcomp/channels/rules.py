@@ -34,7 +34,7 @@ from mcomp.channels.rules_parts import (
     shuffle,
     stack,
 )
-from mcomp.channels.rules_spatial import layer_norm, pad, pool, prelu, same, upsample
+from mcomp.channels.rules_spatial import clamp, layer_norm, pad, pool, power, prelu, same, upsample
 
 __all__ = [
     "FUNCTIONS",
@@ -126,7 +126,8 @@ FUNCTIONS = {
     F.pad: pad, F.interpolate: upsample, F.upsample: upsample, torch.permute: permute,
     torch.transpose: permute, torch.swapaxes: permute, torch.movedim: permute, getattr: permute,
     operator.getitem: getitem, torch.sigmoid: not_zero, F.sigmoid: not_zero, F.hardsigmoid: not_zero,
-    F.softplus: not_zero, F.logsigmoid: not_zero, torch.exp: not_zero,
+    torch.clamp: clamp, torch.pow: power, operator.pow: power, F.softplus: not_zero, F.logsigmoid: not_zero,
+    torch.exp: not_zero,
 }  # fmt: skip
 _SAME_FUNCTIONS = (
     torch.relu, torch.relu_, F.relu, F.relu_, F.relu6, F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu,
@@ -146,7 +147,7 @@ METHODS = {
     "unflatten": reshape, "squeeze": squeeze, "unsqueeze": reshape, "mean": reduce, "sum": reduce,
     "amax": reduce, "permute": permute, "transpose": permute, "swapaxes": permute, "movedim": permute,
     "t": permute, "chunk": chunk, "expand": expand, "expand_as": expand_as, "sigmoid": not_zero,
-    "exp": not_zero,
+    "exp": not_zero, "clamp": clamp, "clamp_": clamp, "clip": clamp, "pow": power,
 }  # fmt: skip
 _SAME_METHODS = (
     "relu", "relu_", "tanh", "abs", "neg", "square", "contiguous", "clone", "detach", "float", "double", "to",

@@ -22,7 +22,8 @@ def _aligned(step):
     """None if channels can't be matched, else (channels of the result, those of the parts, no constant)."""
     operands = step.source(), step.argument(1, "other")
     tensors = [n for n in operands if isinstance(n, fx.Node) and step.shape(n) is not None]
-    plain = len(tensors) == 2 or operands[1] == 0  # x + 0 is x, x + 1 isn't zero
+    constants = [c for c in operands if not isinstance(c, fx.Node)]
+    plain = len(tensors) == 2 or constants == [0]  # x + 0 is x, x + 1 isn't zero
     parts, ndim = [step.known.get(n) for n in tensors], len(step.shape())
     backs = {v.axis - len(step.shape(n)) for n, v in zip(tensors, parts, strict=True) if v is not None}
     if len(backs) != 1:

@@ -6,7 +6,7 @@ from torch import nn
 
 from mcomp.channels.labels import opaque
 
-__all__ = ["layer_norm", "pad", "pool", "prelu", "same", "upsample"]
+__all__ = ["clamp", "layer_norm", "pad", "pool", "power", "prelu", "same", "upsample"]
 
 
 def same(step):
@@ -18,6 +18,17 @@ def same(step):
     if shape is None or len(shape) <= x.axis or shape[x.axis] != len(x.labels):
         return opaque(step)
     return x
+
+
+def clamp(step):
+    """Each channel for itself; zero stays zero between the bounds."""
+    x, low, high = same(step), step.argument(1, "min"), step.argument(2, "max")
+    return x and replace(x, zero=x.zero and (low is None or low <= 0) and (high is None or high >= 0))
+
+
+def power(step):
+    exponent = step.argument(1, "exponent")
+    return same(step) if isinstance(exponent, (int, float)) and exponent > 0 else opaque(step)
 
 
 def pool(step):

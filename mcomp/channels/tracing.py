@@ -17,8 +17,9 @@ from mcomp.trace import Tracer, untraceable
 
 __all__ = ["Size", "arguments", "trace_shapes"]
 
-# What tells a number that depends on the data, not on its shape.
-_READS = ("item", "tolist", "equal", "allclose", "is_nonzero", torch.equal, torch.allclose, torch.is_nonzero)
+# What tells a number that depends on the data, not on its shape; and what makes none.
+_READS = ("item", "tolist", "equal", "allclose", "is_nonzero", torch.equal, torch.allclose, torch.is_nonzero,
+          operator.setitem)  # fmt: skip
 # Layers of torch that hold layers.
 TRANSFORMERS = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.TransformerDecoder,
                 nn.TransformerDecoderLayer, nn.Transformer)  # fmt: skip
@@ -57,6 +58,9 @@ class _Known(fx.Proxy):
         if isinstance(found, torch.Tensor):  # x.T
             return self.tracer.create_proxy("call_function", getattr, (self, name), {})
         return fx.proxy.Attribute(self, name) if callable(found) else _follows(found)
+
+    def __setitem__(self, items, value):
+        self.tracer.create_proxy("call_function", operator.setitem, (self, items, value), {})
 
     def __len__(self):
         return Size(len(self.value))
@@ -99,11 +103,8 @@ class _Shapes(Tracer):
 
     def create_proxy(self, kind, target, args, kwargs, *rest, **options):
         value = self._run(kind, target, *_values((args, kwargs)))
-        if (
-            _is_plain(value)
-            and kind in ("placeholder", "call_function", "call_method")
-            and target not in _READS
-        ):
+        asks = kind in ("placeholder", "call_function", "call_method") and target not in _READS
+        if asks and _is_plain(value):
             return value if kind == "placeholder" else _follows(value)
         node = super().create_proxy(kind, target, args, kwargs, *rest, **options).node
         node.meta["shape"] = tuple(value.shape) if isinstance(value, torch.Tensor) else None
