@@ -75,7 +75,9 @@ def seconds(call, *args, **options):
 def row(name, nbytes, weights, save, load):
     ratio = 4 * weights / nbytes
     print(f"    {name:22} {nbytes:>11,} bytes, {ratio:6.2f} x smaller;", end=" ")
-    print(f"save {1e6 * save / weights:6.2f}, load {1e6 * load / weights:5.2f} s of CPU a million", flush=True)
+    print(
+        f"save {1e6 * save / weights:6.2f}, load {1e6 * load / weights:5.2f} s of CPU a million", flush=True
+    )
 
 
 def race(name, codec, make, folder):
@@ -88,7 +90,8 @@ def race(name, codec, make, folder):
     save, nbytes = seconds(mcomp.save, model, path)
     load, again = seconds(mcomp.load, path, model=make())
     plain = bake(model).eval()
-    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), again.state_dict().values()))
+    pairs = zip(plain.state_dict().values(), again.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
     row("mcomp", nbytes, weights, save, load)
     save, raw = seconds(safetensors.torch.save, plain.state_dict())
     row("safetensors", len(raw), weights, save, seconds(safetensors.torch.load, raw)[0])

@@ -64,7 +64,9 @@ def test_generators_side_by_side():
     streams = [rng.binomial(20, 0.3, n) for n in (0, 1, 40, 5000, 70_000)]
     data = run_all([rans_encode_steps(s, 21) for s in streams])
     assert data == [rans_encode(s, 21) for s in streams]
-    for s, found in zip(streams, run_all([rans_decode_steps(d, len(s), 21) for s, d in zip(streams, data)])):
+    pairs = zip(streams, data, strict=True)
+    back = run_all([rans_decode_steps(d, len(s), 21) for s, d in pairs])
+    for s, found in zip(streams, back, strict=True):
         np.testing.assert_array_equal(found, s)
 
 

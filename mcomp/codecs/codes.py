@@ -22,7 +22,8 @@ from mcomp.coding.streams import (
 )
 
 __all__ = [
-    "Effort", "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps", "numbers",
+    "Effort", "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps",
+    "numbers",
     "stream_rows", "streams",
 ]  # fmt: skip
 
@@ -159,7 +160,11 @@ def _named(code, effort):
             data = _nested(x.shape, b"".join(s.data for s in inner))
         else:
             x = numbers(x)
-            count, data, bits = x.size, (yield from value_bytes(x, quick=effort.quick)), partial(float, 8 * x.nbytes)
+            count, data, bits = (
+                x.size,
+                (yield from value_bytes(x, quick=effort.quick)),
+                partial(float, 8 * x.nbytes),
+            )
         found.append(Stream(name, count, head + name_bytes(name) + data, bits))
         head = b""
     return found or [Stream(code.kind, 0, head, float)]

@@ -52,7 +52,11 @@ class Table:
         """Symbol, frequency and place within its interval, of each slot."""
         s = np.repeat(np.arange(len(self.freqs)), self.freqs)
         starts = np.cumsum(self.freqs) - self.freqs
-        return s.astype(np.uint16), self.freqs[s].astype(np.int32), (np.arange(len(s)) - starts[s]).astype(np.int32)
+        return (
+            s.astype(np.uint16),
+            self.freqs[s].astype(np.int32),
+            (np.arange(len(s)) - starts[s]).astype(np.int32),
+        )
 
     def reader(self):
         """``symbols(slot, a)`` as `mcomp.coding.lanes.decode` takes it."""
@@ -68,7 +72,9 @@ class Table:
     @staticmethod
     def joined(requests):
         """``symbols(slot, at, lane)`` for the lanes of all requests; `at` counts all symbols."""
-        parts = [np.concatenate(column) for column in zip(*(r.model.columns() for r in requests), strict=True)]
+        parts = [
+            np.concatenate(column) for column in zip(*(r.model.columns() for r in requests), strict=True)
+        ]
         sizes = [1 << r.precision for r in requests]
         offset = np.repeat(np.cumsum(sizes) - sizes, [len(r.states) for r in requests])
 
@@ -225,7 +231,9 @@ class _Layout:
         self.idle = {}
         for j in np.flatnonzero(self.n % self.lanes):
             used = self.first[j] + self.n[j] % self.lanes[j]
-            self.idle.setdefault(int(self.steps[j]) - 1, []).append(np.arange(used, self.first[j] + self.lanes[j]))
+            self.idle.setdefault(int(self.steps[j]) - 1, []).append(
+                np.arange(used, self.first[j] + self.lanes[j])
+            )
 
     def spans(self):
         """(first step, end, active streams) while many lanes are active, in order; and where few are."""
@@ -316,7 +324,9 @@ def _decode(requests, base):
     for j, r in enumerate(requests[: int(np.count_nonzero(layout.steps > few))]):
         a, b = layout.span(j, few)
         x = states[layout.first[j] :][: lanes[j]]
-        out[a:b], used = r.model.decode_few(a - int(layout.begin[j]), b - a, x, words[place[j] : stop[j]], r.precision)
+        out[a:b], used = r.model.decode_few(
+            a - int(layout.begin[j]), b - a, x, words[place[j] : stop[j]], r.precision
+        )
         place[j] += used
     if (place != stop).any() or (states != 1 << base).any():
         raise CorruptFileError("a rANS stream doesn't end where it should")

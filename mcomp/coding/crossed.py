@@ -13,14 +13,18 @@ import numpy as np
 
 from mcomp.coding.arith import SQUASH
 from mcomp.coding.batch import Decode, Encode, Levels
-from mcomp.coding.bits import CorruptFileError, Reader, varint
+from mcomp.coding.bits import CorruptFileError, varint
 from mcomp.coding.entropy import quantize_counts
 from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
 from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = ["decode_crossed_steps", "encode_crossed_steps"]
 
-STEP, CLASSES, MIDDLE = 64, 64, 32  # a class is a quarter of a nat; row classes 0-63, column offsets -32 to 31
+STEP, CLASSES, MIDDLE = (
+    64,
+    64,
+    32,
+)  # a class is a quarter of a nat; row classes 0-63, column offsets -32 to 31
 TOP = 2752 // STEP  # log-odds beyond 10.75 are not told apart
 GROUP, PRECISION = 4, 16
 ROUNDS = 4  # rows, then columns
@@ -28,12 +32,14 @@ ROUNDS = 4  # rows, then columns
 
 @lru_cache(1)
 def _levels():
-    """Frequencies of the 16 symbols (four bits, the first the highest) at each log-odds, -TOP to TOP steps."""
+    """Frequencies of the 16 symbols (four bits, the first the highest) at each log-odds from -TOP to TOP."""
     p = np.array([SQUASH[STEP * level] for level in range(-TOP, TOP + 1)], np.int64)[:, None]
     bits = np.arange(16)[:, None] >> np.arange(3, -1, -1) & 1  # (16, 4)
     ones, rows = bits.sum(1), []
     for q in p[:, 0].tolist():
-        rows.append(quantize_counts(np.array([q**k * (65536 - q) ** (4 - k) >> 20 | 1 for k in ones.tolist()]), 16))
+        rows.append(
+            quantize_counts(np.array([q**k * (65536 - q) ** (4 - k) >> 20 | 1 for k in ones.tolist()]), 16)
+        )
     return np.array(rows, np.int32)
 
 
@@ -70,7 +76,7 @@ def _best_classes(kept, total, offsets):
 
 
 def _grouped(matrix, classes):
-    """Sums of the rows of each class that occurs: (classes, columns), which these are, and how many rows each has."""
+    """Sums of the rows of each class that occurs (classes, columns); the classes; the rows of each."""
     order = np.argsort(classes, kind="stable")
     used, first, count = np.unique(classes[order], return_index=True, return_counts=True)
     return np.add.reduceat(matrix[order], first, axis=0, dtype=np.float64), used, count
@@ -88,7 +94,7 @@ def _choose(matrix):
 
 
 def _symbols_of(level):
-    """The order that gathers entries of equal level, and the level of each group of four; levels are filled up."""
+    """The order that gathers entries of equal level, their places, and the level of each group of four."""
     order = np.argsort(level, axis=None, kind="stable")
     count = np.bincount(level.reshape(-1), minlength=2 * TOP + 1)
     groups = -(-count // GROUP)

@@ -12,7 +12,8 @@ import numpy as np
 from mcomp.coding.bits import CorruptFileError
 
 __all__ = [
-    "decode", "decode_few", "decode_few_bits", "decode_few_levels", "encode", "encode_few", "lanes_for", "pack_states",
+    "decode", "decode_few", "decode_few_bits", "decode_few_levels", "encode", "encode_few", "lanes_for",
+    "pack_states",
     "read_lanes", "state_base",
 ]  # fmt: skip
 
@@ -139,7 +140,9 @@ def decode_few_levels(tables, states, words, precision):
             x[lane] = new if new >= low else new << WORD | next(queue)
             symbols.append(s)
     except StopIteration:
-        raise CorruptFileError(f"a rANS stream ends early, at symbol {len(symbols)} of {len(tables)}") from None
+        raise CorruptFileError(
+            f"a rANS stream ends early, at symbol {len(symbols)} of {len(tables)}"
+        ) from None
     states[:] = x
     return symbols, len(words) - len([*queue])
 

@@ -15,7 +15,14 @@ import numpy as np
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.batch import Bits, Decode, Encode, Table, run
 from mcomp.coding.bits import Reader, as_symbols, symbol_dtype, varint
-from mcomp.coding.entropy import cross_entropy, histogram, pack_table, quantize_counts, table_size, unpack_table
+from mcomp.coding.entropy import (
+    cross_entropy,
+    histogram,
+    pack_table,
+    quantize_counts,
+    table_size,
+    unpack_table,
+)
 from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
 
 __all__ = [

@@ -67,7 +67,7 @@ def pack_symbols(symbols, alphabet):
 
 
 def pack_symbols_steps(symbols, alphabet, *, quick=False):
-    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`; `quick` adapts to shorter streams only."""
+    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`; `quick` tries one code only."""
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
@@ -90,7 +90,7 @@ def pack_symbols_steps(symbols, alphabet, *, quick=False):
 
 
 def _pack_quickly(s, alphabet, counts, adaptive):
-    """One code only, chosen by estimate: the adaptive one for short streams, else rANS, if they gain anything."""
+    """One code, chosen by estimate: the adaptive one for short streams, else rANS."""
     width = (alphabet - 1).bit_length()
     table = 6 + np.count_nonzero(counts) / 2  # bytes that rANS spends on its table and its state, at least
     short = s.size * width <= MAX_QUICK and adaptive < s.size * entropy(counts) / 8 + table

@@ -2,7 +2,8 @@
 
 Layout: 8 bytes header length, JSON header, one uint8 tensor "mcomp", whose last 8 bytes are BLAKE2b-64 (RFC
 7693) of all bytes before them. The header's ``__metadata__`` is a dict of str to str, with the version of
-this format as "mcomp"; 2 knows tensors that are another's equal, and more codes than 1. The safetensors format: https://github.com/huggingface/safetensors, README.
+this format as "mcomp"; 2 knows tensors that are another's equal, and more codes than 1.
+The safetensors format: https://github.com/huggingface/safetensors, README.
 """
 
 import hashlib

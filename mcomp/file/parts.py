@@ -55,7 +55,10 @@ def place_of_equal(data, before):
 
 def tensors_of(parts, likes):
     """The torch tensors in the bytes `parts`, of the shapes and dtypes of `likes`; else CorruptFileError."""
-    steps = [code_from_bytes_steps(data, x.shape, bits_dtype(x.dtype)) for data, x in zip(parts, likes, strict=True)]
+    steps = [
+        code_from_bytes_steps(data, x.shape, bits_dtype(x.dtype))
+        for data, x in zip(parts, likes, strict=True)
+    ]
     return [_from_bits(decode(code), x.dtype) for code, x in zip(run_all(steps), likes, strict=True)]
 
 
