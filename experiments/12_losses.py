@@ -34,7 +34,7 @@ def losses(T):
         "logit matching": [("", {"loss": lambda s, t, y: distill.logit_matching_loss(s, t)})],
         "decoupled": [
             (f"beta {beta:g}", {"loss": lambda s, t, y, b=beta: distill.decoupled_kd_loss(
-                s, t, labels=y, T=T, alpha=1.0, beta=b)}) for beta in BETAS
+                s, t, labels=y, T=T, beta=b)}) for beta in BETAS
         ],
         "KL(student ‖ teacher)": [(f"T = {T:g}", {"loss": lambda s, t, y: swapped(s, t, T)})],
         "label smoothing": [

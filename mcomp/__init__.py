@@ -9,13 +9,16 @@ __version__ = "0.1.0"
 
 _SUBMODULES = {
     "architectures", "arrays", "calling", "channels", "cli", "codecs", "coding", "course", "data", "distill",
-    "figures", "file", "files", "integer", "layers", "lowrank", "measure", "pipeline", "plots", "prune",
-    "ptq", "qat", "quantize", "recipes", "sparse_training", "structure", "trace", "train", "watch", "zoo",
+    "factories", "figures", "file", "files", "integer", "kept", "layers", "lowrank", "made", "measure",
+    "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training",
+    "strangers", "structure", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",
     "load": "mcomp.file",
     "CorruptFileError": "mcomp.file",
+    "NeedsModelError": "mcomp.file",
+    "register": "mcomp.architectures",
     "compress": "mcomp.pipeline",
     "matrices": "mcomp.layers",
 }

@@ -1,11 +1,22 @@
-"""The reference networks, each a plain function of a few sizes; `architecture` names what was built."""
+"""The reference networks, each a plain function of a few sizes, and the names of networks of your own.
+
+`register` gives a class a name under which a file opens again, `architecture` names what was built, `build`
+builds it, `imported` is what the command line's ``package.module:factory`` means.
+"""
+
+import importlib
+import json
+import re
 
 from torch import nn
 from torch.nn import functional as F
 
 from mcomp.arrays import bad_value, check_int
 
-__all__ = ["ARCHITECTURES", "NAMES", "LeNet5", "LeNet300", "ResNet", "architecture", "build"]
+__all__ = [
+    "ARCHITECTURES", "NAMES", "LeNet5", "LeNet300", "ResNet", "architecture", "build", "imported", "register",
+    "registered",
+]  # fmt: skip
 
 
 def _sizes(name, values, count, most):
@@ -88,6 +99,53 @@ class ResNet(nn.Sequential):
 
 ARCHITECTURES = {"lenet300": LeNet300, "lenet5": LeNet5, "resnet": ResNet}
 NAMES = tuple(ARCHITECTURES)
+_REGISTERED = {}  # name -> class, in this process
+
+
+def register(name):
+    """A class decorator: from now on `mcomp.save` writes `name` and `mcomp.load` builds the class again.
+
+    Each network has an attribute `config`, the dict of the arguments that its class was called with. JSON
+    must be able to hold it; tuples come back as lists. A class without arguments has ``config = {}``.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits and ``_ . / -``; no name of the zoo, and no other class's.
+
+    Raises
+    ------
+    ValueError
+        If the name is none, or taken, or what is decorated is no class of modules.
+
+    Examples
+    --------
+    >>> @register("doc/twice")
+    ... class Twice(nn.Sequential):
+    ...     def __init__(self, width):
+    ...         super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+    ...         self.config = {"width": width}
+    >>> architecture(Twice(3)), build("doc/twice", width=2)[0]
+    (('doc/twice', {'width': 3}), Linear(in_features=2, out_features=2, bias=True))
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[\w./-]{1,100}", name) or name in NAMES:
+        raise bad_value("name", name, f"letters, digits, _ . / -, and none of {', '.join(NAMES)}")
+
+    def decorate(cls):
+        if not isinstance(cls, type) or not issubclass(cls, nn.Module):
+            raise bad_value(f"what is registered as {name}", cls, "a subclass of torch.nn.Module")
+        taken = _REGISTERED.get(name, cls)
+        if _where(taken) != _where(cls):  # a cell of a notebook that runs again makes the same class anew
+            raise bad_value("name", name, f"another one; it is {'.'.join(_where(taken))}'s")
+        _REGISTERED[name] = cls
+        return cls
+
+    return decorate
+
+
+def registered():
+    """The classes that `build` knows: dict of name to class, the zoo's first."""
+    return {**ARCHITECTURES, **_REGISTERED}
 
 
 def build(name, **config):
@@ -98,14 +156,67 @@ def build(name, **config):
     >>> sum(p.numel() for p in build("lenet300").parameters())
     266610
     """
-    if name not in NAMES:
-        raise bad_value("name", name, f"one of {', '.join(NAMES)}")
-    return ARCHITECTURES[name](**config)
+    if name not in registered():
+        raise bad_value("name", name, f"one of {', '.join(registered())}")
+    return registered()[name](**config)
 
 
 def architecture(model):
-    """The (name, config) from which `build` makes a network like `model`; ("", {}) if it isn't of the zoo."""
-    for name, made in ARCHITECTURES.items():
-        if type(model) is made:
-            return name, model.config
+    """The (name, config) from which `build` makes a network like `model`; ("", {}) if its class has no name.
+
+    Raises
+    ------
+    ValueError
+        If its class has a name, but the network no `config` that a file can hold.
+    """
+    for name, made in registered().items():
+        if _where(type(model)) == _where(made):
+            return name, check_config(f"the config of {name}", getattr(model, "config", None))
     return "", {}
+
+
+def check_config(name, config):
+    """`config`, if it is a dict of arguments that JSON can hold, else ValueError."""
+    try:
+        if isinstance(config, dict) and all(isinstance(key, str) for key in config):
+            json.dumps(config, allow_nan=False)
+            return config
+    except (TypeError, ValueError, RecursionError):
+        pass
+    allowed = "a dict of the arguments that its class was called with, of what JSON can hold; {} if none"
+    raise bad_value(name, config, f"{allowed}. Set self.config in __init__")
+
+
+def imported(name):
+    """What a ``package.module:attribute`` names, imported; it must be callable.
+
+    Raises
+    ------
+    ValueError
+        Says which half is wrong: no such module, one that can't be imported, no such attribute.
+
+    Examples
+    --------
+    >>> imported("mcomp.architectures:LeNet5") is LeNet5
+    True
+    """
+    form = re.fullmatch(r"([\w.]+):([\w.]+)", name) if isinstance(name, str) else None
+    if not form:
+        raise bad_value("the name of a factory", name, "package.module:function")
+    module, path = form.groups()
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # a module's own code may raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"the module {module} of {name!r} can't be imported ({reason})") from None
+    for leaf in path.split("."):
+        if not hasattr(found, leaf):
+            raise ValueError(f"{module} has no {path!r}, which {name!r} names")
+        found = getattr(found, leaf)
+    if not callable(found):
+        raise bad_value(name, type(found).__name__, "a function or class that makes a network")
+    return found
+
+
+def _where(cls):
+    return cls.__module__, cls.__qualname__

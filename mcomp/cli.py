@@ -20,9 +20,14 @@ zoo_app = typer.Typer(help="The reference networks.", no_args_is_help=True)
 app.add_typer(zoo_app, name="zoo")
 console = Console()
 
-Network = Annotated[str, typer.Argument(help="A network of the zoo (lenet300, lenet5, resnet) or a file.")]
+Network = Annotated[
+    str | None, typer.Argument(help="A network of the zoo (lenet300, lenet5, resnet) or a file.")
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="package.module:function that makes a network of your own.")
+]
 Seed = Annotated[int, typer.Option(help="Which of the three trained copies (0, 1, 2).")]
-DataName = Annotated[str, typer.Option(help="The data set.")]
+DataName = Annotated[str, typer.Option(help="The data set, or package.module:function that makes one.")]
 
 
 def main():
@@ -36,49 +41,59 @@ def main():
 
 @app.command()
 def compress(
-    network: Network,
+    network: Network = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")] = "deep-compression",
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("small.safetensors"),
     seed: Seed = 0,
     data: DataName = "fashion-mnist",
+    model: Model = None,
 ):
     """Prune, share values, code: a network in, a small file out, and what it lost."""
-    import mcomp.data
-    from mcomp.pipeline import compress, estimate, load_recipe
-    from mcomp.zoo import architecture
+    from mcomp.pipeline import compress, estimate, recipe_for
 
-    model, out = _network(network, seed), _writable(out)
-    steps = load_recipe(recipe, architecture(model)[0])
-    images = mcomp.data.load(data)
-    console.print(f"about {estimate(model, steps, images):.0f} s on this machine", highlight=False)
-    result = compress(model, steps, images)
+    original, out, images = _network(network, seed, model), _writable(out), _data(data)
+    steps, notes = recipe_for(recipe, original, images)
+    for note in notes:
+        console.print(note, highlight=False, markup=False)
+    console.print(f"about {estimate(original, steps, images):.0f} s on this machine", highlight=False)
+    result = compress(original, steps, images)
     result.save(out)
     console.print(result.table(images, out))
 
 
 @app.command()
-def inspect(file: Annotated[Path, typer.Argument(help="A file that mcomp wrote.")]):
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A file that mcomp wrote.")],
+    model: Model = None,
+):
     """Where every byte of a file went: by tensor, by stream, beside the entropy of what it holds."""
-    from mcomp.file.container import byte_rows
+    from mcomp.file import NeedsModelError, byte_rows
 
+    try:
+        rows, missing = byte_rows(file, **_opening(file, model)), ""
+    except NeedsModelError as error:
+        if model is not None:
+            raise
+        rows, missing = _unopened(file), f"{error}; here --model package.module:function"
     table = Table("tensor", "stream", title=str(file.name))
     for name in ("numbers", "bytes", "entropy, bytes"):
         table.add_column(name, justify="right")
-    rows = byte_rows(file)
-    for tensor, stream, count, nbytes, entropy_bits in rows:
-        table.add_row(tensor, stream, f"{count:,}", f"{nbytes:,}", f"{entropy_bits / 8:,.1f}")
+    for tensor, stream, count, nbytes, bits in rows:
+        known = ("", "") if count is None else (f"{count:,}", f"{bits / 8:,.1f}")
+        table.add_row(tensor, stream, known[0], f"{nbytes:,}", known[1])
     table.add_row("all", "", "", f"{sum(row[3] for row in rows):,}", "", style="bold")
     console.print(table)
+    if missing:
+        console.print(f"Names and numbers aren't known: {missing}", highlight=False, markup=False)
 
 
 @app.command()
-def evaluate(network: Network, seed: Seed = 0, data: DataName = "fashion-mnist"):
+def evaluate(network: Network = None, seed: Seed = 0, data: DataName = "fashion-mnist", model: Model = None):
     """What a network costs and how often it is right on the test images."""
-    import mcomp.data
     from mcomp.measure import report
 
-    path = Path(network) if Path(network).is_file() else None
-    console.print(report(_network(network, seed), mcomp.data.load(data), path=path))
+    path = Path(network) if network and Path(network).is_file() else None
+    console.print(report(_network(network, seed, model), _data(data), path=path))
 
 
 @zoo_app.command("train")
@@ -104,6 +119,33 @@ def zoo_train(
     console.print(
         f"{path}: {nbytes:,} bytes, validation {right[0]:.2%}, test {right[1]:.2%}", highlight=False
     )
+
+
+@app.command()
+def strangers(
+    only: Annotated[str | None, typer.Option(help="One network.")] = None,
+    operation: Annotated[str | None, typer.Option(help="One operation.")] = None,
+    why: Annotated[bool, typer.Option("--why", help="Say why each refused cell is.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As a page.")] = False,
+):
+    """Every operation on 26 networks as people write them: right ✓, refused by name –, wrong ✗ (exit 1)."""
+    from mcomp.strangers import counts, markdown, matrix, reasons, rows
+
+    cells = matrix(only=only, operation=operation)
+    if as_markdown:
+        print(markdown(cells))
+    else:
+        (_, *networks), *lines = rows(cells)
+        for place, name in enumerate(networks, 1):
+            print(f"{place:>3} {name}")
+        print(" " * 20 + "".join(f"{place:>3}" for place in range(1, len(networks) + 1)))
+        for name, *signs in lines:
+            print(f"{name:<20}" + "".join(f"{sign:>3}" for sign in signs))
+        for outcome in ("refused", "wrong") if why else ("wrong",):
+            for place in reasons(cells, outcome):
+                print(f"{outcome}: {', '.join(place[:2])}: {place[2]}")
+        print(", ".join(f"{n} {outcome}" for outcome, n in counts(cells).items()))
+    raise typer.Exit(int(counts(cells)["wrong"] > 0))
 
 
 @app.command()
@@ -155,12 +197,50 @@ def release(
     print(f"{path}: now `nbgrader generate_assignment {path.stem}` in {nbgrader}")  # one line, to be copied
 
 
-def _network(name, seed):
-    from mcomp import zoo
+def _network(name, seed, factory):
+    from mcomp import factories, zoo
     from mcomp.file import load
 
-    if Path(name).is_file():
-        return load(name)
+    if name is not None and Path(name).is_file():
+        return load(name, **_opening(Path(name), factory))
+    if factory is not None:
+        if name is not None:
+            raise bad_value("network", name, "a file, or none, beside --model")
+        return factories.network_of(factory)
     if name not in zoo.NAMES:
-        raise bad_value("network", name, f"{', '.join(zoo.NAMES)}, or a file")
+        raise bad_value(
+            "network", name, f"{', '.join(zoo.NAMES)}, a file, or --model package.module:function"
+        )
     return zoo.load(name, seed)
+
+
+def _opening(path, factory):
+    """What `load` needs with this --model: its name, if the file has the same, or the network it makes."""
+    from mcomp import factories
+    from mcomp.file import read
+
+    if factory is None:
+        return {}
+    if read(path, max_bytes=path.stat().st_size).metadata.get("factory") == factory:
+        return {"factory": factory, "max_weights": 10**9}
+    return {"model": factories.network_of(factory)}
+
+
+def _unopened(path):
+    """The rows of a file of which nobody has said what network it is of: how many bytes each tensor has."""
+    from mcomp.file import read
+
+    contents = read(path, max_bytes=path.stat().st_size)
+    kinds = ("plain", "sparse", "codebook", "codec")  # by the tag, see mcomp.codecs.codes
+    rows = [
+        (f"tensor {i}", kinds[min(part[0], 3)] if part else "", None, len(part), 0.0)
+        for i, part in enumerate(contents.parts, 1)
+    ]
+    return [*rows, ("", "format", None, contents.nbytes - sum(row[3] for row in rows), 0.0)]
+
+
+def _data(name):
+    import mcomp.data
+    from mcomp import factories
+
+    return factories.data_of(name) if ":" in name else mcomp.data.load(name)

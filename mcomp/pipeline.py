@@ -22,28 +22,33 @@ from mcomp.file.container import load, save
 from mcomp.measure.sizes import float32_bytes
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
+from mcomp.recipes.fitting import recipe_for
 from mcomp.sparse_training.dynamic import Scheduled
 from mcomp.train import Callback, evaluate, fit
 
 __all__ = [
     "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
-    "recipes", "teaching",
+    "recipe_for", "recipes", "teaching",
 ]  # fmt: skip
 
 
 @dataclass
 class Result:
-    """A compressed network: `model`, plain again and ready to be saved, and the `original`."""
+    """A compressed network: `model`, plain again and ready to be saved, and the `original`.
+
+    `notes` are sentences about what the recipe did otherwise than it says, because of this network.
+    """
 
     model: torch.nn.Module
     original: torch.nn.Module
     recipe: Recipe
     history: dict
     seconds: float
+    notes: tuple = ()
 
-    def save(self, path):
-        """Write the network to `path`; returns the bytes of the file."""
-        return save(self.model, path)
+    def save(self, path, **options):
+        """Write the network to `path`; returns the bytes of the file. Options as of `mcomp.save`."""
+        return save(self.model, path, **options)
 
     def rows(self, data, path):
         """Name, bytes of the file, accuracy on validation and on test, of the original and the small one."""
@@ -82,8 +87,8 @@ def compress(model, recipe, data, *, progress=True):
     model : torch.nn.Module
         Each parameter with at least two axes is pruned and shared, each ``*.bias`` is shared.
     recipe : Recipe, dict, path, or name of a recipe
-    data : mcomp.data.Data
-        Only `data.train` is used.
+        See `recipe_for`.
+    data : mcomp.data.Data, or another object with `.train`, an (x, y) pair
 
     Returns
     -------
@@ -92,9 +97,9 @@ def compress(model, recipe, data, *, progress=True):
     Raises
     ------
     ValueError
-        If the recipe is wrong, or training with it diverges.
+        If the recipe is wrong or doesn't fit the network, or training with it diverges.
     """
-    recipe = load_recipe(recipe, zoo.architecture(model)[0])
+    recipe, notes = recipe_for(recipe, model, data)
     begin, small = time.perf_counter(), copy.deepcopy(model)
     loss = teaching(model, recipe, data)
     options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
@@ -106,6 +111,7 @@ def compress(model, recipe, data, *, progress=True):
         small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
     )
     pruning.finish()
+    notes += _held_note(pruning)
     bake(small)
     attach(small, _sharing(small, recipe.share), refresh="step")
     history["share"] = fit(
@@ -113,7 +119,17 @@ def compress(model, recipe, data, *, progress=True):
         callbacks=[Settle(small, recipe.share.settle)], **options,
     )  # fmt: skip
     _half_codebooks(small)
-    return Result(bake(small), model, recipe, history, time.perf_counter() - begin)
+    if progress and notes:
+        print(*notes, sep="\n")
+    return Result(bake(small), model, recipe, history, time.perf_counter() - begin, notes)
+
+
+def _held_note(pruning):
+    """A sentence about the layers that `Prune.least` kept from losing more."""
+    if not pruning.held:
+        return ()
+    part = pruning.least * (1 - pruning.final)
+    return (f"prune.least: {part:.2%} of {', '.join(pruning.held)} stays; one threshold would leave less",)
 
 
 class GradualPruning(Scheduled):
@@ -126,7 +142,7 @@ class GradualPruning(Scheduled):
 
     def __init__(self, model, stage):
         score = functools.partial(_score, spread=stage.spread)
-        super().__init__(model, stage.sparsity, ramp=stage.ramp, score=score)
+        super().__init__(model, stage.sparsity, ramp=stage.ramp, score=score, least=stage.least)
         self.stage = stage
 
 

@@ -34,6 +34,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     steps: int
     epochs: int
+    schedule: object = None
     step: int = 0
     epoch: int = 0
     history: list = field(default_factory=list)
@@ -73,9 +74,21 @@ def one_cycle(step, steps, *, warm=0.25, floor=1e-3):
     return floor + (1 - floor) * (1 + math.cos(math.pi * (at - warm) / (1 - warm))) / 2
 
 
+def constant(step, steps):
+    """The schedule that doesn't change the learning rate: 1.0 at every step."""
+    return 1.0
+
+
+def check_callable(name, value, form):
+    """`value`, if it can be called or is None; else ValueError."""
+    if value is not None and not callable(value):
+        raise bad_value(name, value, f"None, or a function {form}")
+    return value
+
+
 def fit(
     model, data, *, epochs=10, lr=2e-3, batch_size=256, weight_decay=0.0, loss=cross_entropy,
-    augment=None, output=None, callbacks=(), seed=0, progress=True,
+    schedule=None, augment=None, output=None, callbacks=(), seed=0, progress=True,
 ):  # fmt: skip
     """Train `model` in place on `data.train`; returns the history, one dict an epoch.
 
@@ -84,9 +97,11 @@ def fit(
     model : torch.nn.Module
         Takes x (batch, ...) and gives logits (batch, classes). Left in evaluation mode.
     data : object with `.train`, an ``(x, y)`` pair of tensors; `x` may be several, as in `mcomp.calling`
-    epochs : int or 0 for no training; lr : peak learning rate of the one-cycle schedule
+    epochs : int or 0 for no training; lr : learning rate, the peak of the schedule
     weight_decay : decoupled (AdamW), applied to every parameter with more than one axis
     loss : ``loss(logits, batch) -> scalar tensor``; `batch` is a `Batch`
+    schedule : ``schedule(step, steps) -> factor`` of the learning rate, at least 0
+        Default: `one_cycle`. `constant` stays at `lr`.
     augment : ``augment(x, generator) -> x`` on each minibatch, or None
     output : what picks the logits, see `mcomp.calling.pick`
     callbacks : sequence of `Callback`
@@ -106,8 +121,10 @@ def fit(
     epochs, batch_size = check_int("epochs", epochs, 0), check_int("batch_size", batch_size, 1)
     lr, seed = check_real("lr", lr, 0.0), check_int("seed", seed, 0, 2**63 - 1)
     groups = _groups(model, check_real("weight_decay", weight_decay, 0.0))
+    schedule = check_callable("schedule", schedule, "schedule(step, steps) -> factor") or one_cycle
+    augment = check_callable("augment", augment, "augment(x, generator) -> x")
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    run = Run(model, optimizer, steps=math.ceil(len(y) / batch_size) * epochs, epochs=epochs)
+    run = Run(model, optimizer, math.ceil(len(y) / batch_size) * epochs, epochs, schedule)
     silent = not progress or os.environ.get("TQDM_DISABLE") == "1"  # which tqdm's notebook bar doesn't read
     bar = tqdm(total=run.steps, disable=silent, unit="step", leave=False)
     order = torch.Generator().manual_seed(seed)
@@ -135,7 +152,7 @@ def _step(run, batch, loss, callbacks, lr, output):
     for callback in callbacks:
         callback.before_step(run)
     for group in run.optimizer.param_groups:
-        group["lr"] = lr * group.get("factor", 1.0) * one_cycle(run.step, run.steps)
+        group["lr"] = lr * group.get("factor", 1.0) * run.schedule(run.step, run.steps)
     value = loss(calling.call(run.model, batch.x, output=output), batch)
     run.optimizer.zero_grad()
     value.backward()

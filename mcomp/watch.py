@@ -13,7 +13,7 @@ from mcomp.train import evaluating
 __all__ = ["input_grams", "input_rows", "watch"]
 
 
-def watch(model, x, look, *, names, outputs=False, batch_size=1000):
+def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
     """Run `x` through `model` and call ``look(name, layer, tensor)`` whenever one of `names` is called.
 
     Parameters
@@ -27,13 +27,16 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
         Names of submodules, as in ``model.named_modules()``.
     outputs : bool
         Whether `look` gets the output. A layer behind it may overwrite that in place: clone what you keep.
+    every : bool
+        Whether it is an error that one of them is never called.
     batch_size : int
         Rows of `x` at once.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or `x` is empty.
+        If a name is unknown, `x` is empty, or a layer is never called: attention, for one, multiplies with
+        the weight of its `out_proj` itself.
 
     Examples
     --------
@@ -46,10 +49,10 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
         if name not in modules:
             raise bad_value("name", name, f"one of {', '.join(filter(None, modules))}")
     calling.count(x)
-    handles = []
+    handles, called = [], set()
     try:
         for name in names:
-            hook = partial(_hook, look, name)
+            hook = partial(_hook, look, called, name)
             layer = modules[name]
             register = layer.register_forward_hook if outputs else layer.register_forward_pre_hook
             handles.append(register(hook, with_kwargs=True))
@@ -59,9 +62,14 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
     finally:
         for handle in handles:
             handle.remove()
+    for name in names:
+        if every and name not in called:
+            layer = f"{name} ({type(modules[name]).__name__})"
+            raise bad_value("the layer", layer, "one that the network calls; this one it doesn't")
 
 
-def _hook(look, name, layer, inputs, named, output=None):
+def _hook(look, called, name, layer, inputs, named, output=None):
+    called.add(name)
     look(name, layer, next(iter((*inputs, *named.values()))) if output is None else output)
 
 

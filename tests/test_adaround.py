@@ -104,6 +104,68 @@ def test_inputs_of_a_layer():
         assert torch.equal(seen, model.fc1(IMAGES.flatten(1)).relu())
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(self.fc(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "codec", "reason"),
+    [
+        (Twice, Uniform(3), "fc, which runs 2 times"),
+        (lambda: nn.Sequential(nn.Linear(4, 4)), Codebook(3), "^0: a codec is Codebook"),
+        (lambda: nn.Sequential(nn.Linear(4, 4)), Uniform(3, symmetric=False), "^0: a codec is Uniform"),
+        (
+            lambda: nn.Sequential(nn.TransformerEncoderLayer(4, 1, 4)),
+            Uniform(3), "0.self_attn.out_proj, which never runs",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_named(make, codec, reason):
+    original = make()
+    model = copy.deepcopy(original)
+    attach(model, {"*.weight": codec})
+    with pytest.raises(ValueError, match=reason):
+        adaround(model, original, x=torch.randn(8, 3, 4), steps=2)
+
+
+def test_a_weight_that_something_else_makes_in_the_original_is_refused():
+    original = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+    with pytest.raises(ValueError, match="0, whose weight is made by _WeightNorm"):
+        adaround(rounded("lenet300", 3), original, x=torch.randn(8, 4), steps=2)
+
+
+STRANGERS = {
+    "1d, groups": (
+        lambda: nn.Sequential(nn.Conv1d(4, 6, 3, groups=2), nn.ReLU(), nn.Conv1d(6, 3, 3)),
+        (60, 4, 9),
+    ),
+    "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(4, 6, 3, groups=2)), (60, 4, 5, 5)),
+    "rows": (lambda: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5)), (60, 7, 6)),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("name", STRANGERS)
+def test_other_layers_round_better_than_to_the_nearest(name, dtype):
+    make, shape = STRANGERS[name]
+    torch.manual_seed(0)
+    original, x = make().requires_grad_(False).to(dtype), (0.2 * torch.randn(shape) + 1).to(dtype)
+    model = copy.deepcopy(original)
+    attach(model, {"*.weight": Uniform(3)})
+    better = adaround(model.eval(), original, x=x, steps=60, lr=0.05)
+    with torch.no_grad():
+        wanted = original.double()(x.double())
+        errors = [float((m.double()(x.double()) - wanted).square().mean()) for m in (model, better)]
+    assert errors[1] < 0.9 * errors[0]
+    assert not any(p.requires_grad for p in better.parameters())
+    assert {p.dtype for p in bake(better).parameters()} == {torch.float64}
+
+
 def test_bad_input():
     flat = torch.zeros(3)
     asymmetric, shared = rounded("lenet300", 3, symmetric=False), zoo.load("lenet300")

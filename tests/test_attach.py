@@ -8,8 +8,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import prune
 
-from mcomp.codecs import Codebook, Plain, Sparse, decode, masked
+from mcomp.codecs import (
+    Binary,
+    Codebook,
+    LowRank,
+    MiniFloat,
+    NMSparse,
+    Plain,
+    PowerOfTwo,
+    Product,
+    Sparse,
+    Ternary,
+    Uniform,
+    decode,
+    masked,
+)  # fmt: skip
 from mcomp.codecs.attachment import attach, attached, bake, codes
 from mcomp.codecs.straight_through import Attached, StraightThrough
 
@@ -451,3 +466,159 @@ def test_a_shared_parameter_is_refused():
     model[1].weight = model[0].weight
     with pytest.raises(ValueError, match=r"'0\.weight'; allowed: one in one place; it is 0\.weight, 1\."):
         attach(model, {"*.weight": Sparse(0.5)})
+
+
+def test_a_name_with_brackets_is_that_name():
+    module = nn.ParameterDict({name: nn.Parameter(torch.randn(4)) for name in ("a[0]", "a0")})
+    attach(module, {"a[0]": Sparse(0.5)})
+    assert list(attached(module)) == ["a[0]"]
+    attach(module, {"*": Codebook(2)})
+    assert attached(module)["a0"].codec == Codebook(2)
+
+
+# What a state dict holds
+
+
+EVERY = [
+    *CODECS[1:], NMSparse(1, 5), Uniform(3), Uniform(3, axis=0, symmetric=False), Uniform(3, group=4),
+    Binary(), Ternary(0), PowerOfTwo(3), MiniFloat(2, 1, block=5), LowRank(2), Product(3, 2),
+    LowRank(2) | Uniform(8),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("codec", EVERY, ids=str)
+@pytest.mark.parametrize("refresh", ["step", "epoch", "never"])
+def test_a_state_dict_loaded_again_is_the_same_network(codec, refresh):
+    networks = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        networks.append(nn.Linear(5, 4).double())
+        attach(networks[-1], {"weight": codec}, refresh=refresh)
+    one, two = networks
+    optimizer = torch.optim.SGD(one.parameters(), lr=0.1)
+    one.train()(torch.ones(1, 5, dtype=torch.float64)).sum().backward()
+    optimizer.step()
+    two.load_state_dict(one.state_dict())  # strict
+    x = torch.randn(4, 5, dtype=torch.float64)
+    assert torch.equal(one.eval()(x), two.eval()(x))
+    assert torch.equal(bake(one).weight, bake(two).weight)
+
+
+def test_a_state_dict_without_the_code_is_refused_and_another_dtype_follows(layer):
+    attach(layer, {"weight": Sparse(0.5) | Codebook(3)}, refresh="never")
+    state = layer.state_dict()
+    twin = copy.deepcopy(layer).double()
+    twin.load_state_dict(state)
+    assert twin.weight.dtype == attached(twin)["weight"]._keep.dtype == torch.float64
+    assert torch.equal(twin.weight.float(), layer.weight)
+    key = "parametrizations.weight.0._extra_state"
+    del state[key]
+    with pytest.raises(RuntimeError, match=r"Missing key.*_extra_state"):
+        layer.load_state_dict(state)
+    other = nn.Linear(5, 4)
+    attach(other, {"weight": Uniform(3)})
+    with pytest.raises(ValueError, match=r"^weight: the form of the code"):
+        attached(other)["weight"].set_extra_state(layer.state_dict()[key])
+
+
+# Layers as people bring them
+
+
+def test_an_error_names_the_parameter(layer):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 4))
+    with pytest.raises(ValueError, match=r"^0\.weight: .*3.*allowed: "):
+        attach(model, {"*.weight": NMSparse(2, 4)})
+    assert attached(model) == {}
+    attach(layer, {"weight": Sparse(0.5)})
+    with torch.no_grad():
+        original(layer)[0, 0] = torch.inf
+    with pytest.raises(ValueError, match=r"^weight: w holds 1 NaN"):
+        layer.train()(torch.ones(1, 5))
+    with pytest.raises(ValueError, match="not initialised"):
+        attach(nn.LazyLinear(3), {"weight": Sparse(0.5)})
+
+
+def test_what_is_frozen_stays_frozen():
+    for codec in (Codebook(3), Sparse(0.5) | Codebook(3), Uniform(3)):
+        layer = nn.Linear(5, 4).requires_grad_(False)
+        attach(layer, {"weight": codec})
+        assert not any(p.requires_grad for p in layer.parameters())
+        layer.train()(torch.ones(1, 5))
+        assert not any(p.requires_grad for p in layer.parameters())
+        assert not any(p.requires_grad for p in bake(layer).parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        nn.utils.weight_norm, nn.utils.spectral_norm, nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.orthogonal, lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+        lambda layer: prune.random_unstructured(prune.l1_unstructured(layer, "weight", 2), "weight", 2),
+    ],
+)  # fmt: skip
+def test_a_weight_that_something_else_makes_is_refused_by_name(spoil):
+    model = nn.Sequential(nn.Linear(4, 4), spoil(nn.Linear(4, 4)))
+    for pattern in ("*.weight", "1.weight"):
+        with pytest.raises(ValueError, match=r"is '1\.weight, made by .*; allowed: a parameter"):
+            attach(model, {pattern: Sparse(0.5)})
+    attach(model, {"0.weight": Sparse(0.5), "1.bias": Codebook(2)})
+    assert list(attached(model)) == ["0.weight", "1.bias"]
+
+
+def test_what_stands_behind_a_codec_is_not_baked_away(layer):
+    attach(layer, {"weight": Sparse(0.5)})
+    nn.utils.parametrizations.orthogonal(layer, "weight")
+    with pytest.raises(ValueError, match="weight, then _Orthogonal"):
+        bake(layer)
+
+
+FOREIGN = {
+    "lstm": (lambda: nn.LSTM(5, 4, 2), "weight*", lambda m, x: m(x)[0]),
+    "gru": (lambda: nn.GRU(5, 4, bidirectional=True), "weight*", lambda m, x: m(x)[0]),
+    "attention": (lambda: nn.MultiheadAttention(5, 1), "*weight", lambda m, x: m(x, x, x)[0]),
+    "encoder": (
+        lambda: nn.TransformerEncoderLayer(5, 1, 7, dropout=0.0), "*[rj][o12j]*weight", lambda m, x: m(x)
+    ),
+    "embedding": (lambda: nn.Embedding(3, 5), "weight", lambda m, x: m(torch.arange(3))),
+    "transposed": (lambda: nn.ConvTranspose1d(2, 4, 3, groups=2), "weight", lambda m, x: m(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_codec_reaches_every_kind_of_layer(name):
+    make, pattern, call = FOREIGN[name]
+    torch.manual_seed(0)
+    model, x = make().double().eval(), torch.randn(3, 2, 5, dtype=torch.float64)
+    expected = copy.deepcopy(model)
+    found = attach(model, {pattern: Uniform(2)})
+    assert found
+    for n in found:
+        p = expected.get_parameter(n)
+        p.data.copy_(Uniform(2).project(p.detach()))
+    with torch.no_grad():
+        y, wanted = call(model, x), call(expected, x)
+    torch.testing.assert_close(y, wanted, rtol=1e-12, atol=1e-12)  # the same operations in float64
+    call(model.train(), x).square().sum().backward()
+    assert all(p.grad is not None for n, p in model.named_parameters() if n.endswith("original"))
+    plain = bake(copy.deepcopy(model)).eval()  # a copy after a pass with gradients
+    torch.testing.assert_close(call(plain, x).detach(), wanted, rtol=1e-12, atol=1e-12)
+    assert [type(m) for m in plain.modules()] == [type(m) for m in expected.modules()]
+    for p in plain.parameters():
+        p.data.mul_(2)
+    assert not torch.allclose(call(plain, x), wanted)  # the plain parameters are those that count
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "codec", [Uniform(8), Uniform(4, axis=0), Uniform(8, symmetric=False), MiniFloat(4, 3)]
+)
+def test_the_largest_numbers_of_half_precision_stay_finite(dtype, codec):
+    w = torch.randn(16, 16, generator=torch.Generator().manual_seed(0)).double()
+    w = (w / w.abs().max() * torch.finfo(dtype).max).to(dtype)
+    found = codec.project(w)
+    assert found.dtype == dtype
+    assert bool(found.isfinite().all())
+    wide = codec.project(w.float())
+    errors = [torch.linalg.norm((x.double() - w.double()) / w.double().abs().max()) for x in (found, wide)]
+    assert errors[0] < 1.1 * errors[1]  # a scale of eight to eleven bits moves a few weights to a neighbour

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 import mcomp
 from mcomp import zoo
 from mcomp.channels import (
+    EmptiedError,
     Plan,
     activation_scores,
     channel_graph,
@@ -198,11 +199,29 @@ def test_a_global_plan_is_one_ranking(graph, scores):
 def test_a_plan_that_empties_a_layer_is_refused_by_name(graph, scores):
     lost = {**scores, "block2.conv1": np.zeros(32)}
     with pytest.raises(ValueError, match=r"the plan for block2\.conv1 is 'to remove all 32 channels'"):
-        plan_channels(graph, lost, ratio=1 / 7, scope="global")  # 32 of the 224 channels
-    plan = plan_channels(graph, lost, ratio=1 / 7, scope="global", at_least=3)
-    assert plan.shape("block2.conv1.weight") == (3, len(plan.kept("block2.conv1.weight", 1)), 3, 3)
-    with pytest.raises(ValueError, match="the plan for conv is 'to remove all 16 channels'"):
+        plan_channels(graph, lost, ratio=1 / 7, scope="global", at_least=0)  # 32 of the 224 channels
+    with pytest.raises(EmptiedError, match="the plan for conv is 'to remove all 16 channels'"):
         plan_channels(graph, scores, ratio=1.0)
+
+
+def test_where_nothing_can_go_the_plan_is_empty_and_says_why():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Softmax(-1), nn.Linear(4, 2))
+    graph = channel_graph(model, torch.zeros(1, 3))
+    for scope in ("local", "global"):
+        plan = plan_channels(graph, l1_scores(model, graph), ratio=0.5, scope=scope)
+        assert plan.removed == {}
+        assert "0 stays: 1 (Softmax) can't be followed" in repr(plan)
+        assert "nothing can go" in repr(plan)
+
+
+@pytest.mark.parametrize(("options", "stay"), [({"at_least": 3}, 3), ({}, 3), ({"multiple": 4}, 4)])
+def test_a_global_plan_holds_a_part_of_each_group_and_says_so(graph, scores, options, stay):
+    lost = {**scores, "block2.conv1": np.zeros(32)}
+    plan = plan_channels(graph, lost, ratio=1 / 7, scope="global", **options)
+    assert plan.shape("block2.conv1.weight") == (stay, len(plan.kept("block2.conv1.weight", 1)), 3, 3)
+    assert plan.held == {"block2.conv1": stay}
+    assert f"block2.conv1: {stay} stay only because every group must keep some" in repr(plan)
+    assert plan_channels(graph, scores, ratio=0.9).held == {}  # a local plan holds nothing
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mcomp import zoo
 from mcomp.channels import Plan, channel_graph, remove_channels, zero_channels
-from mcomp.channels.graph import text_table
+from mcomp.channels.groups import text_table
 from mcomp.channels.labels import Labels
 from mcomp.channels.rules import same
 from mcomp.codecs import Sparse, attach
@@ -341,7 +341,7 @@ class Buffered(nn.Module):
 
 REFUSED = {
     "groups": (nn.Conv2d(4, 4, 1, groups=2), r"middle \(Conv2d\) is a convolution in 2 groups"),
-    "group norm": (nn.GroupNorm(2, 4), r"middle \(GroupNorm\) can't be followed"),
+    "group norm": (nn.GroupNorm(2, 4), r"middle \(GroupNorm\) normalizes over the channels"),
     "softmax": (nn.Softmax(1), r"middle \(Softmax\) can't be followed"),
     "unknown function": (Function(torch.cumsum), "cumsum can't be followed"),
     "sorted": (Function(lambda x: x.sort(1).values), "sort can't be followed"),
@@ -439,7 +439,9 @@ def test_bad_input():
     ):
         channel_graph(Branching(), torch.zeros(2))
     attach(model, {"0.weight": Sparse(0.5)})
-    with pytest.raises(ValueError, match="a network with a codec on 0"):
+    with pytest.raises(
+        ValueError, match=r"layer is '0, whose weight Attached makes'.*call mcomp\.codecs\.bake"
+    ):
         channel_graph(model, torch.zeros(*IMAGE))
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import mcomp
@@ -89,6 +90,113 @@ def test_zoo_train_writes_a_network(invoke, tmp_path, monkeypatch):
     assert "validation" in done.stdout
 
 
+MINE = """
+from types import SimpleNamespace
+import torch
+def network(width=4):
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(3, width, 3), torch.nn.Flatten(), torch.nn.Linear(width * 16, 5)
+    return torch.nn.Sequential(*layers)
+def images():
+    x = torch.randn(40, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    pair = (x, torch.arange(40) % 5)
+    return SimpleNamespace(train=pair, validation=pair, test=pair)
+def number():
+    return 3
+def fails():
+    raise KeyError("weights.pt")
+def two_parts():
+    return SimpleNamespace(train=images().train, validation=images().validation)
+def uneven():
+    return SimpleNamespace(train=(torch.zeros(3, 1), torch.zeros(2, dtype=torch.int64)))
+def soft():
+    return SimpleNamespace(train=(torch.zeros(3, 1), torch.zeros(3)))
+def single():
+    return SimpleNamespace(train=torch.zeros(3, 1))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A module in the current folder, which isn't on Python's path."""
+    (tmp_path / "mine_for_cli.py").write_text(MINE)
+    (tmp_path / "broken_for_cli.py").write_text("import no_such_library\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield "mine_for_cli"
+    sys.modules.pop("mine_for_cli", None)
+
+
+def test_a_network_and_data_of_your_own(mine, invoke, tmp_path):
+    recipe, out = tmp_path / "quick.yaml", tmp_path / "out.safetensors"
+    recipe.write_text("prune: {sparsity: 0.5, epochs: 1}\nshare: {epochs: 1}\n")
+    own = ("--model", f"{mine}:network")
+    done = invoke("compress", *own, "--data", f"{mine}:images", "--recipe", recipe, "--out", out)
+    assert f"{out.stat().st_size:,}" in done.stdout
+    assert "2.weight" in invoke("inspect", out, *own).stdout
+    assert f"{out.stat().st_size:,}" in invoke("evaluate", out, *own, "--data", f"{mine}:images").stdout
+    assert "accuracy" in invoke("evaluate", *own, "--data", f"{mine}:images").stdout
+
+
+def test_inspect_shows_what_it_can_of_a_file_that_needs_its_model(mine, invoke, tmp_path):
+    out = tmp_path / "out.safetensors"
+    mcomp.save(torch.nn.Linear(3, 2), out)
+    text = invoke("inspect", out).stdout
+    assert re.search(rf"all\b.*\b{out.stat().st_size:,}\b", text)
+    assert "tensor 2" in text
+    assert "pass load(path, model=...)" in " ".join(text.split())
+    assert "--model package.module:function" in " ".join(text.split())
+
+
+def test_a_factory_that_the_file_names_gets_its_config(mine, invoke, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    from mcomp.architectures import imported
+
+    out, name = tmp_path / "out.safetensors", f"{mine}:network"
+    mcomp.save(imported(name)(width=7), out, factory=name, config={"width": 7})
+    assert "2.weight" in invoke("inspect", out, "--model", name).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--model", "mine_for_cli"],
+            "the name of a factory is 'mine_for_cli'; allowed: package.module:function",
+        ),
+        (["--model", "no_such_module:f"], "the module no_such_module .* No module named 'no_such_module'"),
+        (["--model", "broken_for_cli:f"], "broken_for_cli .* No module named 'no_such_library'"),
+        (["--model", "mine_for_cli:nothing"], "mine_for_cli has no 'nothing'"),
+        (["--model", "mine_for_cli:MINE"], "has no 'MINE'"),
+        (["--model", "mine_for_cli:torch"], "mine_for_cli:torch is 'module'; allowed: a function or class"),
+        (
+            ["--model", "mine_for_cli:number"],
+            "what mine_for_cli:number returns is 'int'; allowed: a torch.nn.M",
+        ),
+        (["--model", "mine_for_cli:fails"], "mine_for_cli:fails.. raised KeyError: 'weights.pt'"),
+        (["lenet300", "--model", "mine_for_cli:network"], "network is 'lenet300'; allowed: a file, or none"),
+        ([], "network is None; allowed: lenet300, lenet5, resnet, a file, or --model"),
+        (["lenet300", "--data", "mine_for_cli:number"], "returns is 'int without train'; allowed: an object"),
+        (["lenet300", "--data", "mine_for_cli:two_parts"], "'SimpleNamespace without test'"),
+        (
+            ["lenet300", "--data", "mine_for_cli:uneven"],
+            "len.x. in train of mine_for_cli:uneven is 3; allowed: 2",
+        ),
+        (["lenet300", "--data", "mine_for_cli:soft"], "y in train of .* allowed: an integer tensor"),
+        (
+            ["lenet300", "--data", "mine_for_cli:single"],
+            "train of mine_for_cli:single is 'Tensor'; allowed: a p",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_factory_ends_in_one_line(mine, run, words, message):
+    out, err, code = run("evaluate", *words)
+    assert code == 2
+    assert re.search(message, err), err
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+
+
 def test_progress_is_a_table_or_json(invoke, tmp_path, monkeypatch):
     monkeypatch.setenv("MCOMP_PROGRESS", str(tmp_path / "progress.json"))
     assert "02" in invoke("progress").stdout
@@ -135,4 +243,7 @@ def test_an_unknown_key_of_a_recipe_lists_the_known_ones(run, tmp_path):
     path.write_text("prune: {sparsety: 0.9}\n")
     _, err, code = run("compress", "lenet300", "--recipe", path)
     assert code == 2
-    assert err == "mcomp: a key of recipe.prune is 'sparsety'; allowed: sparsity, epochs, ramp, spread, lr\n"
+    assert (
+        err
+        == "mcomp: a key of recipe.prune is 'sparsety'; allowed: sparsity, epochs, ramp, spread, least, lr\n"
+    )

@@ -166,6 +166,7 @@ def test_recipes_use_the_same_way(data):
         {"teacher": torch.zeros(64)},
         {"teacher": torch.zeros(64, 3), "augment": lambda x, generator: x},
         {"teacher": torch.zeros(64, 4)},
+        {"augment": True},
         {"data": torch.zeros(64, 4), "alpha": 0.5},
         {"epochs": -1},
     ],

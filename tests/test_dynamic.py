@@ -174,6 +174,22 @@ def test_one_round_is_pruning_at_once(data):
     assert [entry["gone"] for entry in pruning.log if entry["gone"]] == [amount]
 
 
+def test_a_floor_keeps_a_layer_of_small_weights(data):
+    """One threshold for all would empty it; without a floor nothing changes."""
+    models = [attach_masks(tiny()) for _ in range(2)]
+    for model in models:
+        with torch.no_grad():
+            model.fc3.parametrizations.weight.original.mul_(1e-4)
+    bare, floored = (Scheduled(m, 0.9, least=part) for m, part in zip(models, (0.0, 0.2), strict=True))
+    bare.finish()
+    floored.finish()
+    assert not bare.masks["fc3.weight"].any()
+    assert bare.held == []
+    assert floored.held == ["fc3.weight"]
+    assert int(floored.masks["fc3.weight"].sum()) == 1  # a fifth of a tenth of 50
+    assert floored.sparsity() == pytest.approx(bare.sparsity(), abs=1e-12)  # as many in all
+
+
 def test_another_score():
     """The largest stay of what the score says: here the smallest weights."""
     model = attach_masks(tiny())

@@ -146,6 +146,181 @@ def test_the_first_layers_correction_is_the_weight_error_times_the_mean_input():
     torch.testing.assert_close(right[0].bias.detach(), expected.detach())
 
 
+# Networks as people bring them: the same function in float64, or refused by name
+
+
+class SharedWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.three = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.two.weight = self.one.weight
+
+    def forward(self, x):
+        return self.three(self.two(self.one(x).relu()).relu())
+
+
+class Reads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.two(torch.relu(self.one(x))) @ self.one.weight
+
+
+def hooked():
+    one = nn.Linear(4, 4)
+    one.register_forward_hook(lambda module, inputs, out: out + 1)
+    return nn.Sequential(one, nn.ReLU(), nn.Linear(4, 4))
+
+
+STRANGERS = {
+    "1d": (
+        lambda: nn.Sequential(nn.Conv1d(4, 6, 3), nn.MaxPool1d(2), nn.Conv1d(6, 2, 2)),
+        (3, 4, 9), [("0", "2")],
+    ),
+    "3d": (
+        lambda: nn.Sequential(nn.Conv3d(1, 4, 2), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)),
+        (2, 1, 4, 4, 4), [("0", "3")],
+    ),
+    "groups, circular": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 4, 3, groups=4, padding=1, padding_mode="circular"), nn.ReLU(),
+            nn.Conv2d(4, 6, 3, groups=2, bias=False),
+        ), (2, 4, 6, 6), [("0", "2")],
+    ),
+    "rows": (lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)), (3, 5, 4), [("0", "2")]),
+    "flat rows": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Flatten(), nn.Linear(12, 5)), (2, 4, 4), []),
+    "pooled rows": (lambda: nn.Sequential(nn.Linear(4, 8), nn.AvgPool1d(2), nn.Linear(4, 5)), (2, 4, 4), []),
+    "half": (lambda: nn.Sequential(nn.Conv2d(1, 3, 1), nn.Flatten(2), nn.Linear(9, 5)), (2, 1, 3, 3), []),
+    "images": (lambda: nn.Sequential(nn.Conv2d(1, 3, 1), nn.ReLU(), nn.Linear(3, 3)), (2, 1, 3, 3), []),
+    "rows to 1d": (lambda: nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Conv1d(3, 3, 1)), (2, 3, 3), []),
+    "relu6": (lambda: nn.Sequential(nn.Linear(3, 3), nn.ReLU6(), nn.Linear(3, 3)), (2, 3), []),
+    "transposed": (
+        lambda: nn.Sequential(nn.ConvTranspose2d(2, 3, 2), nn.ReLU(), nn.Conv2d(3, 2, 2)), (2, 2, 4, 4), []
+    ),
+    "shared": (SharedWeight, (2, 4), []),
+    "read": (Reads, (4, 4), []),
+    "hooks": (hooked, (2, 4), []),
+    "channels last": (
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)).to(
+            memory_format=torch.channels_last
+        ), (2, 2, 7, 7), [("0", "2")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_strangers_are_equalized_exactly_or_left(name):
+    make, shape, pairs = STRANGERS[name]
+    torch.manual_seed(0)
+    model, x = make().double().requires_grad_(False), torch.randn(shape, dtype=torch.float64)
+    assert equalized_pairs(model) == pairs
+    even = equalize(model)
+    torch.testing.assert_close(even(x), model(x), rtol=1e-10, atol=1e-10)  # float64
+    changed = [n for n, p in even.named_parameters() if not torch.equal(p, model.get_parameter(n))]
+    assert bool(changed) == bool(pairs)
+    assert not any(p.requires_grad for p in even.parameters())
+
+
+@pytest.mark.parametrize("act", [equalize, lambda model: clip_weights(model, 3)])
+def test_a_weight_that_something_else_makes_is_refused_by_name(act):
+    normed = nn.Sequential(nn.Linear(4, 4), nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+    for model in (normed, rounded(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), 3)):
+        with pytest.raises(ValueError, match=r"[01].*made by (_WeightNorm|Attached)"):
+            act(model)
+
+
+def test_clip_weights_of_transposed_and_shared_layers():
+    layer = nn.ConvTranspose2d(4, 6, 3, groups=2)
+    cut = clip_weights(layer, 3)
+    for c in range(6):
+        row = layer.weight.detach()[2 * (c // 3) : 2 * (c // 3) + 2, c % 3].reshape(1, -1)
+        found = cut.weight.detach()[2 * (c // 3) : 2 * (c // 3) + 2, c % 3].reshape(1, -1)
+        assert torch.allclose(found, best_clip(row, 3, axis=0))
+    model = SharedWeight()
+    assert torch.equal(clip_weights(model, 3).two.weight, best_clip(model.one.weight.detach(), 3, axis=0))
+
+
+CORRECTED = {
+    "rows, as many as features": (lambda: nn.Sequential(nn.Linear(4, 5)), (300, 5, 4)),
+    "more rows": (lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), (300, 7, 4)),
+    "1d": (lambda: nn.Sequential(nn.Conv1d(4, 5, 3, bias=False), nn.ReLU(), nn.Conv1d(5, 3, 3)), (200, 4, 7)),
+    "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(2, 4, 3, groups=2)), (200, 2, 4, 4)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CORRECTED)
+def test_the_means_of_every_channel_are_right_whatever_the_axis(name):
+    make, shape = CORRECTED[name]
+    torch.manual_seed(0)
+    model, x = make().double(), torch.randn(shape, dtype=torch.float64) + 1
+    small = copy.deepcopy(model)
+    for p in small.parameters():
+        if p.ndim > 1:
+            p.data = (3 * p.data).round() / 3
+    right = correct_bias(small, model, x=x)
+    last = [n for n, m in model.named_modules() if hasattr(m, "weight")][-1]
+    means = []
+    for network in (model, right):
+        y = network(x).detach()
+        axis = y.ndim - 1 if isinstance(network[int(last)], nn.Linear) else 1
+        means.append(y.movedim(axis, 0).flatten(1).mean(1))
+    torch.testing.assert_close(*means, rtol=1e-10, atol=1e-10)  # float64 sums of some thousand
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.fc(self.fc(x))
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def shared_bias():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].bias = model[0].bias
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Twice, "fc, which runs 2 times"),
+        (
+            lambda: nn.TransformerEncoderLayer(4, 1, 4, batch_first=True),
+            "self_attn.out_proj, which runs 0 times",
+        ),
+        (lambda: nn.Sequential(Doubled(4, 4)), "0, Doubled"),
+        (shared_bias, "0, Linear"),
+    ],
+)
+def test_bias_correction_refuses_by_name(make, reason):
+    model = make()
+    with pytest.raises(ValueError, match=reason):
+        correct_bias(rounded_in_place(model), model, x=torch.randn(8, 3, 4))
+
+
+def test_bias_correction_refuses_a_bias_with_a_codec():
+    small = nn.Sequential(nn.Linear(4, 4))
+    attach(small, {"*": Uniform(3)})
+    with pytest.raises(ValueError, match=r"0, .*without codec"):
+        correct_bias(small, nn.Sequential(nn.Linear(4, 4)), x=torch.randn(8, 4))
+
+
+def rounded_in_place(model):
+    small = copy.deepcopy(model)
+    for p in small.parameters():
+        p.data = (3 * p.data).round() / 3
+    return small
+
+
 def test_bad_input():
     for call in (
         lambda: equalization_scales(np.ones((2, 3)), np.ones((3, 3))),

@@ -3,13 +3,14 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from mcomp import zoo
 from mcomp.codecs import Sparse, attach
 from mcomp.file import load, save
 from mcomp.lowrank import break_even, cp_als, gram, low_rank, tucker2, whitened_low_rank
 from mcomp.measure import count_parameters, macs_by_layer
-from mcomp.structure import choose_ranks, factorize, input_grams, layer_matrix
+from mcomp.structure import choose_ranks, factorize, input_grams, layer_matrix, unfactorized
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +160,113 @@ def with_codec():
 def test_bad_arguments(model, ranks, options):
     with pytest.raises(ValueError, match="allowed: "):
         factorize(model(), ranks, **options)
+
+
+# ---------------------------------------------------------------- networks as people bring them
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(20, 9), nn.Linear(9, 20)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, x):
+        return self.head(self.embedding(x))
+
+
+class Reads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(9, 9)
+
+    def forward(self, x):
+        return self.fc(x) @ self.fc.weight
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def hooked():
+    layer = nn.Linear(9, 9)
+    layer.register_forward_pre_hook(lambda module, inputs: None)
+    return nn.Sequential(layer)
+
+
+REFUSED = {
+    "tied": (Tied, "head", "its weight is shared: embedding.weight, head.weight"),
+    "read": (Reads, "fc", "its weight is read elsewhere"),
+    "subclass": (lambda: nn.Sequential(Doubled(9, 9)), "0", "its class Doubled has a forward of its own"),
+    "hooks": (hooked, "0", "it has hooks"),
+    "normed": (
+        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(9, 9))), "0", "_WeightNorm"
+    ),
+    "pruned": (
+        lambda: nn.Sequential(prune.l1_unstructured(nn.Linear(9, 9), "weight", 3)), "0", "hook L1Unstructured"
+    ),
+    "codec": (with_codec, "0", "made by Attached"),
+    "module twice": (shared, "0", "its weight is shared: 0.weight, 1.weight"),
+    "attention": (lambda: nn.MultiheadAttention(8, 2), "out_proj", "part of a MultiheadAttention"),
+    "encoder": (lambda: nn.TransformerEncoderLayer(8, 2, 16), "linear1", "part of a TransformerEncoderLayer"),
+    "groups": (lambda: nn.Sequential(nn.Conv2d(4, 4, 3, groups=2)), "0", "it has 2 groups"),
+    "1d": (lambda: nn.Sequential(nn.Conv1d(4, 4, 3)), "0", "it is a Conv1d"),
+    "3d": (lambda: nn.Sequential(nn.Conv3d(4, 4, 3)), "0", "it is a Conv3d"),
+    "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(4, 4, 3)), "0", "it is a ConvTranspose2d"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_is_named_and_never_proposed(case):
+    make, name, reason = REFUSED[case]
+    model = make()
+    with pytest.raises(ValueError, match=f"{name}; .*{reason}"):
+        factorize(model, {name: 1})
+    assert reason in unfactorized(model)[name]
+    assert choose_ranks(model, 10_000) == {}
+
+
+def test_what_one_proposes_the_other_accepts():
+    model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 64, 5, groups=64), nn.Conv2d(64, 128, 1))
+    kernel = torch.randn(5)  # smooth depthwise filters, as trained ones are
+    model[1].weight.data = torch.randn(64, 1, 1, 1) * torch.outer(kernel, kernel)
+    ranks = choose_ranks(model, 6000)
+    assert "1" not in ranks
+    small = factorize(model, ranks)
+    weights = sum(p.numel() for p in small.parameters() if p.ndim > 1)
+    assert 5500 < weights <= 6000  # the depthwise layer's 1,600 are part of the budget
+    assert list(input_grams(model, torch.randn(2, 3, 9, 9), conv="channel")) == ["0", "2"]
+    with pytest.raises(ValueError, match="at least 1,"):
+        choose_ranks(model, 1500)
+
+
+def test_frozen_half_and_inherited_layers():
+    frozen = factorize(nn.Sequential(nn.Linear(16, 16)).requires_grad_(False), {"0": 2})
+    assert not any(p.requires_grad for p in frozen.parameters())
+    part = nn.Sequential(nn.Conv2d(8, 8, 3))
+    part[0].bias.requires_grad_(False)
+    assert [p.requires_grad for p in factorize(part, {"0": (2, 2)}).parameters()] == [True, True, True, False]
+    for dtype in (torch.float16, torch.bfloat16):
+        half = factorize(
+            nn.Sequential(nn.Linear(16, 16), nn.Conv2d(8, 8, 3)).to(dtype), {"0": 2, "1": (2, 2)}
+        )
+        assert {p.dtype for p in half.parameters()} == {dtype}
+
+    class OwnInit(nn.Linear):
+        pass
+
+    model = nn.Sequential(OwnInit(6, 6), nn.Linear(6, 6)).double()
+    with torch.no_grad():
+        model[1].weight.zero_()
+    full, x = factorize(model, {"0": 6}, larger=True), torch.randn(3, 6).double()
+    assert torch.allclose(full(x), model(x), rtol=1e-10, atol=1e-12)  # float64
+    assert choose_ranks(model, 60)["1"] == 1
+    model[0].weight.data[0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"^0: its weight holds 1 NaN"):
+        choose_ranks(model, 60)
+    with pytest.raises(ValueError, match=r"layer is .*Conv1d"):
+        layer_matrix(nn.Conv1d(2, 2, 3))
 
 
 # ---------------------------------------------------------------- the network as matrices

@@ -10,20 +10,12 @@ MCOMP = Path(__file__).resolve().parent.parent / "mcomp"
 FLOORS = (
     ("arrays", "files", "figures"),
     ("coding", "prune", "quantize", "lowrank"),  # arrays in, arrays out: no torch
-    (
-        "calling",
-        "layers",
-        "train",
-        "watch",
-        "trace",
-        "data",
-        "architectures",
-        "measure",
-    ),  # what methods are tried on
+    # what methods are tried on
+    ("calling", "layers", "train", "watch", "trace", "plain", "kept", "made", "data", "architectures", "measure"),
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
     ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter
-    ("plots", "recipes", "pipeline"),
+    ("plots", "recipes", "pipeline", "factories", "strangers"),
     ("course",),
     ("cli",),
 )

@@ -198,6 +198,97 @@ def test_a_relu_on_a_fork_is_a_clamp():
         assert (out - model(x)).abs().max() < 4 * network.steps[-1].grid.scale
 
 
+class Head(nn.Module):
+    """A convolution, a ReLU, a pooling and a flattening, each written as people write it."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.c, self.f, self.way = nn.Conv2d(3, 4, 3), nn.Linear(4, 2), way
+        self.pool, self.u = nn.AdaptiveAvgPool2d(1), nn.Unflatten(1, (2, 2))
+
+    def forward(self, x):
+        y = self.c(x)
+        if self.way == "functions":
+            y = torch.flatten(F.adaptive_avg_pool2d(F.relu(y), (1, 1)), 1)
+        elif self.way == "sizes":
+            y = self.pool(torch.relu(y))
+            y = y.view(y.size(0), -1)
+        elif self.way == "shape":
+            y = self.pool(y.relu())
+            b, c, h, w = y.shape
+            y = y.reshape(b, c * h * w)
+        elif self.way == "mean":
+            y = y.relu_().mean([2, 3])
+        elif self.way == "keepdim":
+            y = torch.mean(F.relu(y), dim=(-2, -1), keepdim=True).contiguous().flatten(1)
+        elif self.way == "unflatten":
+            y = torch.reshape(self.u(self.pool(F.relu(y)).flatten(1)), (-1, 4))
+        return self.f(y)
+
+
+@pytest.mark.parametrize("way", ["functions", "sizes", "shape", "mean", "keepdim", "unflatten"])
+def test_heads_as_people_write_them(way):
+    torch.manual_seed(0)
+    model, x = Head(way).eval(), torch.randn(130, 3, 8, 8)  # the second batch is smaller
+    network = integer_network(model, x)
+    whole = quantize(x[:7], network.grid)
+    with NoFloat():
+        q = network(whole)
+    with torch.no_grad():
+        exact = model(x[:7])
+    out = dequantize(q, network.steps[-1].grid)
+    assert out.shape == exact.shape
+    assert (out - exact).abs().max() < 4 * network.steps[-1].grid.scale  # four roundings before it
+    assert max(row[1] for row in node_errors(network, model, x[:7])) <= 0.51
+
+
+class Does(nn.Module):
+    def __init__(self, do):
+        super().__init__()
+        self.fc, self.relu, self.scale, self.do = (
+            nn.Linear(4, 4),
+            nn.Sigmoid(),
+            nn.Parameter(torch.ones(4)),
+            do,
+        )
+
+    def forward(self, x):
+        return self.do(self, x)
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def hooked():
+    layer = nn.Linear(4, 4)
+    layer.register_forward_hook(lambda module, inputs, out: out + 1)
+    return nn.Sequential(layer)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Does(lambda m, x: m.relu(m.fc(x))), "relu: an operation is 'Sigmoid"),  # whatever its name
+        (lambda: Does(lambda m, x: m.fc(x) * 2), "mul: an operation"),
+        (lambda: Does(lambda m, x: torch.add(m.fc(x), x, alpha=2)), "add: an operation"),
+        (lambda: Does(lambda m, x: m.fc(x) * m.scale), "scale is 'Parameter'"),
+        (lambda: Does(lambda m, x: m.fc(x).mean()), "the shape of mean"),
+        (lambda: Does(lambda m, x: m.fc(x).mean(1)), "mean: an operation"),
+        (lambda: Does(lambda m, x: m.fc(x).view(-1, 2)), "the shape of view"),
+        (lambda: Does(lambda m, x: m.fc(x.view(x.size(0), 1, 4))), "fc: what one image is to the layer"),
+        (lambda: Does(lambda m, x: (m.fc(x), x)), "what the network gives"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), "1: an operation.*fold batch norm"),
+        (lambda: nn.Sequential(Doubled(4, 4)), "^0.weight is 'Parameter"),
+        (hooked, "0: a layer is .*hooks"),
+    ],
+)
+def test_what_is_refused_is_named(make, name):
+    with pytest.raises(ValueError, match=name):
+        integer_network(make().eval(), torch.randn(6, 4))
+
+
 def test_what_it_cannot_do_it_says():
     for model in (
         zoo.load("resnet"),  # batch norm not folded

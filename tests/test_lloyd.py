@@ -127,6 +127,6 @@ def test_the_gap_is_zero_on_the_bound_and_counts_both_ways():
     assert excess == pytest.approx([0.0, 1.0])
     assert decibel == pytest.approx([0.0, 6.0206], abs=1e-4)  # 20 log10(2) a bit
     entropy = 0.5 * math.log2(2 * math.pi * math.e) - math.log2(0.01)  # of a Gaussian in steps of 0.01
-    assert bound_gap(entropy, 0.01**2 / 12)[1] == pytest.approx(0.2546, abs=1e-4)  # ½ log2(πe/6)
+    assert bound_gap(entropy, 0.01**2 / 12).bits == pytest.approx(0.2546, abs=1e-4)  # ½ log2(πe/6)
     with pytest.raises(ValueError, match=r"mse is 0.0; allowed: above 0"):
         bound_gap(1.0, 0.0)

@@ -53,6 +53,38 @@ def test_global_topk_masks_are_the_sorted_loop(xp, data, parts):
     assert [to_numpy(m).flatten().tolist() for m in masks.values()] == expected
 
 
+def floors_loop(scores, k, least):
+    """The definition: each list's own first `least` are in, then the best of what is left, up to `k`."""
+    order = sorted((-v, i, j) for i, score in enumerate(scores) for j, v in enumerate(score))
+    kept = set()
+    for i, n in enumerate(least):
+        kept |= {place[1:] for place in [place for place in order if place[1] == i][:n]}
+    rest = [place[1:] for place in order if place[1:] not in kept]
+    kept |= {*rest[: k - len(kept)]}
+    return [[(i, j) in kept for j in range(len(score))] for i, score in enumerate(scores)]
+
+
+@quick
+@given(data=st.data(), parts=st.lists(tied, min_size=1, max_size=4))
+def test_global_topk_masks_with_floors_are_the_loop(xp, data, parts):
+    least = [data.draw(st.integers(0, a.size + 1)) for a in parts]
+    floors = [min(n, a.size) for n, a in zip(least, parts, strict=True)]
+    k = data.draw(st.integers(sum(floors), sum(a.size for a in parts)))
+    scores = {f"layer{i}": xp.asarray(a) for i, a in enumerate(parts)}
+    masks = global_topk_masks(scores, k, least=dict(zip(scores, least, strict=True)))
+    expected = floors_loop([a.flatten().tolist() for a in parts], k, floors)
+    assert [to_numpy(m).flatten().tolist() for m in masks.values()] == expected
+    assert list(masks) == list(scores)
+
+
+def test_a_layer_of_small_weights_keeps_its_floor():
+    scores = {"body": torch.arange(100.0) + 10, "head": torch.arange(10.0)}
+    assert not global_topk_masks(scores, 50)["head"].any()
+    masks = global_topk_masks(scores, 50, least=3)
+    assert masks["head"].tolist() == [False] * 7 + [True] * 3
+    assert masks["body"].tolist() == [False] * 53 + [True] * 47
+
+
 def test_global_masks_have_memory_of_their_own():
     masks = global_topk_masks({"a": torch.ones(3), "b": torch.ones(4)}, 5)
     assert len({m.untyped_storage().data_ptr() for m in masks.values()}) == 2
@@ -178,6 +210,10 @@ def test_bad_scores_are_named():
         lambda: relative_threshold_mask(np.ones(3), -0.1),
         lambda: global_topk_masks({}, 0),
         lambda: global_topk_masks({"a": np.ones(3), "b": np.ones(2)}, 6),
+        lambda: global_topk_masks({"a": np.ones(3), "b": np.ones(2)}, 3, least=2),
+        lambda: global_topk_masks({"a": np.ones(3)}, 3, least=-1),
+        lambda: global_topk_masks({"a": np.ones(3)}, 3, least=0.5),
+        lambda: global_topk_masks({"a": np.ones(3)}, 3, least={"b": 1}),
         lambda: sparsity(np.zeros(0)),
         lambda: sparsity(np.array([np.nan])),
         lambda: kept_count(10, 90),

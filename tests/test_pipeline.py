@@ -1,6 +1,7 @@
 """The recipe and what it does to a network: exact sparsity, few shared values, a file that says the same."""
 
 import copy
+import dataclasses
 import json
 from io import StringIO
 from itertools import pairwise
@@ -20,6 +21,7 @@ from mcomp.measure import float32_bytes
 from mcomp.pipeline import GradualPruning, Prune, Settle, compress, estimate, teaching
 from mcomp.prune import cubic_sparsity, global_topk_masks, kept_count
 from mcomp.recipes import Recipe, Share, load_recipe, recipes
+from mcomp.recipes.fitting import recipe_for
 from mcomp.train import Callback, fit, predict
 
 QUICK = {"prune": {"sparsity": 0.9, "epochs": 2}, "share": {"values": 4, "bias_values": 8, "epochs": 1}}
@@ -223,6 +225,74 @@ def test_any_classifier(data, model, dtype, tmp_path):
         predict(mcomp.load(tmp_path / "x", model=model), images.train[0]),
         predict(small.model, images.train[0]),
     )
+
+
+def coloured(classes=4, n=60):
+    """Images of three channels with other classes than the zoo knows."""
+    x = torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    pair = (x, torch.arange(n) % classes)
+    return SimpleNamespace(train=pair, validation=pair, test=pair)
+
+
+def coloured_network(classes=4):
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 36, classes)
+    )
+
+
+def test_a_shipped_recipe_on_other_images_is_without_its_teacher():
+    recipe, notes = recipe_for("deep-compression", coloured_network(), coloured())
+    assert recipe == dataclasses.replace(load_recipe("deep-compression"), teacher="self")
+    (note,) = notes
+    assert "the teacher resnet takes images of (1, 28, 28), not (3, 8, 8)" in note
+    assert "its own teacher" in note
+
+
+def test_a_shipped_recipe_on_other_classes_is_without_its_teacher(data):
+    few = SimpleNamespace(train=(data.train[0][:50], data.train[1][:50] % 4))
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 4))
+    recipe, (note,) = recipe_for("deep-compression", model, few)
+    assert recipe.teacher == "self"
+    assert "the teacher resnet knows 10 classes, the network 4" in note
+
+
+def test_a_recipe_of_your_own_is_not_changed(data):
+    recipe = {"teacher": "resnet"}
+    with pytest.raises(
+        ValueError, match=r"teacher is 'resnet'; allowed: self, because the teacher resnet takes"
+    ):
+        recipe_for(recipe, coloured_network(), coloured())
+    few = SimpleNamespace(train=(data.train[0][:50], data.train[1][:50]))
+    assert recipe_for("deep-compression", zoo.load("lenet300"), few) == (load_recipe("deep-compression"), ())
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (coloured_network(3), "the labels is '0 to 3'; allowed: 0 to 2, as the network has classes"),
+        (torch.nn.Conv2d(3, 4, 3), r"what the network gives is \(2, 4, 6, 6\); allowed: logits"),
+    ],
+)
+def test_what_cannot_be_trained_here(model, message):
+    with pytest.raises(ValueError, match=message):
+        compress(model, QUICK, coloured(), progress=False)
+
+
+def test_a_layer_of_small_weights_is_not_emptied(capsys):
+    """A head of small weights would go whole; `prune.least` keeps a fifth of its share, and says so."""
+    torch.manual_seed(0)
+    head = torch.nn.Linear(64, 4)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 64), torch.nn.ReLU(), head)
+    recipe = {"prune": {"sparsity": 0.5, "epochs": 0}, "share": {"epochs": 0}}
+    with torch.no_grad():
+        head.weight.mul_(1e-3)
+    small = compress(model, recipe, coloured())
+    assert int((small.model[3].weight != 0).sum()) == 26  # a fifth of a half of 256, rounded up
+    assert small.notes == ("prune.least: 10.00% of 3.weight stays; one threshold would leave less",)
+    assert small.notes[0] in capsys.readouterr().out
+    recipe["prune"]["least"] = 0.0
+    assert not compress(model, recipe, coloured(), progress=False).model[3].weight.any()
 
 
 def test_a_layer_may_vanish(data):

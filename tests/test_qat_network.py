@@ -175,6 +175,96 @@ def test_the_networks_of_chapter_08_lose_no_more_than_promised(network, name, po
     assert 100 * (whole - small) <= points
 
 
+# Networks as people bring them
+
+
+def test_the_share_of_a_step_counts_the_numbers_of_one_image():
+    """Esser et al. 2019, section 2.2: the number of features of an activation, not those of the batch."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 2))
+    for images in (1, 20):
+        prepared = grids(attach_grids(model, torch.randn(images, 3, 6, 6), weight_bits=4, activation_bits=4))
+        shares = {name: grid.share for name, grid in prepared.items()}
+        counts = {"0.weight": 108 * 7, "0.input": 108 * 127, "2.weight": 128 * 7, "2.input": 64 * 7}
+        assert shares == pytest.approx({name: count**-0.5 for name, count in counts.items()})
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * nn.functional.linear(x, self.weight, self.bias)
+
+
+def test_every_kind_of_layer_reads_its_grid_in_float64():
+    model = nn.Sequential(
+        nn.Conv1d(2, 4, 3), nn.ConvTranspose1d(4, 4, 3, groups=2), nn.Flatten(), Doubled(24, 5),
+        nn.Linear(5, 2),
+    ).double().requires_grad_(False)  # fmt: skip
+    model[4].requires_grad_(True)
+    x = torch.randn(3, 2, 6, dtype=torch.float64)
+    prepared = attach_grids(model, x, weight_bits=3)
+    assert list(grids(prepared)) == ["0.weight", "1.weight", "3.weight", "4.weight"]
+    expected = copy.deepcopy(model)
+    for name, grid in grids(prepared).items():
+        w = expected.get_parameter(name)
+        w.data = (w.data / grid.scale).clamp(-4, 3).round() * grid.scale
+    torch.testing.assert_close(prepared(x), expected(x), rtol=1e-12, atol=1e-12)
+    free = [name for name, p in prepared.named_parameters() if p.requires_grad]
+    assert all(name.startswith("4.") for name in free)
+    assert len(free) == 3  # weight, bias, step
+    done = bake_grids(prepared)
+    torch.testing.assert_close(done(x), expected(x), rtol=1e-12, atol=1e-12)
+    assert [p.requires_grad for p in done.parameters()] == [p.requires_grad for p in model.parameters()]
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.fc(-self.fc(x).relu())
+
+
+def test_a_layer_that_runs_twice_has_a_grid_for_both_inputs():
+    model, x = Twice(), torch.rand(20, 3)
+    grid = grids(attach_grids(model, x, activation_bits=8))["fc.input"]
+    assert grid.signed  # the first input is positive, the second isn't
+    both = torch.cat([x.flatten(), -model.fc(x).relu().flatten()])
+    assert grid.scale.item() == pytest.approx(2 * both.abs().mean().item() / 127**0.5, rel=1e-5)
+
+
+def tied():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "bits", "reason"),
+    [
+        (tied, {"weight_bits": 4}, "0.weight.*one in one place; it is 0.weight, 1.weight"),
+        (
+            lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))),
+            {"weight_bits": 4}, "0.weight, made by _WeightNorm",
+        ),
+        (
+            lambda: nn.TransformerEncoderLayer(4, 1, 4, batch_first=True),
+            {"activation_bits": 4}, "self_attn.out_proj, which x doesn't reach",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_named(make, bits, reason):
+    with pytest.raises(ValueError, match=reason):
+        attach_grids(make(), torch.randn(2, 3, 4), **bits)
+
+
+def test_weights_of_an_attention():
+    model = nn.TransformerEncoderLayer(4, 1, 4, batch_first=True).eval()
+    prepared = attach_grids(model, torch.randn(2, 3, 4), weight_bits=4)
+    assert list(grids(prepared)) == ["self_attn.out_proj.weight", "linear1.weight", "linear2.weight"]
+    x = torch.randn(2, 3, 4)
+    torch.testing.assert_close(bake_grids(prepared)(x), prepared(x), rtol=1e-4, atol=1e-5)  # float32
+
+
 def test_bad_input(data):
     x = data.train[0][:2]
     with pytest.raises(ValueError, match="weight_bits and activation_bits is None"):

@@ -148,6 +148,13 @@ def test_energy_rank_is_the_first_that_suffices(xp, s, energy):
     assert rank == 0 or held[rank - 1] < energy
 
 
+def test_energy_rank_of_a_long_spectrum():
+    """A sum anew for each rank would add two thousand million numbers here."""
+    s = np.linspace(1, 0, 60_000)
+    held = np.cumsum(s**2) / (s**2).sum()
+    assert energy_rank(s, 0.5) == int(np.searchsorted(held, 0.5)) + 1
+
+
 @quick
 @given(s=spectra, data=st.data())
 def test_relative_error_is_that_of_the_truncation(s, data):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mcomp.coding import streams
+from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, packed_size
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
@@ -131,7 +132,7 @@ def test_floats_take_no_more_than_the_shortest_way(n):
     for x in (w, grid, sparse, rng.normal(size=n), rng.integers(0, 9, n), np.zeros(n, bool)):
         planes = np.ascontiguousarray(x).view(np.uint8).reshape(n, -1).T
         values, index = np.unique(x.view(f"u{x.itemsize}"), return_inverse=True)
-        ways = [bytes(1) + x.tobytes(), streams._planes(planes)]
+        ways = [bytes(1) + x.tobytes(), run(streams._planes(planes))]
         if values.size <= n // 2:
-            ways.append(streams._table(values, index))
+            ways.append(run(streams._table(values, index)))
         assert len(pack_floats(x)) == min(map(len, ways))

@@ -61,6 +61,15 @@ def test_resume_runs_the_rest_of_the_schedule(data):
     assert rates(data, Resume(0), epochs=4) == whole
 
 
+def test_steady_leaves_a_factor_that_a_group_has(data):
+    class Half(Callback):
+        def before_step(self, run):
+            if run.step == 0:
+                run.optimizer.param_groups[0]["factor"] = 0.5
+
+    assert rates(data, Half(), Steady(), epochs=1) == pytest.approx([0.005] * 10)
+
+
 def test_steady_is_a_constant_rate(data):
     assert rates(data, Steady(), epochs=2) == pytest.approx([0.01] * 20)
     assert rates(data, Resume(10), Steady(), epochs=2) == pytest.approx([0.01] * 20)

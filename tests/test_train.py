@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mcomp.train import Callback, cross_entropy, evaluate, evaluating, fit, one_cycle, predict
+from mcomp.train import Callback, constant, cross_entropy, evaluate, evaluating, fit, one_cycle, predict
 
 
 def network(seed=0):
@@ -130,6 +130,34 @@ def test_convolutions_come_back_in_the_usual_layout():
     assert all(p.is_contiguous() for p in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (None, [one_cycle(i, 3) for i in range(3)]),
+        (constant, [1, 1, 1]),
+        (lambda i, n: i / n, [0, 1 / 3, 2 / 3]),
+    ],
+)
+def test_the_schedule_is_a_factor_of_the_rate(data, schedule, factors):
+    rates = []
+
+    class Watch(Callback):
+        def after_step(self, run):
+            rates.append(run.optimizer.param_groups[0]["lr"])
+
+    fit(
+        network(),
+        data,
+        epochs=1,
+        batch_size=32,
+        lr=0.01,
+        schedule=schedule,
+        callbacks=[Watch()],
+        progress=False,
+    )
+    assert rates == pytest.approx([0.01 * factor for factor in factors])
+
+
 def test_augmentation_and_the_index_reach_the_loss(data):
     x, y = data.train
     seen = []
@@ -173,6 +201,8 @@ def test_evaluating_restores_every_mode():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"augment": True}, r"augment is True; allowed: None, or a function augment\(x, generator\)"),
+        ({"schedule": 0.5}, r"schedule is 0.5; allowed: None, or a function schedule\(step, steps\)"),
         ({"epochs": -1}, "epochs is -1"),
         ({"epochs": 1.5}, "epochs is 1.5"),
         ({"lr": float("nan")}, "lr is nan"),

@@ -1,7 +1,8 @@
 """Removing channels: who shares an axis with whom, what each is worth, a smaller network (chapter 04)."""
 
-from mcomp.channels.graph import ChannelGraph, channel_graph
-from mcomp.channels.plan import Plan
+from mcomp.channels.graph import channel_graph
+from mcomp.channels.groups import ChannelGraph
+from mcomp.channels.plan import EmptiedError, Plan
 from mcomp.channels.planning import plan_channels, plan_for_macs, plan_widths
 from mcomp.channels.scores import (
     activation_scores,
@@ -17,7 +18,8 @@ from mcomp.channels.scores import (
 from mcomp.channels.surgery import recalibrate, remove_channels, zero_channels
 
 __all__ = [
-    "ChannelGraph", "Plan", "activation_scores", "channel_graph", "channel_scores", "gamma_scores",
-    "l1_scores", "l2_scores", "plan_channels", "plan_for_macs", "plan_widths", "random_scores",
-    "recalibrate", "relative", "remove_channels", "taylor_scores", "unit_sums", "zero_channels",
+    "ChannelGraph", "EmptiedError", "Plan", "activation_scores", "channel_graph", "channel_scores",
+    "gamma_scores", "l1_scores", "l2_scores", "plan_channels", "plan_for_macs", "plan_widths",
+    "random_scores", "recalibrate", "relative", "remove_channels", "taylor_scores", "unit_sums",
+    "zero_channels",
 ]  # fmt: skip

@@ -7,89 +7,19 @@ following dependencies from layer to layer. Derived in chapters/04_removing_stru
 """
 
 import copy
-from dataclasses import dataclass
 
 import numpy as np
-from torch.nn.utils import parametrize
+import torch
+from torch import nn
 
-from mcomp.arrays import bad_value
+from mcomp.channels.checking import UNUSED, disagreements
+from mcomp.channels.groups import ChannelGraph, Group
 from mcomp.channels.labels import Channels, Walk
-from mcomp.channels.rules import FUNCTIONS, METHODS, MODULES, Step, opaque
+from mcomp.channels.rules import FUNCTIONS, HINTS, METHODS, MODULES, Step, functional_layer, opaque
 from mcomp.channels.tracing import trace_shapes
+from mcomp.trace import check_plain
 
-__all__ = ["ChannelGraph", "Group", "channel_graph", "text_table"]
-
-_QUESTIONS = ("size", "dim", "numel", getattr)  # what asks a tensor for its shape, and takes nothing from it
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Channels that are numbered alike: channel i of every layer in it can only leave all of them at once.
-
-    Attributes
-    ----------
-    name : str
-        That of the first layer.
-    layers : tuple of str
-        The layers that make these channels.
-    units : int array (channels,)
-        How `ChannelGraph.slots` names each.
-    """
-
-    name: str
-    layers: tuple
-    units: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class ChannelGraph:
-    """Which entries of which tensors leave together.
-
-    Attributes
-    ----------
-    groups : dict of str to Group
-        What can be pruned.
-    refused : dict of str to str
-        Layers whose channels must stay, all or some, and why.
-    slots : dict of (tensor name, axis) to int array
-        For each index along the axis the unit that it belongs to, -1 if none.
-    layers : dict of str to Layer
-    shapes : dict of str to tuple
-        Of every parameter and buffer.
-    parameters : tuple of str
-        Which of these are parameters.
-    """
-
-    groups: dict
-    refused: dict
-    slots: dict
-    layers: dict
-    shapes: dict
-    parameters: tuple
-
-    def touched(self, group):
-        """What one channel of a group owns: rows (tensor, axis, indices along that axis, on average)."""
-        units, rows = self.groups[group].units, []
-        for (name, axis), slot in self.slots.items():
-            count = int(np.isin(slot, units).sum())
-            if count:
-                rows.append((name, axis, count / len(units)))
-        return rows
-
-    def readers(self, group):
-        """The layers that read the channels of a group."""
-        units = self.groups[group].units
-        read = {name: self.slots.get((found.weight, found.read)) for name, found in self.layers.items()}
-        return tuple(name for name, slot in read.items() if slot is not None and np.isin(slot, units).any())
-
-    def rows(self):
-        """The table: group, channels, layers that make them, layers that read them; first its header."""
-        yield "group", "channels", "made by", "read by"
-        for name, group in self.groups.items():
-            yield name, len(group.units), ", ".join(group.layers), ", ".join(self.readers(name))
-
-    def __repr__(self):
-        return "\n".join([text_table(self.rows()), *(f"{n} stays: {why}" for n, why in self.refused.items())])
+__all__ = ["channel_graph"]
 
 
 def channel_graph(model, x, *, rules=None):
@@ -98,21 +28,28 @@ def channel_graph(model, x, *, rules=None):
     Parameters
     ----------
     model : torch.nn.Module
-        Not changed. Its Python code is traced by torch.fx; a module that can't be traced is opaque.
-    x : tensor (batch, ...)
-        One input or more, for the shapes.
+        Not changed. Its Python code is traced by torch.fx; a module that can't be traced is opaque, and all
+        that is in it stays.
+    x : tensor (batch, ...), or a tuple of the network's arguments, or a dict of those by name
+        One input or more, for the shapes. The network runs on it, and on noise of its shape.
     rules : dict of module class to rule, optional
         For modules of your own that can't be followed inside: a function that takes a
-        `mcomp.channels.rules.Step` and returns the `Channels` of the output, such as `rules.same`.
+        `mcomp.channels.rules.Step` and returns the `Channels` of the output, or None where it can't be said.
+        `rules.same` (each channel for itself, zero stays zero), `rules.not_zero` (each for itself),
+        `rules.norm` (a batch norm in all but name), `rules.layer` (a linear layer or a convolution) serve for
+        most.
 
     Returns
     -------
     graph : ChannelGraph
+        Checked before it is returned: on random weights, the network without some channels of each group
+        computes what the network with zeros there does. A group for which it doesn't is refused.
 
     Raises
     ------
     ValueError
-        If the network as a whole can't be traced, `x` doesn't fit, or a layer has a codec attached.
+        If the network as a whole can't be traced, `x` doesn't fit, or the weights of a layer are made from
+        others (a codec, weight_norm, a mask of `torch.nn.utils.prune`): the message names the layer.
 
     Examples
     --------
@@ -126,53 +63,96 @@ def channel_graph(model, x, *, rules=None):
     3 stays: it makes the network's output
     >>> graph.touched("0")
     [('0.weight', 0, 1.0), ('0.bias', 0, 1.0), ('3.weight', 1, 4.0)]
+
+    A layer of your own whose code branches on the data can't be followed, until you say what it does with
+    channels:
+
+    >>> class Loud(nn.Module):
+    ...     def forward(self, x):
+    ...         return x / x.abs().max() if x.abs().max() > 1 else x
+    >>> model = nn.Sequential(nn.Linear(2, 4), Loud(), nn.Linear(4, 3))
+    >>> channel_graph(model, torch.zeros(1, 2)).refused["0"]
+    "1 (Loud) can't be followed"
+    >>> from mcomp.channels import rules
+    >>> list(channel_graph(model, torch.zeros(1, 2), rules={Loud: rules.same}).groups)
+    ['0']
     """
     rules = dict(rules or {})
-    for name, module in model.named_modules():
-        if parametrize.is_parametrized(module):
-            found = f"a network with a codec on {name or 'itself'}"
-            raise bad_value("model", found, "a plain network; call mcomp.codecs.attach.bake first")
+    check_plain(model)
     copied = copy.deepcopy(model).eval()
-    traced = trace_shapes(copied, x, tuple(rules))
+    traced, closed = trace_shapes(copied, x, tuple(rules))
     tensors = dict([*copied.named_parameters(), *copied.named_buffers()])  # a shared one once
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
     walk, known = Walk({id(t): name for name, t in tensors.items()}, shapes), {}
-    for node in traced.graph.nodes:
-        known[node] = _visit(walk, traced, node, known, MODULES | rules)
-    return _collect(walk, tuple(name for name, _ in copied.named_parameters()))
+    for node in traced.nodes:
+        known[node] = _visit(walk, copied, node, known, MODULES | rules, closed)
+    graph = _collect(walk, copied)
+    while wrong := disagreements(model, x, graph):
+        for name, why in wrong.items():
+            _refuse(walk, graph, graph.groups[name], why)
+        graph = _collect(walk, copied)
+    return graph
 
 
-def _visit(walk, traced, node, known, rules):
+def _visit(walk, model, node, known, rules, closed):
     """The `Channels` of one node's result, or None."""
     if node.op in ("placeholder", "output"):
         walk.freeze((known[n] for n in node.all_input_nodes), "it makes the network's output")
         return None
     if node.op == "get_attr":
-        return _stored(walk, traced, node)
+        return _stored(walk, model, node)
     if node.op == "call_module":
-        module = traced.get_submodule(node.target)
+        module = model.get_submodule(node.target)
         rule, name = rules.get(type(module)), f"{node.target} ({type(module).__name__})"
     else:
         module, name = None, getattr(node.target, "__name__", str(node.target))
         rule = (METHODS if node.op == "call_method" else FUNCTIONS).get(node.target)
-    if node.meta["shape"] is None and node.target in _QUESTIONS:
-        return None
-    return (rule or opaque)(Step(walk, node, name, module, known))
+    step = Step(walk, node, name, module, known)
+    try:
+        found = (rule or opaque)(step)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        found = opaque(step, f"can't be followed ({type(error).__name__}: {error})")
+    if module is not None:
+        _close(step, closed.get(node.target), everything=found is None)
+    return found
 
 
-def _stored(walk, traced, node):
+def _close(step, error, *, everything):
+    """Keep whole what a module holds and its rule, if it has one, didn't speak of."""
+    hint = "a rule for it, or a graph of a part such as nn.Sequential(dense, activation, dense), goes further"
+    part = f"is part of {step.name}, which can't be traced ({error}); {hint}" if error else None
+    for name, tensor in [*step.module.named_parameters(), *step.module.named_buffers()]:
+        stored = step.walk.names[id(tensor)]
+        if everything or not any((stored, axis) in step.walk.slots for axis in range(tensor.ndim)):
+            why = HINTS.get(type(step.module), step.why or "can't be followed")
+            own = "." not in name
+            step.walk.close(stored, part or (why if own else f"is part of {step.name}, which {why}"))
+
+
+def _stored(walk, model, node):
     """A parameter or buffer used by name: a vector of channels if only one axis is longer than 1."""
-    tensor = traced
-    for part in node.target.split("."):
-        tensor = getattr(tensor, part)
+    path, _, leaf = node.target.rpartition(".")
+    node.meta["owner"] = model.get_submodule(path)
+    tensor = getattr(node.meta["owner"], leaf)
     name = node.meta["stored"] = walk.names.get(id(tensor))
-    long = [axis for axis, size in enumerate(tensor.shape) if size > 1]
-    if name is None or len(long) != 1:
+    node.meta["shape"] = tuple(tensor.shape) if isinstance(tensor, torch.Tensor) else None
+    if name is None:
         return None
-    return Channels(long[0], walk.slot(name, long[0]))
+    long = [axis for axis, size in enumerate(tensor.shape) if size > 1]
+    if len(long) == 1:
+        return Channels(long[0], walk.slot(name, long[0]), zero=isinstance(tensor, nn.Parameter))
+    for user in node.users:
+        if FUNCTIONS.get(user.target) is not functional_layer or node not in user.args[1:2]:
+            walk.close(name, f"{name} is used by {getattr(user.target, '__name__', user.target)}")
+    return None
 
 
-def _collect(walk, parameters):
+def _refuse(walk, graph, group, why):
+    for key, slot in graph.slots.items():
+        walk.labels.freeze(walk.slots[key][np.isin(slot, group.units)], why)
+
+
+def _collect(walk, model):
     """Number the units, sort them into groups by the layers that make them, and note what is refused."""
     labels, makers, refused = walk.labels, {}, {}
     for name, found in walk.layers.items():
@@ -194,23 +174,17 @@ def _collect(walk, parameters):
         key: np.array([unit.get(root, -1) for root in labels.roots(slot).tolist()], dtype=np.int64)
         for key, slot in walk.slots.items()
     }
+    parameters = tuple(name for name, _ in model.named_parameters())
+    refused |= dict(_left_out(walk, model))
     return ChannelGraph(groups, refused, slots, walk.layers, walk.shapes, parameters)
 
 
-def text_table(rows):
-    """Rows of words and numbers as text in columns, columns of numbers to the right.
-
-    Examples
-    --------
-    >>> print(text_table([("layer", "channels"), ("conv1", 1600)]))
-    layer  channels
-    conv1     1,600
-    """
-    columns = list(zip(*rows, strict=True))
-    lines = []
-    for column in columns:
-        cells = [f"{x:,}" if isinstance(x, int) else x for x in column]
-        right = all(isinstance(x, int) for x in column[1:])
-        size = max(map(len, cells))
-        lines.append([cell.rjust(size) if right else cell.ljust(size) for cell in cells])
-    return "\n".join("  ".join(cells).rstrip() for cells in zip(*lines, strict=True))
+def _left_out(walk, model):
+    """Modules with weights that aren't followed, and why; a lone number isn't one."""
+    for path, module in model.named_modules():
+        for leaf, p in module.named_parameters(recurse=False):
+            name = walk.names[id(p)]
+            used = any((name, axis) in walk.slots for axis in range(p.ndim))
+            made = path in walk.layers and walk.layers[path].kind == "maker"
+            if p.numel() > 1 and not made and (name in walk.closed or not used):
+                yield path or leaf, walk.closed.get(name, UNUSED)

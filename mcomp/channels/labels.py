@@ -105,6 +105,7 @@ class Walk:
     shapes : dict of name to shape
     slots : dict of (name, axis) to labels
         Each axis of a stored tensor that counts channels.
+    closed : dict of name to the reason why nothing of this tensor may go
     """
 
     names: dict
@@ -112,6 +113,7 @@ class Walk:
     labels: Labels = field(default_factory=Labels)
     slots: dict = field(default_factory=dict)
     layers: dict = field(default_factory=dict)
+    closed: dict = field(default_factory=dict)
 
     def slot(self, name, axis, labels=None):
         """The labels of an axis of a stored tensor: as known, joined with `labels`, or fresh."""
@@ -127,6 +129,14 @@ class Walk:
         for value in values:
             if isinstance(value, Channels):
                 self.labels.freeze(value.labels, reason)
+            elif isinstance(value, tuple):  # of a chunk
+                self.freeze(value, reason)
+
+    def close(self, name, reason):
+        """Say that a stored tensor must stay whole, whoever else uses it."""
+        self.closed.setdefault(name, reason)
+        for axis in range(len(self.shapes[name])):
+            self.labels.freeze(self.slot(name, axis), reason)
 
 
 @dataclass
@@ -137,7 +147,8 @@ class Step:
     node: fx.Node
     name: str  # of the layer or the operation, for messages
     module: nn.Module | None
-    known: dict  # node -> Channels or None, for all nodes before
+    known: dict  # node -> Channels, a tuple of them, or None, for all nodes before
+    why: str | None = None  # it was refused
 
     def values(self):
         """The `Channels` of all tensors that go in."""
@@ -150,7 +161,8 @@ class Step:
     def first(self):
         """The `Channels` of the first argument."""
         source = self.source()
-        return self.known.get(source) if isinstance(source, fx.Node) else None
+        found = self.known.get(source) if isinstance(source, fx.Node) else None
+        return found if isinstance(found, Channels) else None
 
     def shape(self, node=None):
         return (self.node if node is None else node).meta.get("shape")
@@ -162,4 +174,5 @@ class Step:
 
 def opaque(step, why="can't be followed"):
     """Freeze what goes in."""
+    step.why = why
     step.walk.freeze(step.values(), f"{step.name} {why}")

@@ -5,14 +5,18 @@ A plan is positions in the groups of a `ChannelGraph`. `mcomp.channels.planning`
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mcomp.arrays import bad_value
-from mcomp.channels.graph import ChannelGraph, text_table
+from mcomp.channels.groups import ChannelGraph, text_table
 
-__all__ = ["Plan"]
+__all__ = ["EmptiedError", "Plan"]
+
+
+class EmptiedError(ValueError):
+    """A plan would leave a layer without channels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +27,20 @@ class Plan:
     ----------
     graph : ChannelGraph
     removed : dict of group name to positions in it
+    held : dict of group name to int
+        How many channels stay only because a group must keep some, as `plan_channels` says.
 
     Raises
     ------
     ValueError
-        If a group is unknown or refused, a position isn't one of its channels, or a layer would lose all:
-        the message names the layer.
+        If a group is unknown or refused, or a position isn't one of its channels.
+    EmptiedError
+        If a layer would lose all; the message names it.
     """
 
     graph: ChannelGraph
     removed: dict
+    held: dict = field(default_factory=dict)
 
     def __post_init__(self):
         made = {}
@@ -47,7 +55,8 @@ class Plan:
             if layer.made is not None and not len(self.kept(layer.weight, layer.made)):
                 found = f"to remove all {self.graph.shapes[layer.weight][layer.made]} channels"
                 name = layer.weight.removesuffix(".weight")
-                raise bad_value(f"the plan for {name}", found, "one that leaves at least one")
+                allowed = "one that leaves at least one"
+                raise EmptiedError(str(bad_value(f"the plan for {name}", found, allowed)))
 
     def units(self):
         """What `ChannelGraph.slots` calls the channels that go."""
@@ -59,6 +68,21 @@ class Plan:
         slot = self.graph.slots.get((tensor, axis))
         size = self.graph.shapes[tensor][axis]
         return np.arange(size) if slot is None else np.flatnonzero(~np.isin(slot, self.units()))
+
+    def to_dict(self):
+        """Which entries of which axes stay, as plain data for JSON: what `mcomp.kept.apply_kept` takes.
+
+        Needs neither the graph nor the pruned network later, only one with the tensors of before.
+        """
+        rows = {}
+        for name, axis in self.graph.slots:
+            size, kept = self.graph.shapes[name][axis], self.kept(name, axis)
+            if len(kept) < size:
+                row = rows.setdefault(
+                    (size, kept.tobytes()), {"of": size, "kept": kept.tolist(), "tensors": []}
+                )
+                row["tensors"].append([name, axis])
+        return {"axes": list(rows.values())}
 
     def shape(self, tensor):
         """The shape of a parameter or buffer afterwards."""
@@ -84,8 +108,12 @@ class Plan:
 
     def __repr__(self):
         lines = [text_table(self.rows())]
+        for name, n in self.held.items():
+            lines.append(f"{name}: {n} stay only because every group must keep some, whatever their scores")
+        if not self.graph.groups:
+            lines = [repr(self.graph), "nothing can go"]
         for what, (before, after) in (("parameters", self.parameters()), ("MACs", self.macs())):
-            lines.append(f"{what}: {before:,} before, {after:,} after ({after / before:.1%})")
+            lines.append(f"{what}: {before:,} before, {after:,} after ({after / max(before, 1):.1%})")
         return "\n".join(lines)
 
     def draw(self, *, title="What stays and what goes", ax=None):

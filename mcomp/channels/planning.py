@@ -6,7 +6,7 @@ Derived in chapters/04_removing_structure.ipynb.
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int, check_real
-from mcomp.channels.plan import Plan
+from mcomp.channels.plan import EmptiedError, Plan
 from mcomp.prune.masks import global_topk_masks, kept_count, topk_mask
 
 __all__ = ["plan_channels", "plan_for_macs", "plan_widths"]
@@ -14,7 +14,7 @@ __all__ = ["plan_channels", "plan_for_macs", "plan_widths"]
 SCOPES = ("local", "global")
 
 
-def plan_channels(graph, scores, *, ratio, scope="local", multiple=1, at_least=0):
+def plan_channels(graph, scores, *, ratio, scope="local", multiple=1, at_least=None):
     """Plan to remove the channels of lowest score.
 
     Parameters
@@ -29,17 +29,21 @@ def plan_channels(graph, scores, *, ratio, scope="local", multiple=1, at_least=0
         (`mcomp.channels.scores.relative`).
     multiple : int
         What stays of a group is rounded up to a multiple of this, as far as there are channels.
-    at_least : int
-        So many stay of each group, whatever their scores. At 0, a plan that would empty a layer is refused.
+    at_least : int, optional
+        So many stay of each group, whatever their scores; the plan's `held` counts them. Unless given, a
+        global plan keeps a tenth of each group and one at least: a ranking over all groups may want a whole
+        layer, and no training brings that back. At 0, a plan that would empty a layer is refused.
 
     Returns
     -------
     plan : Plan
+        An empty one where the graph has no groups: it says what stays, and why.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, scores don't fit the graph, or a layer would lose all its channels.
+        If an argument is out of range, scores don't fit the graph, or a layer would lose all its channels
+        (`EmptiedError`).
 
     Examples
     --------
@@ -54,23 +58,36 @@ def plan_channels(graph, scores, *, ratio, scope="local", multiple=1, at_least=0
     MACs: 20 before, 10 after (50.0%)
     """
     ratio = check_real("ratio", ratio, 0.0, 1.0)
-    multiple, at_least = check_int("multiple", multiple, 1), check_int("at_least", at_least, 0)
+    multiple, least = check_int("multiple", multiple, 1), _least(scope, at_least)
     if scope not in SCOPES:
         raise bad_value("scope", scope, f"one of {', '.join(SCOPES)}")
     scores = {name: _checked(graph, name, score) for name, score in scores.items()}
-    if not scores:
+    if not scores and graph.groups:
         raise bad_value("scores", scores, f"one of {', '.join(graph.groups)} at least")
-    if scope == "local":
+    if scope == "local" or not scores:
         counts = {name: kept_count(len(score), ratio) for name, score in scores.items()}
     else:
         masks = global_topk_masks(scores, kept_count(sum(map(len, scores.values())), ratio))
         counts = {name: int(mask.sum()) for name, mask in masks.items()}
-    removed = {}
+    removed, held = {}, {}
     for name, score in scores.items():
-        keep = max(counts[name], min(at_least, len(score)))
-        keep = min(len(score), -(-keep // multiple) * multiple)
+        wanted = _rounded(counts[name], multiple, len(score))
+        keep = _rounded(max(counts[name], least(len(score))), multiple, len(score))
+        held |= {name: keep - wanted} if keep > wanted else {}
         removed[name] = np.flatnonzero(~topk_mask(score, keep))
-    return Plan(graph, removed)
+    return Plan(graph, removed, held)
+
+
+def _least(scope, at_least):
+    """How many of n channels stay whatever their scores, as a function of n."""
+    if at_least is None:
+        return lambda n: max(1, n // 10) if scope == "global" else 0
+    at_least = check_int("at_least", at_least, 0)
+    return lambda n: min(at_least, n)
+
+
+def _rounded(count, multiple, n):
+    return min(n, -(-count // multiple) * multiple)
 
 
 def plan_widths(graph, scores, widths):
@@ -144,9 +161,7 @@ def plan_for_macs(graph, scores, *, fraction, **options):
         middle = (low + high) // 2
         try:
             plan = plan_channels(graph, scores, ratio=middle / 1000, **options)
-        except ValueError as error:
-            if "to remove all" not in str(error):
-                raise
+        except EmptiedError:
             high = middle - 1
             continue
         before, after = plan.macs()

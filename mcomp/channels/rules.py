@@ -12,35 +12,51 @@ from torch import nn
 from torch.nn import functional as F
 
 from mcomp.channels.labels import Channels, Step, opaque
-from mcomp.channels.rules_axes import cat, getitem, permute, product, quotient, reduce, reshape, total
-from mcomp.channels.rules_layers import functional_layer, layer, norm
+from mcomp.channels.rules_axes import (
+    cat,
+    getitem,
+    permute,
+    product,
+    quotient,
+    reduce,
+    reshape,
+    squeeze,
+    total,
+)
+from mcomp.channels.rules_layers import functional_layer, functional_norm, layer, norm
+from mcomp.channels.rules_parts import (
+    chunk,
+    expand,
+    expand_as,
+    glu,
+    pixel_shuffle,
+    pixel_unshuffle,
+    shuffle,
+    stack,
+)
+from mcomp.channels.rules_spatial import clamp, layer_norm, pad, pool, power, prelu, same, upsample
 
-__all__ = ["FUNCTIONS", "METHODS", "MODULES", "Channels", "Step", "not_zero", "opaque", "same"]
-
-
-def same(step):
-    """Each channel for itself, and a zero stays zero: ReLU, pooling, dropout."""
-    x = step.first()
-    if x is None or any(v is not None for v in step.values()[1:]):
-        return opaque(step)
-    shape = step.shape()
-    if shape is None or len(shape) <= x.axis or shape[x.axis] != len(x.labels):
-        return opaque(step)
-    return x
+__all__ = [
+    "FUNCTIONS",
+    "HINTS",
+    "METHODS",
+    "MODULES",
+    "Channels",
+    "Step",
+    "layer",
+    "layer_norm",
+    "norm",
+    "not_zero",
+    "opaque",
+    "pool",
+    "same",
+]
 
 
 def not_zero(step):
     """Each channel for itself, but a zero becomes something else: sigmoid, exp."""
     x = same(step)
     return x and replace(x, zero=False)
-
-
-def prelu(step):
-    x = same(step)
-    name = step.walk.names[id(step.module.weight)]
-    if x is not None and step.walk.shapes[name][0] > 1:
-        step.walk.slot(name, 0, x.labels)
-    return x
 
 
 _NORMS = (
@@ -53,11 +69,21 @@ _NORMS = (
 )
 _SAME = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
-    nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d,
-    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d,
-    nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.Upsample,
-    nn.ZeroPad2d,
+    nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Tanhshrink, nn.Hardshrink, nn.Softshrink, nn.Identity, nn.Dropout,
+    nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
 )  # fmt: skip
+_POOLS = (
+    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.LPPool1d,
+    nn.LPPool2d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool1d,
+    nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
+)  # fmt: skip
+_PADS = (
+    nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d,
+    nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d, nn.ReplicationPad1d, nn.ReplicationPad2d,
+    nn.ReplicationPad3d,
+)  # fmt: skip
+_UPSAMPLES = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d)
+_OVER = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _LAYERS = (
     nn.Linear,
     nn.Conv1d,
@@ -69,29 +95,62 @@ _LAYERS = (
 )
 
 MODULES = dict.fromkeys(_LAYERS, layer) | dict.fromkeys(_NORMS, norm) | dict.fromkeys(_SAME, same)
-MODULES |= dict.fromkeys((nn.Sigmoid, nn.Hardsigmoid, nn.Softplus), not_zero)
-MODULES |= {nn.Flatten: reshape, nn.PReLU: prelu}
+MODULES |= dict.fromkeys(_POOLS, pool) | dict.fromkeys(_PADS, pad) | dict.fromkeys(_UPSAMPLES, upsample)
+MODULES |= dict.fromkeys((nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.LogSigmoid), not_zero)
+MODULES |= dict.fromkeys(_OVER, layer_norm)
+MODULES |= {
+    nn.Flatten: reshape, nn.Unflatten: reshape, nn.PReLU: prelu, nn.GLU: glu, nn.PixelShuffle: pixel_shuffle,
+    nn.PixelUnshuffle: pixel_unshuffle, nn.ChannelShuffle: shuffle,
+}  # fmt: skip
+
+# Why a module without a rule stays, where more can be said than that it has none.
+_BACK = "feeds its channels back into itself"
+_HEADS = (
+    "holds its heads in one matrix; the MLP beside it, nn.Sequential(dense, activation, dense), has a graph"
+)
+HINTS = {
+    nn.MultiheadAttention: _HEADS, nn.LSTM: _BACK, nn.GRU: _BACK, nn.RNN: _BACK,
+    nn.Embedding: "makes vectors from numbers",
+}  # fmt: skip
 
 FUNCTIONS = {
     F.linear: functional_layer, F.conv1d: functional_layer, F.conv2d: functional_layer,
-    operator.add: total, operator.iadd: total, operator.sub: total, torch.add: total, torch.sub: total,
-    torch.maximum: total, torch.minimum: total, operator.mul: product, operator.imul: product,
-    torch.mul: product, operator.truediv: quotient, torch.div: quotient, operator.neg: same,
-    torch.flatten: reshape, torch.reshape: reshape, torch.squeeze: reshape, torch.unsqueeze: reshape,
-    torch.mean: reduce, torch.sum: reduce, torch.amax: reduce, torch.cat: cat, torch.permute: permute,
+    F.conv3d: functional_layer, F.batch_norm: functional_norm,
+    operator.add: total, operator.iadd: total, operator.sub: total, operator.isub: total, torch.add: total,
+    torch.sub: total, torch.maximum: total, torch.minimum: total, operator.mul: product,
+    operator.imul: product, torch.mul: product, operator.truediv: quotient, torch.div: quotient,
+    operator.neg: same, torch.neg: same, torch.flatten: reshape, torch.reshape: reshape,
+    torch.squeeze: squeeze, torch.unsqueeze: reshape, torch.unflatten: reshape, torch.mean: reduce,
+    torch.sum: reduce, torch.amax: reduce, torch.cat: cat, torch.concat: cat, torch.stack: stack,
+    torch.chunk: chunk, F.glu: glu, F.pixel_shuffle: pixel_shuffle, F.pixel_unshuffle: pixel_unshuffle,
+    F.pad: pad, F.interpolate: upsample, F.upsample: upsample, torch.permute: permute,
+    torch.transpose: permute, torch.swapaxes: permute, torch.movedim: permute, getattr: permute,
     operator.getitem: getitem, torch.sigmoid: not_zero, F.sigmoid: not_zero, F.hardsigmoid: not_zero,
+    torch.clamp: clamp, torch.pow: power, operator.pow: power, F.softplus: not_zero, F.logsigmoid: not_zero,
+    torch.exp: not_zero,
 }  # fmt: skip
 _SAME_FUNCTIONS = (
-    torch.relu, F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.hardswish, F.hardtanh,
-    torch.tanh, F.tanh, torch.abs, F.dropout, F.dropout2d, F.max_pool1d, F.max_pool2d, F.avg_pool1d,
-    F.avg_pool2d, F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d, F.interpolate,
+    torch.relu, torch.relu_, F.relu, F.relu_, F.relu6, F.leaky_relu, F.elu, F.selu, F.celu, F.gelu, F.silu,
+    F.mish, F.hardswish, F.hardtanh, torch.tanh, F.tanh, torch.abs, torch.square, F.dropout, F.dropout1d,
+    F.dropout2d, F.dropout3d, F.softsign,
 )  # fmt: skip
-FUNCTIONS |= dict.fromkeys(_SAME_FUNCTIONS, same)
+_POOL_FUNCTIONS = (
+    F.max_pool1d, F.max_pool2d, F.max_pool3d, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d, F.adaptive_avg_pool1d,
+    F.adaptive_avg_pool2d, F.adaptive_avg_pool3d, F.adaptive_max_pool1d, F.adaptive_max_pool2d,
+    F.adaptive_max_pool3d,
+)  # fmt: skip
+FUNCTIONS |= dict.fromkeys(_SAME_FUNCTIONS, same) | dict.fromkeys(_POOL_FUNCTIONS, pool)
 
 METHODS = {
-    "add": total, "add_": total, "sub": total, "mul": product, "mul_": product, "div": quotient,
-    "flatten": reshape, "view": reshape, "reshape": reshape, "squeeze": reshape, "unsqueeze": reshape,
-    "mean": reduce, "sum": reduce, "amax": reduce, "permute": permute, "transpose": permute,
-    "sigmoid": not_zero, "relu": same, "relu_": same, "tanh": same, "abs": same, "contiguous": same,
-    "clone": same, "detach": same, "float": same,
+    "add": total, "add_": total, "sub": total, "sub_": total, "mul": product, "mul_": product,
+    "div": quotient, "div_": quotient, "flatten": reshape, "view": reshape, "reshape": reshape,
+    "unflatten": reshape, "squeeze": squeeze, "unsqueeze": reshape, "mean": reduce, "sum": reduce,
+    "amax": reduce, "permute": permute, "transpose": permute, "swapaxes": permute, "movedim": permute,
+    "t": permute, "chunk": chunk, "expand": expand, "expand_as": expand_as, "sigmoid": not_zero,
+    "exp": not_zero, "clamp": clamp, "clamp_": clamp, "clip": clamp, "pow": power,
 }  # fmt: skip
+_SAME_METHODS = (
+    "relu", "relu_", "tanh", "abs", "neg", "square", "contiguous", "clone", "detach", "float", "double", "to",
+    "type_as",
+)  # fmt: skip
+METHODS |= dict.fromkeys(_SAME_METHODS, same)

@@ -7,8 +7,9 @@ import numpy as np
 from torch import fx
 
 from mcomp.channels.labels import Channels, opaque
+from mcomp.channels.tracing import Size
 
-__all__ = ["cat", "getitem", "permute", "product", "quotient", "reduce", "reshape", "total"]
+__all__ = ["cat", "getitem", "permute", "product", "quotient", "reduce", "reshape", "squeeze", "total"]
 
 
 def total(step):
@@ -21,7 +22,8 @@ def _aligned(step):
     """None if channels can't be matched, else (channels of the result, those of the parts, no constant)."""
     operands = step.source(), step.argument(1, "other")
     tensors = [n for n in operands if isinstance(n, fx.Node) and step.shape(n) is not None]
-    plain = len(tensors) == 2 or operands[1] == 0  # x + 0 is x, x + 1 isn't zero
+    constants = [c for c in operands if not isinstance(c, fx.Node)]
+    plain = len(tensors) == 2 or constants == [0]  # x + 0 is x, x + 1 isn't zero
     parts, ndim = [step.known.get(n) for n in tensors], len(step.shape())
     backs = {v.axis - len(step.shape(n)) for n, v in zip(tensors, parts, strict=True) if v is not None}
     if len(backs) != 1:
@@ -68,7 +70,17 @@ def reshape(step):
             if _is_written(step, axis):
                 return opaque(step, "writes their number into its code; x.flatten(1) doesn't")
             return replace(x, axis=axis, labels=np.repeat(x.labels, pixels))
-    return opaque(step)
+    return opaque(step, "splits them over several axes, as for heads or a shuffle of groups")
+
+
+def squeeze(step):
+    """Axes of size 1 go; where one channel is left, so would theirs, unless another is asked for."""
+    x, dims = step.first(), step.argument(1, "dim")
+    ndim = len(step.shape(step.source()))
+    dims = range(ndim) if dims is None else [d % ndim for d in (dims if isinstance(dims, tuple) else (dims,))]
+    if x is not None and x.axis in dims:
+        return opaque(step, "drops their axis where one of them is left; x.flatten(1) doesn't")
+    return reshape(step)
 
 
 def _is_written(step, axis):
@@ -77,7 +89,12 @@ def _is_written(step, axis):
         return False
     sizes = step.node.args[1:]
     sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
-    return len(sizes) > axis and isinstance(sizes[axis], int) and sizes[axis] != -1
+    return (
+        len(sizes) > axis
+        and isinstance(sizes[axis], int)
+        and not isinstance(sizes[axis], Size)
+        and sizes[axis] != -1
+    )
 
 
 def reduce(step):
@@ -94,22 +111,34 @@ def reduce(step):
 
 
 def permute(step):
-    x, order = step.first(), step.node.args[1:]
-    if x is None or not order:
-        return opaque(step)
-    ndim = len(step.shape())
-    if step.name == "transpose":
-        axes, (a, b) = list(range(ndim)), (d % ndim for d in order)
+    """Axes in another order: permute, transpose, movedim, ``.T``."""
+    x, ndim = step.first(), len(step.shape())
+    order = _order(step.name, ndim, [*step.node.args[1:], *step.node.kwargs.values()])
+    return opaque(step) if x is None or order is None else replace(x, axis=order.index(x.axis))
+
+
+def _order(name, ndim, given):
+    """Which axis of the tensor each of the result is, or None."""
+    axes = list(range(ndim))
+    flat = [d for item in given for d in (item if isinstance(item, (tuple, list)) else (item,))]
+    if name == "permute":
+        return [d % ndim for d in flat]
+    if name in ("transpose", "swapaxes", "t", "getattr"):
+        if (name == "getattr" and flat not in (["T"], ["mT"])) or (flat in (["T"], []) and ndim != 2):
+            return None
+        a, b = (d % ndim for d in flat) if len(flat) == 2 else (ndim - 2, ndim - 1)
         axes[a], axes[b] = axes[b], axes[a]
-    else:
-        axes = [d % ndim for d in (order[0] if isinstance(order[0], (tuple, list)) else order)]
-    return replace(x, axis=axes.index(x.axis))
+        return axes
+    if name == "movedim" and len(flat) == 2:
+        axes.insert(flat[1] % ndim, axes.pop(flat[0] % ndim))
+        return axes
+    return None
 
 
 def cat(step):
     """Side by side along the channels; along another axis they must be the same channels."""
     nodes, axis = step.source(), step.argument(1, "dim", 0) % len(step.shape())
-    parts = [step.known.get(n) for n in nodes]
+    parts = [v if isinstance(v, Channels) else None for v in map(step.known.get, nodes)]
     found = [v for v in parts if v is not None]
     if not found or any(v.axis != found[0].axis for v in found):
         return opaque(step, "joins different axes")
@@ -130,11 +159,15 @@ def _stays(step, node):
 
 
 def getitem(step):
-    """``x[:, :, ::2]`` and ``w[None, :, None]``: the channels' axis must be taken whole."""
-    x, items = step.first(), step.node.args[1]
-    items = items if isinstance(items, tuple) else (items,)
-    if x is None or not all(item is None or isinstance(item, (slice, int)) for item in items):
+    """``x[:, :, ::2]``, ``w[None, :]``: the channels' axis must be taken whole. Or one of a chunk."""
+    items = step.node.args[1]
+    found = step.known.get(step.source())
+    if isinstance(found, tuple):
+        return found[items] if isinstance(items, int) else opaque(step)
+    x, items = step.first(), items if isinstance(items, tuple) else (items,)
+    if x is None or not all(item is None or item is ... or isinstance(item, (slice, int)) for item in items):
         return opaque(step, "picks some of them")
+    items = _spelled_out(items, len(step.shape(step.source())))
     before, after = 0, 0  # axes passed in the tensor, and in what is taken of it
     for item in items:
         if item is not None and before == x.axis:
@@ -142,3 +175,12 @@ def getitem(step):
         before += item is not None
         after += not isinstance(item, int)
     return replace(x, axis=after + x.axis - before)
+
+
+def _spelled_out(items, ndim):
+    """With as many ``:`` as ``...`` stands for."""
+    for at, item in enumerate(items):
+        if item is ...:
+            missing = ndim - sum(i is not None for i in items) + 1
+            return (*items[:at], *[slice(None)] * missing, *items[at + 1 :])
+    return items

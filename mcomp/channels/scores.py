@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
+from mcomp import calling
 from mcomp.arrays import bad_value, scatter_sum, to_numpy
 from mcomp.prune.neurons import output_std
 from mcomp.prune.scores import magnitude, movement
@@ -129,7 +130,9 @@ def _every_group(graph, keys, what):
             raise bad_value("group", name, f"one with {what}")
 
 
-def taylor_scores(model, graph, pair, *, loss=torch.nn.functional.cross_entropy, batch_size=1000):
+def taylor_scores(
+    model, graph, pair, *, loss=torch.nn.functional.cross_entropy, output=None, batch_size=1000
+):  # fmt: skip
     """How much the loss changes, to first order, when a channel goes: ``|Σ w·g|`` over what makes it.
 
     Molchanov et al. 2019, arXiv:1906.10771, eq. 8 without the square. Behind batch norm the sum runs over γ
@@ -140,11 +143,11 @@ def taylor_scores(model, graph, pair, *, loss=torch.nn.functional.cross_entropy,
     model : torch.nn.Module
         Looked at in evaluation mode; not changed.
     graph : ChannelGraph
-    pair : (x, y) tensors
+    pair : (x, y); `x` may be several inputs, as in `mcomp.calling`
     loss : ``loss(outputs, y) -> scalar``, a mean over the rows
     """
     weights = _weights(model)
-    slopes = _gradients(model, weights, pair, loss, batch_size)
+    slopes = _gradients(model, weights, pair, loss, output, batch_size)
     gates = {}
     for layer in graph.layers.values():
         if layer.kind == "scale" and len(graph.shapes[layer.weight]) == 1:
@@ -164,14 +167,15 @@ def taylor_scores(model, graph, pair, *, loss=torch.nn.functional.cross_entropy,
     return {name: abs(score) for name, score in unit_sums(graph, gates).items()}
 
 
-def _gradients(model, weights, pair, loss, batch_size):
+def _gradients(model, weights, pair, loss, output, batch_size):
     """The gradient of the mean loss for every parameter; `model` is left without gradients of its own."""
     x, y = pair
     sums = {name: torch.zeros_like(w) for name, w in weights.items()}
     with evaluating(model), torch.enable_grad():
-        for rows, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
+        for rows, labels in zip(calling.parts(x, batch_size), calling.parts(y, batch_size), strict=True):
             leaves = {name: w.clone().requires_grad_() for name, w in weights.items()}
-            value = loss(functional_call(model, leaves, (rows,)), labels) * len(rows) / len(x)
+            run = lambda *args, leaves=leaves, **kwargs: functional_call(model, leaves, args, kwargs)  # noqa: E731
+            value = loss(calling.call(run, rows, output=output), labels) * len(labels) / len(y)
             found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
             for name, g in zip(leaves, found, strict=True):
                 sums[name] += 0 if g is None else g
@@ -190,13 +194,16 @@ def activation_scores(model, graph, x, *, statistic=output_std, batch_size=1000)
     statistic : function (batch, channels, ...) -> (channels,)
         `output_mean`, `output_std`, `output_activity` of `mcomp.prune.neurons`.
     """
-    read = {name: layer for name, layer in graph.layers.items() if layer.read is not None}
+    kinds = (torch.nn.Linear, torch.nn.modules.conv._ConvNd)
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
+    read = {name: found for name, found in graph.layers.items() if found.read is not None and name in modules}
     sums = {}
 
     def look(name, module, a):
         key = read[name].weight, read[name].read
-        channels = a.movedim(-1, 1) if isinstance(module, torch.nn.Linear) else a
-        sums[key] = sums.get(key, 0) + len(a) / len(x) * statistic(channels)
+        behind = module.weight.ndim - 1  # axes of the input from the channels' on
+        channels = (a if a.ndim > behind else a[None]).movedim(-behind, 1)
+        sums[key] = sums.get(key, 0) + len(a) / calling.count(x) * statistic(channels)
 
     watch(model, x, look, names=list(read), batch_size=batch_size)
     _every_group(graph, sums, "a layer that reads it")

@@ -6,7 +6,11 @@ import math
 import torch
 from torch import nn
 
+from mcomp import calling, plain
 from mcomp.arrays import bad_value, check_int
+from mcomp.channels.plan import Plan
+from mcomp.kept import apply_kept
+from mcomp.made import remember
 
 __all__ = ["recalibrate", "remove_channels", "zero_channels"]
 
@@ -21,13 +25,13 @@ def remove_channels(model, plan):
     ----------
     model : torch.nn.Module
         That of the plan's graph, or another of the same shapes. Not changed.
-    plan : Plan
+    plan : Plan, or dict as its ``to_dict()`` makes it
+        Or a network fresh from its class, and what a file holds of the plan.
 
     Returns
     -------
     smaller : torch.nn.Module
-        Of the same classes, in the same mode. `mcomp.save` writes it; to load the file, pass a network of its
-        shape: ``load(path, model=smaller)``.
+        Of the same classes, in the same mode, as `mcomp.kept.apply_kept` says.
 
     Raises
     ------
@@ -47,18 +51,10 @@ def remove_channels(model, plan):
       (2): Linear(in_features=1, out_features=3, bias=True)
     )
     """
-    smaller = copy.deepcopy(model)
-    for name, tensor in _tensors(smaller, plan.graph).items():
-        cut = tensor.detach()
-        for axis in range(cut.ndim):
-            if (name, axis) in plan.graph.slots:
-                kept = torch.from_numpy(plan.kept(name, axis)).to(cut.device)
-                cut = cut.index_select(axis, kept)
-        if cut.shape != tensor.shape:
-            _replace(smaller, tensor, cut)
-    for module in smaller.modules():
-        _recount(module)
-    return smaller
+    if isinstance(plan, Plan):
+        _tensors(model, plan.graph)
+        plan = plan.to_dict()
+    return remember(apply_kept(model, plan), "keep", plan)
 
 
 def zero_channels(model, plan):
@@ -68,13 +64,15 @@ def zero_channels(model, plan):
     tensors that read them stay as they are.
     """
     masked = copy.deepcopy(model)
-    read = {(found.weight, found.read) for found in plan.graph.layers.values() if found.read is not None}
+    layers = plan.graph.layers.values()
+    read = {(found.weight, found.read) for found in layers} - {(found.weight, found.made) for found in layers}
     tensors = _tensors(masked, plan.graph)
     with torch.no_grad():
         for (name, axis), slot in plan.graph.slots.items():
             if (name, axis) not in read and name in plan.graph.parameters:
                 gone = sorted({*range(len(slot))} - {*plan.kept(name, axis).tolist()})
-                tensors[name].index_fill_(axis, torch.tensor(gone, dtype=torch.int64), 0.0)
+                gone = torch.tensor(gone, dtype=torch.int64, device=tensors[name].device)
+                tensors[name].index_fill_(axis, gone, 0.0)
     return masked
 
 
@@ -88,7 +86,7 @@ def recalibrate(model, x, *, batch_size=256):
     ----------
     model : torch.nn.Module
         Not changed.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
         Inputs, a few thousand training images for instance.
     batch_size : int of at least 2
         `x` is cut into this many rows at a time, into parts of nearly equal size.
@@ -108,8 +106,9 @@ def recalibrate(model, x, *, batch_size=256):
     >>> recalibrate(model, torch.tensor([[1.0], [5.0]])).running_mean
     tensor([3.])
     """
-    parts = math.ceil(check_int("the number of inputs", len(x), 2) / check_int("batch_size", batch_size, 2))
-    copied = copy.deepcopy(model).eval()
+    n, batch_size = calling.count(x), check_int("batch_size", batch_size, 2)
+    parts = math.ceil(check_int("the number of inputs", n, 2) / batch_size)
+    copied = plain.copied(model).eval()
     norms = [
         m
         for m in copied.modules()
@@ -121,8 +120,8 @@ def recalibrate(model, x, *, batch_size=256):
         module.momentum = None  # a plain average over the batches
         module.train()
     with torch.no_grad():
-        for rows in x.tensor_split(parts):
-            copied(rows)
+        for rows in torch.arange(n).tensor_split(parts):
+            calling.invoke(copied, calling.take(x, slice(int(rows[0]), int(rows[-1]) + 1)))
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
     return copied.eval()
@@ -136,34 +135,3 @@ def _tensors(model, graph):
             there = f"of shape {tuple(found[name].shape)}" if name in found else "missing"
             raise bad_value(f"the tensor {name}", there, f"of shape {shape}, as when the graph was made")
     return {name: found[name] for name in graph.shapes}
-
-
-def _replace(model, old, new):
-    """Put `new` wherever `old` is: a shared parameter stays shared."""
-    if isinstance(old, nn.Parameter):
-        new = nn.Parameter(new, requires_grad=old.requires_grad)
-    for module in model.modules():
-        for held in (module._parameters, module._buffers):
-            for leaf in [leaf for leaf, tensor in held.items() if tensor is old]:
-                held[leaf] = new
-
-
-def _recount(module):
-    """Bring the numbers that a layer keeps about itself up to date with its tensors."""
-    if isinstance(module, nn.Linear):
-        module.out_features, module.in_features = module.weight.shape
-    elif isinstance(module, nn.modules.conv._ConvNd):
-        depthwise = module.groups > 1 and module.groups == module.in_channels
-        made, read = module.weight.shape[:2]
-        if depthwise:
-            filters = module.out_channels // module.groups
-            module.out_channels, module.in_channels = made, made // filters
-            module.groups = module.in_channels
-        elif module.groups == 1:
-            module.out_channels, module.in_channels = (read, made) if module.transposed else (made, read)
-    elif isinstance(module, nn.modules.batchnorm._NormBase) and module.affine:
-        module.num_features = len(module.weight)
-    elif isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
-        module.num_features = len(module.running_mean)
-    elif isinstance(module, nn.PReLU):
-        module.num_parameters = len(module.weight)

@@ -139,9 +139,8 @@ def put_activations(model, rules, make):
     names = [name for name in _places(model) if name not in activations(model)]
     for pattern in rules:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise bad_value(
-                "a pattern of rules", pattern, f"one that matches a free place: {', '.join(names)}"
-            )
+            allowed = f"one that matches a free place of {type(model).__name__}: {', '.join(names)}"
+            raise bad_value("a pattern of rules", pattern, allowed)
     chosen = {n: next((c for p, c in rules.items() if fnmatchcase(n, p)), None) for n in names}
     made = {name: make(codec) for name, codec in chosen.items() if codec is not None}
     for name, quantizer in made.items():

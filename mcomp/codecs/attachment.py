@@ -5,17 +5,21 @@ tensor that the codec can describe, while ``layer.parametrizations.weight.origin
 gets there: mcomp/codecs/straight_through.py.
 """
 
+import copy
 from fnmatch import fnmatchcase
 
 import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value
 from mcomp.codecs import Codec, decode
 from mcomp.codecs.activations import ActivationGrid, activation_rules, put_activations, remove_activations
 from mcomp.codecs.straight_through import Attached
+from mcomp.plain import made_by, places
 
-__all__ = ["Attached", "attach", "attached", "bake", "codes", "own_class"]
+__all__ = ["Attached", "attach", "attached", "bake", "code_of", "codes", "outline", "own_class"]
 
 REFRESH = ("step", "epoch", "never")
 GRADIENT = ("masked", "dense")
@@ -32,8 +36,8 @@ def attach(
     ----------
     model : torch.nn.Module
     rules : dict of pattern to Codec
-        ``{"*.weight": Sparse(0.9), "fc3.*": Codebook(16)}``; shell patterns on the names of the parameters,
-        the first that matches a name holds. Each must match one that has no codec yet.
+        ``{"*.weight": Sparse(0.9), "fc3.*": Codebook(16)}``; names of parameters, and shell patterns on them:
+        the name itself holds, else the first pattern that matches. Each must match one that has no codec yet.
     refresh : "step", "epoch" or "never"
         When the symbols (which weights stay, which value each takes) are chosen anew: at each forward pass
         in training, at the first one after ``model.train()``, or never.
@@ -52,7 +56,8 @@ def attach(
     ------
     ValueError
         If an option is unknown, a pattern matches nothing that is free, a value is no codec, or a parameter
-        is empty, not finite, or used in two places. The model is then as it was.
+        is empty, not finite, used in two places, or made by something else (weight_norm, a mask of
+        `torch.nn.utils.prune`). The message names it; the model is then as it was.
 
     Examples
     --------
@@ -66,13 +71,14 @@ def attach(
         if value not in allowed:
             raise bad_value(name, value, f"one of {', '.join(allowed)}")
     _check_rules(rules)
-    rules, outer = activation_rules(rules)
     names = [name for name, _ in model.named_parameters() if "parametrizations." not in name]
-    _check_patterns(rules, names)
-    chosen = {name: codec for name in names if (codec := _first_match(name, rules))}
+    literal = {name: codec for name, codec in rules.items() if name in names}
+    rules, outer = activation_rules({p: codec for p, codec in rules.items() if p not in literal})
+    _check_patterns(rules, names, model)
+    chosen = {name: codec for name in names if (codec := literal.get(name) or _first_match(name, rules))}
     _check_not_shared(model, chosen)
     options = {"refresh": refresh, "gradient": gradient, "train_codebook": train_codebook}
-    made = {name: Attached(codec, model.get_parameter(name), **options) for name, codec in chosen.items()}
+    made = {name: _made(codec, name, model, options) for name, codec in chosen.items()}
     activations = put_activations(model, outer, activation)
     for name, parametrization in made.items():
         parametrization.order = _parameter_order(_owner(model, name)[0])
@@ -80,7 +86,14 @@ def attach(
         module, leaf = _owner(model, name)
         own_class(module)
         parametrize.register_parametrization(module, leaf, parametrization)
+        if isinstance(module, nn.RNNBase) and _forget not in module._forward_hooks.values():
+            module.register_forward_hook(_forget)
     return made | activations
+
+
+def _forget(module, inputs, output):
+    """A recurrent layer keeps a list of its weights; with their history in it, it couldn't be copied."""
+    module._flat_weights = [w if w is None else w.detach() for w in module._flat_weights]
 
 
 def _parameter_order(module):
@@ -112,21 +125,44 @@ def _check_rules(rules):
             raise bad_value(f"rules[{pattern!r}]", codec, "a codec such as Sparse(0.9)")
 
 
-def _check_patterns(rules, names):
+def _check_patterns(rules, names, model):
     for pattern in rules:
+        for name, maker in _made_elsewhere(model).items():
+            if name == pattern or fnmatchcase(name, pattern):
+                allowed = "a parameter; take off what makes it (remove_parametrizations, prune.remove) first"
+                raise bad_value("a tensor with a codec", f"{name}, made by {maker}", allowed)
         if not any(fnmatchcase(name, pattern) for name in names):
             known = ", ".join(names) or "there is none"
             allowed = f"one that matches a parameter without codec: {known}"
             raise bad_value("a pattern of rules", pattern, allowed)
 
 
+def _made_elsewhere(model):
+    """Tensors that something else than a codec makes at each pass: dict of name to what makes them."""
+    found = {}
+    for path, module in model.named_modules():
+        leaves = {*getattr(module, "parametrizations", {})}
+        for hook in module._forward_pre_hooks.values():
+            leaves |= {getattr(hook, "_tensor_name", getattr(hook, "name", None))} & {*vars(module)}
+        for leaf in sorted(leaves):
+            maker = made_by(module, leaf)
+            if maker and maker != Attached.__name__:
+                found[f"{path}.{leaf}".lstrip(".")] = maker
+    return found
+
+
 def _check_not_shared(model, chosen):
     """Elsewhere a shared parameter would stay as it is: the codec holds in one place only."""
     for name in chosen:
-        p = model.get_parameter(name)
-        places = [other for other, q in model.named_parameters(remove_duplicate=False) if q is p]
-        if len(places) > 1:
-            raise bad_value("a parameter with a codec", name, f"one in one place; it is {', '.join(places)}")
+        if len(found := places(model, model.get_parameter(name))) > 1:
+            raise bad_value("a parameter with a codec", name, f"one in one place; it is {', '.join(found)}")
+
+
+def _made(codec, name, model, options):
+    p = model.get_parameter(name)
+    if isinstance(p, UninitializedParameter):
+        raise bad_value("a parameter with a codec", f"{name}, not initialised", "one that has seen an input")
+    return Attached(codec, p, name=name, **options)
 
 
 def _owner(model, name):
@@ -146,10 +182,13 @@ def attached(model):
 
 def codes(model):
     """The code of every parameter with a codec, as a file would hold it: dict of parameter name to Code."""
-    return {
-        name: parametrization.code(_original(model, name)).map(lambda x: x.detach())
-        for name, parametrization in attached(model).items()
-    }
+    return {name: code_of(model, name) for name in attached(model)}
+
+
+def code_of(model, name):
+    """The code of one parameter with a codec."""
+    module, leaf = _owner(model, name)
+    return module.parametrizations[leaf][0].code(_original(model, name)).map(lambda x: x.detach())
 
 
 def _original(model, name):
@@ -166,14 +205,52 @@ def bake(model, *, keep_activations=False):
     if not keep_activations:
         remove_activations(model)
     for name, code in codes(model).items():
-        module, leaf = _owner(model, name)
-        order = _parameter_order(module)
-        own_class(module)
+        value = decode(code)
+        _take_off(model, name)
         with torch.no_grad():
-            value = decode(code)
-            parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
-            getattr(module, leaf).copy_(value)
-        for other in order:  # else the parameter would now be the last of its module
-            if other in module._parameters:
-                module._parameters[other] = module._parameters.pop(other)
+            model.get_parameter(name).copy_(value)
     return model
+
+
+def _take_off(model, name):
+    """Remove the codec of a parameter, in place; the parameter then is what the codec was given."""
+    module, leaf = _owner(model, name)
+    order = _parameter_order(module)
+    own_class(module)
+    if len(module.parametrizations[leaf]) > 1:
+        others = ", ".join(type(x).__name__ for x in list(module.parametrizations[leaf])[1:])
+        allowed = "one with nothing behind its codec"
+        raise bad_value("a tensor with a codec", f"{name}, then {others}", allowed)
+    parametrize.remove_parametrizations(module, leaf, leave_parametrized=False)
+    if isinstance(module, nn.RNNBase) and not parametrize.is_parametrized(module):
+        hooks = module._forward_hooks
+        hooks.pop(next(key for key, hook in hooks.items() if hook is _forget))
+        module._init_flat_weights()
+    for other in order:  # else the parameter would now be the last of its module
+        if other in module._parameters:
+            module._parameters[other] = module._parameters.pop(other)
+
+
+def outline(model):
+    """A copy of `model` without codecs that shares its memory, for reading: (copy, names with a codec).
+
+    The parameters with a codec hold there what the codec was given; what it makes of it is `codes`.
+
+    Raises
+    ------
+    ValueError
+        If a layer computes one of its weights before each pass, as torch.nn.utils.prune does.
+    """
+    for path, module in model.named_modules():
+        computed = [name for name, x in vars(module).items() if torch.is_tensor(x) and not x.is_leaf]
+        hooks = [getattr(hook, "_tensor_name", None) for hook in module._forward_pre_hooks.values()]
+        for name in filter(None, [*hooks, *computed]):
+            call = f"torch.nn.utils.prune.remove(layer, {name!r})"
+            allowed = f"a parameter: call {call} first, or what undoes the hook that computes it"
+            raise bad_value(f"{path}.{name}".lstrip("."), "computed anew before each pass", allowed)
+    shared = [*model.parameters(), *model.buffers(), *(a for a in attached(model).values())]
+    copied = copy.deepcopy(model, {id(x): x for x in shared})
+    names = [*attached(copied)]
+    for name in names:
+        _take_off(copied, name)
+    return copied, names

@@ -1,19 +1,31 @@
 """A `Code` as bytes and back, stream by stream. Shape and dtype stay outside: the network knows them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from mcomp.arrays import array_namespace, is_torch_array, to_numpy
 from mcomp.codecs import Code, decode
 from mcomp.codecs.named import NESTED, name_bytes, read_arrays, read_name, symbol_bytes, value_bytes
+from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, Reader, varint
 from mcomp.coding.entropy import entropy
-from mcomp.coding.positions import decode_mask, encode_mask
-from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
+from mcomp.coding.positions import decode_mask_steps, encode_mask_steps
+from mcomp.coding.streams import (
+    pack_floats_steps,
+    pack_symbols_steps,
+    unpack_floats_steps,
+    unpack_symbols_steps,
+)
 
-__all__ = ["Stream", "code_from_bytes", "code_to_bytes", "numbers", "streams"]
+__all__ = [
+    "Effort", "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps",
+    "numbers",
+    "stream_rows", "streams",
+]  # fmt: skip
 
 PLAIN, SPARSE, CODEBOOK, NAMED = range(4)  # the tag, a code's first byte
 DEPTH = 4  # codes within codes
@@ -31,7 +43,7 @@ class Stream:
         How many numbers it describes.
     data : bytes
         With its tag and length.
-    entropy_bits : float
+    entropy_bits : float, computed when asked for
         Of the numbers as independent draws: what a coder that knows their frequencies, and nothing else,
         needs on average. Context can get below it; tables and rounding cost extra.
     """
@@ -39,7 +51,11 @@ class Stream:
     name: str
     count: int
     data: bytes
-    entropy_bits: float
+    bits: Callable = field(repr=False)
+
+    @property
+    def entropy_bits(self):
+        return self.bits()
 
 
 def code_to_bytes(code):
@@ -53,12 +69,37 @@ def code_to_bytes(code):
     >>> len(data), decode(code_from_bytes(data, (4,), np.float32))
     (14, array([ 3.,  0.,  0., -2.], dtype=float32))
     """
-    return b"".join(stream.data for stream in streams(code))
+    return run(code_to_bytes_steps(code))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try: `quick` where a network is large; `masks` remembers those that were coded already."""
+
+    quick: bool = False
+    masks: dict = field(default_factory=dict)
+
+    def mask_bytes(self, mask):
+        key = mask.shape, np.packbits(mask).tobytes()
+        if key not in self.masks:
+            self.masks[key] = yield from encode_mask_steps(mask, quick=self.quick)
+        return self.masks[key]
+
+
+def code_to_bytes_steps(code, effort=None):
+    """`code_to_bytes` as a generator for `mcomp.coding.batch.run_all`."""
+    found = yield from _streams(code, effort or Effort())
+    return b"".join(stream.data for stream in found)
 
 
 def streams(code):
     """The streams of a code in the order of the file; the payload of a sparse code comes last."""
-    return {"plain": _plain, "sparse": _sparse, "codebook": _codebook}.get(code.kind, _named)(code)
+    return run(_streams(code, Effort()))
+
+
+def _streams(code, effort):
+    known = {"plain": _plain, "sparse": _sparse, "codebook": _codebook}
+    return (yield from known.get(code.kind, _named)(code, effort))
 
 
 def numbers(x):
@@ -68,12 +109,13 @@ def numbers(x):
     return to_numpy(x)
 
 
-def _plain(code):
+def _plain(code, effort):
     values = numbers(code.floats["values"]).reshape(-1)
-    return [Stream("values", values.size, bytes([PLAIN]) + pack_floats(values), _entropy_bits(values))]
+    data = bytes([PLAIN]) + (yield from pack_floats_steps(values, quick=effort.quick))
+    return [Stream("values", values.size, data, lambda: _entropy_bits(values))]
 
 
-def _sparse(code):
+def _sparse(code, effort):
     positions, payload = numbers(code.symbols["positions"]), code.floats["values"]
     while isinstance(payload, Code) and payload.kind == "sparse":  # sparse within sparse is sparse
         positions = positions[numbers(payload.symbols["positions"])]
@@ -82,46 +124,59 @@ def _sparse(code):
         payload = Code("plain", positions.shape, floats={"values": payload})
     mask = np.zeros(_mask_shape(code.shape), bool)
     mask.reshape(-1)[positions] = True
-    data, p = encode_mask(mask), positions.size / max(mask.size, 1)
-    bits = mask.size * entropy(np.array([p, 1 - p])) if 0 < p < 1 else 0.0
+    data, counts = (yield from effort.mask_bytes(mask)), [positions.size, mask.size - positions.size]
     data = bytes([SPARSE]) + varint(len(data)) + data
-    return [Stream("positions", positions.size, data, bits), *streams(payload)]
-
-
-def _codebook(code):
-    centroids, index = code.floats["centroids"], numbers(code.symbols["index"]).reshape(-1)
-    centroids = numbers(decode(centroids) if isinstance(centroids, Code) else centroids)
-    k, table = centroids.size, pack_floats(centroids)
-    head = bytes([CODEBOOK]) + varint(k) + varint(len(table)) + table
-    data = pack_symbols(index, k) if k else b""
     return [
-        Stream("centroids", k, head, 8.0 * centroids.nbytes),
-        Stream("index", index.size, data, _entropy_bits(index)),
+        Stream("positions", positions.size, data, lambda: sum(counts) * entropy(counts)),
+        *(yield from _streams(payload, effort)),
     ]
 
 
-def _named(code):
+def _codebook(code, effort):
+    centroids, index = code.floats["centroids"], numbers(code.symbols["index"]).reshape(-1)
+    centroids = numbers(decode(centroids) if isinstance(centroids, Code) else centroids)
+    k, table = centroids.size, (yield from pack_floats_steps(centroids, quick=effort.quick))
+    head = bytes([CODEBOOK]) + varint(k) + varint(len(table)) + table
+    data = (yield from pack_symbols_steps(index, k, quick=effort.quick)) if k else b""
+    return [
+        Stream("centroids", k, head, lambda: 8.0 * centroids.nbytes),
+        Stream("index", index.size, data, lambda: _entropy_bits(index)),
+    ]
+
+
+def _named(code, effort):
     """The streams of a code without a layout of its own; the tag and the name are part of the first."""
     head, found = bytes([NAMED]) + name_bytes(code.kind) + bytes([len(code.symbols)]), []
     for name, x in code.symbols.items():
         x = numbers(x).reshape(-1)
-        found.append(Stream(name, x.size, head + name_bytes(name) + symbol_bytes(x), _entropy_bits(x)))
+        data = yield from symbol_bytes(x, quick=effort.quick)
+        found.append(Stream(name, x.size, head + name_bytes(name) + data, partial(_entropy_bits, x)))
         head = b""
     head += bytes([len(code.floats)])
     for name, x in code.floats.items():
         if isinstance(x, Code):
-            count, data, bits = math.prod(x.shape), _nested(x), sum(s.entropy_bits for s in streams(x))
+            inner = yield from _streams(x, effort)
+            count, bits = math.prod(x.shape), partial(_sum_of_bits, inner)
+            data = _nested(x.shape, b"".join(s.data for s in inner))
         else:
             x = numbers(x)
-            count, data, bits = x.size, value_bytes(x), 8.0 * x.nbytes
+            count, data, bits = (
+                x.size,
+                (yield from value_bytes(x, quick=effort.quick)),
+                partial(float, 8 * x.nbytes),
+            )
         found.append(Stream(name, count, head + name_bytes(name) + data, bits))
         head = b""
-    return found or [Stream(code.kind, 0, head, 0.0)]
+    return found or [Stream(code.kind, 0, head, float)]
 
 
-def _nested(code):
-    shape, data = bytes([len(code.shape)]) + b"".join(map(varint, code.shape)), code_to_bytes(code)
-    return bytes([NESTED]) + shape + varint(len(data)) + data
+def _sum_of_bits(found):
+    return sum(stream.entropy_bits for stream in found)
+
+
+def _nested(shape, data):
+    head = bytes([NESTED, len(shape)]) + b"".join(map(varint, shape))
+    return head + varint(len(data)) + data
 
 
 def _mask_shape(shape):
@@ -138,32 +193,50 @@ def _entropy_bits(values):
 
 def code_from_bytes(data, shape, dtype):
     """Inverse of `code_to_bytes`, for a tensor of `shape` and numpy `dtype`; else CorruptFileError."""
-    return _read(Reader(data), tuple(shape), np.dtype(dtype), DEPTH)
+    return run(code_from_bytes_steps(data, shape, dtype))
+
+
+def code_from_bytes_steps(data, shape, dtype):
+    """`code_from_bytes` as a generator for `mcomp.coding.batch.run_all`."""
+    return (yield from _read(Reader(data), tuple(shape), np.dtype(dtype), DEPTH))
+
+
+def stream_rows(data, shape, dtype):
+    """(name, numbers, bytes, bits of entropy) of each stream in the bytes of a code; errors as there."""
+    reader = Reader(data)
+    found = streams(run(_read(reader, tuple(shape), np.dtype(dtype), DEPTH)))
+    sizes = np.diff(reader.marks, prepend=0).tolist()  # as they are, whatever today's writer would choose
+    return [(s.name, s.count, n, s.entropy_bits) for s, n in zip(found, sizes, strict=True)]
 
 
 def _read(reader, shape, dtype, depth):
     tag = reader.byte(NAMED)
     if tag != SPARSE:
-        return _read_values(reader, tag, shape, dtype, depth)
-    mask = decode_mask(reader.read(reader.varint(reader.left())), _mask_shape(shape))
+        return (yield from _read_values(reader, tag, shape, dtype, depth))
+    mask = yield from decode_mask_steps(reader.read(reader.varint(reader.left())), _mask_shape(shape))
+    reader.mark()
     positions = np.flatnonzero(mask)
-    values = _read_values(reader, reader.byte(NAMED), positions.shape, dtype, depth)
+    values = yield from _read_values(reader, reader.byte(NAMED), positions.shape, dtype, depth)
     return Code("sparse", shape, {"positions": positions}, {"values": values})
 
 
 def _read_values(reader, tag, shape, dtype, depth):
     n = math.prod(shape)
     if tag == PLAIN:
-        return Code("plain", shape, floats={"values": unpack_floats(reader.rest(), n, dtype)})
+        values = yield from unpack_floats_steps(reader.rest(), n, dtype)
+        reader.mark()
+        return Code("plain", shape, floats={"values": values})
     if tag == NAMED:
-        return _read_named(reader, shape, dtype, depth)
+        return (yield from _read_named(reader, shape, dtype, depth))
     if tag != CODEBOOK:
         raise CorruptFileError("a sparse code within a sparse code")
     k = reader.varint(65536)
-    centroids = unpack_floats(reader.read(reader.varint(reader.left())), k, dtype)
+    centroids = yield from unpack_floats_steps(reader.read(reader.varint(reader.left())), k, dtype)
+    reader.mark()
     if n and not k:
         raise CorruptFileError(f"a codebook without values for {n} weights")
-    index = unpack_symbols(reader.rest(), n, k) if k else np.zeros(0, np.int64)
+    index = (yield from unpack_symbols_steps(reader.rest(), n, k)) if k else np.zeros(0, np.int64)
+    reader.mark()
     return Code("codebook", shape, {"index": index.astype(np.int64)}, {"centroids": centroids})
 
 
@@ -176,9 +249,9 @@ def _read_named(reader, shape, dtype, depth):
     def nested(part, inner, left):
         if math.prod(inner) > left:
             raise CorruptFileError(f"a code of shape {inner}; allowed: {left} numbers")
-        return _read(part, inner, dtype, depth - 1)
+        return (yield from _read(part, inner, dtype, depth - 1))
 
-    symbols, floats = read_arrays(reader, budget, nested)
+    symbols, floats = yield from read_arrays(reader, budget, nested)
     code = Code(kind, shape, symbols, floats)
     try:
         with np.errstate(all="ignore"):

@@ -88,7 +88,8 @@ class MiniFloat(Codec):
         at = from_host(np.arange(columns) // (block or columns), bits)
         power = xp.take(xp.reshape(power_of(exponents), (channels, per_row)), at, axis=1)
         wide = xp.reshape(float_values(bits, form, dtype=xp.float64), (channels, columns)) * power
-        return shaped(scale * flat(xp.astype(wide, scale.dtype)), code.shape)
+        most = float(xp.finfo(scale.dtype).max)
+        return shaped(scale * flat(xp.astype(xp.clip(wide, -most, most), scale.dtype)), code.shape)
 
 
 def _least_error(blocks, exponents, form):

@@ -1,5 +1,7 @@
 """A `Code` of any kind as bytes: its arrays by name, each coded by itself.
 
+All that codes is a generator for `mcomp.coding.batch`.
+
 The three oldest kinds have layouts of their own in mcomp/codecs/codes.py; every other one is written so.
 A symbol array is its count, its least symbol, the number of symbols from there on, and the stream of what
 remains; a float array its dtype, shape and stream; a code within a code its shape and bytes.
@@ -11,7 +13,12 @@ import numpy as np
 
 from mcomp.arrays import bad_value
 from mcomp.coding.bits import CorruptFileError, varint
-from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
+from mcomp.coding.streams import (
+    pack_floats_steps,
+    pack_symbols_steps,
+    unpack_floats_steps,
+    unpack_symbols_steps,
+)
 
 __all__ = ["NAMES", "name_bytes", "read_arrays", "read_name", "symbol_bytes", "value_bytes"]
 
@@ -50,7 +57,7 @@ def read_name(reader):
         raise CorruptFileError(f"the name {text!r} is not ASCII") from None
 
 
-def symbol_bytes(symbols):
+def symbol_bytes(symbols, *, quick=False):
     """An integer array (n,) of a code."""
     if symbols.size == 0:
         return varint(0)
@@ -58,18 +65,18 @@ def symbol_bytes(symbols):
     span = int(symbols.max()) - low + 1
     if span > MAX_SYMBOLS:
         raise bad_value("the range of the symbols", span, f"1 to {MAX_SYMBOLS}")
-    data = pack_symbols(symbols.astype(np.int64) - low, span)
+    data = yield from pack_symbols_steps(symbols.astype(np.int64) - low, span, quick=quick)
     zigzag = 2 * low if low >= 0 else -2 * low - 1
     return varint(symbols.size) + varint(zigzag) + varint(span) + varint(len(data)) + data
 
 
-def value_bytes(x):
+def value_bytes(x, *, quick=False):
     """A float array of a code."""
     stored = x.dtype.newbyteorder("<").str
     if stored not in DTYPES:
         raise bad_value("the dtype of a code's numbers", str(x.dtype), f"one of {', '.join(DTYPES)}")
     shape = bytes([x.ndim]) + b"".join(map(varint, x.shape))
-    data = pack_floats(x)
+    data = yield from pack_floats_steps(x, quick=quick)
     return bytes([DTYPES.index(stored)]) + shape + varint(len(data)) + data
 
 
@@ -81,18 +88,23 @@ def read_arrays(reader, budget, nested):
     symbols, floats = {}, {}
     for _ in range(reader.byte(16)):
         name = read_name(reader)
-        symbols[name] = _read_symbols(reader, budget)
+        symbols[name] = yield from _read_symbols(reader, budget)
         budget -= symbols[name].size
+        reader.mark()
     for _ in range(reader.byte(16)):
         name, dtype = read_name(reader), reader.byte()
         shape = _read_shape(reader, budget)
         part = type(reader)(reader.read(reader.varint(reader.left())))
         if dtype == NESTED:
-            floats[name] = nested(part, shape, budget)
+            floats[name] = yield from nested(part, shape, budget)
         else:
-            floats[name] = unpack_floats(part.rest(), math.prod(shape), _dtype(dtype)).reshape(shape)
+            x = yield from unpack_floats_steps(part.rest(), math.prod(shape), _dtype(dtype))
+            floats[name] = x.reshape(shape)
         budget -= math.prod(shape)
+        reader.mark()
     reader.end()
+    if not symbols and not floats:
+        reader.mark()
     return symbols, floats
 
 
@@ -105,7 +117,7 @@ def _read_symbols(reader, budget):
         raise CorruptFileError(f"no symbols for {n} numbers")
     low = zigzag // 2 if zigzag % 2 == 0 else -(zigzag // 2) - 1
     data = reader.read(reader.varint(reader.left()))
-    return unpack_symbols(data, n, span).astype(np.int64) + low
+    return (yield from unpack_symbols_steps(data, n, span)).astype(np.int64) + low
 
 
 def _read_shape(reader, budget):

@@ -4,12 +4,15 @@ Bengio et al. 2013 (arXiv:1308.3432) pass the gradient of a step function on as 
 values of a codebook get the sum of their weights' gradients (Han et al. 2015, arXiv:1510.00149, section 3).
 """
 
+import io
+import math
 from dataclasses import replace
 
 import torch
 
 from mcomp.arrays import bad_value
 from mcomp.codecs import Code, Sparse, decode
+from mcomp.plain import naming
 
 __all__ = ["Attached", "StraightThrough"]
 
@@ -28,15 +31,21 @@ class StraightThrough(torch.autograd.Function):
 
 
 class Attached(torch.nn.Module):
-    """The parametrization: holds a codec and the code of the weight as it is now."""
+    """The parametrization: holds a codec and the code of the weight as it is now, also in its state dict."""
 
-    def __init__(self, codec, w, *, refresh, gradient, train_codebook):
+    def __init__(self, codec, w, *, name, refresh, gradient, train_codebook):
         super().__init__()
+        self.name = name
         self.codec, self.refresh, self.gradient = codec, refresh, gradient
         self.train_codebook = train_codebook
         self.learned = torch.nn.ParameterList()
         self.stale, self._code, self.order = False, None, []
-        self.set_code(codec.encode(w.detach()))
+        self.set_code(self._encode(w.detach()))
+        self.learned.requires_grad_(w.requires_grad)  # what is frozen has no values that learn
+
+    def _encode(self, w, *, start=None):
+        with naming(self.name):
+            return self.codec.encode(w, start=start)
 
     def set_code(self, code):
         """Take over another code of the same form: a mask chosen elsewhere, for instance."""
@@ -51,7 +60,8 @@ class Attached(torch.nn.Module):
             for parameter, x in zip(self.learned, values, strict=True):
                 parameter.data.copy_(x)  # an optimiser may hold the parameter already
         else:
-            self.learned = torch.nn.ParameterList(values)
+            free = all(p.requires_grad for p in self.learned)
+            self.learned = torch.nn.ParameterList(values).requires_grad_(free)
 
     def code(self, w):
         """The code of the weight: symbols as last assigned, floats from `w` and the learned codebook."""
@@ -62,8 +72,21 @@ class Attached(torch.nn.Module):
         """Choose the symbols anew for `w`; learned values stay."""
         with torch.no_grad():
             start = self.code(w.detach()) if len(self.learned) else None
-            self.set_code(self.codec.encode(w.detach(), start=start))
+            self.set_code(self._encode(w.detach(), start=start))
         self.stale = False
+
+    def get_extra_state(self):
+        """The code as bytes in a tensor: which weights stay, and all that can't be read off the others."""
+        file = io.BytesIO()
+        torch.save(_packed(self._code), file)
+        return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+
+    def set_extra_state(self, state):
+        """Take over the code of a state dict, on the device and in the dtype of the present one."""
+        packed = torch.load(io.BytesIO(state.cpu().numpy().tobytes()), weights_only=True)
+        like = next(_arrays(self._code), torch.zeros(()))
+        with naming(self.name):
+            self.set_code(_unpacked(packed, like))
 
     def train(self, mode=True):
         """As for every module; under ``refresh="epoch"`` the next forward pass chooses the symbols anew."""
@@ -89,6 +112,40 @@ def _form(code):
     """What no new assignment changes: the kinds of a code and of those in it, and its shape."""
     inner = {name: _form(x)[0] for name, x in code.floats.items() if isinstance(x, Code)}
     return {code.kind: inner} if inner else code.kind, tuple(code.shape)
+
+
+def _packed(code):
+    """A code as dicts of tensors, for `torch.save`, less the values that are read from the weight anyway."""
+    floats = {
+        n: _packed(x) if isinstance(x, Code) else x.clone() for n, x in code.floats.items() if not _read(n, x)
+    }
+    symbols = {
+        name: x.clone() for name, x in code.symbols.items()
+    }  # a view would be saved with all behind it
+    return {"kind": code.kind, "shape": list(code.shape), "symbols": symbols, "floats": floats}
+
+
+def _unpacked(packed, like):
+    """Inverse of `_packed`, on the device and in the dtype of `like`."""
+    symbols = {name: x.to(like.device) for name, x in packed["symbols"].items()}
+    floats = {
+        n: _unpacked(x, like) if isinstance(x, dict) else x.to(like) for n, x in packed["floats"].items()
+    }
+    if packed["kind"] in ("plain", "sparse") and "values" not in floats:
+        n = len(symbols["positions"]) if symbols else math.prod(packed["shape"])
+        floats["values"] = like.new_zeros(n)
+    return Code(packed["kind"], tuple(packed["shape"]), symbols, floats)
+
+
+def _read(name, x):
+    """Whether a float array of a code is part of the weight, which `refit` reads anew."""
+    return name == "values" and not isinstance(x, Code)
+
+
+def _arrays(code):
+    """The float arrays in a code."""
+    for x in code.floats.values():
+        yield from _arrays(x) if isinstance(x, Code) else (x,)
 
 
 def _support(code):

@@ -12,7 +12,7 @@ import numpy as np
 
 from mcomp.coding.bits import CorruptFileError
 
-__all__ = ["LIMIT", "SQUASH", "AdaptiveBit", "BitDecoder", "BitEncoder", "ln_fixed"]
+__all__ = ["LIMIT", "SQUASH", "AdaptiveBit", "BitDecoder", "BitEncoder", "encode_bits", "ln_fixed"]
 
 LIMIT = 3072  # log-odds are cut off at +-12 = LIMIT / 256
 
@@ -146,6 +146,34 @@ class BitDecoder:
         """Raise `CorruptFileError` unless the bytes end where the encoder would have ended them."""
         if self.at < self.end or (self.end and self.data[self.end - 1] == 0):
             raise CorruptFileError(f"the range coder read {self.at} of {self.end} bytes")
+
+
+def encode_bits(bits, p1):
+    r"""All bits at once, for an encoder that knows their probabilities: the bytes of `BitEncoder`.
+
+    Examples
+    --------
+    >>> encode_bits([1, 0, 1], [60000, 100, 50000])
+    b'\x01'
+    """
+    coder = BitEncoder(None)
+    low, width, out = 0, 1 << 32, coder.out
+    for bit, p in zip(bits, p1, strict=True):
+        split = (width >> 16) * p
+        if bit:
+            width = split
+        else:
+            low += split
+            width -= split
+        while width < 1 << 24:
+            if low >> 32:
+                coder.low = low
+                coder._carry()
+                low = coder.low
+            out.append(low >> 24)
+            low, width = low << 8 & 0xFFFFFFFF, width << 8
+    coder.low, coder.range = low, width
+    return coder.finish()
 
 
 class AdaptiveBit:

@@ -202,7 +202,11 @@ class Reader:
     """
 
     def __init__(self, data):
-        self.data, self.at = bytes(data), 0
+        self.data, self.at, self.marks = bytes(data), 0, []
+
+    def mark(self):
+        """Remember in `marks` how far it was read."""
+        self.marks.append(self.at)
 
     def left(self):
         """Bytes not read yet."""

@@ -6,13 +6,16 @@ integer arithmetic, so encoder and decoder compute the same on every machine.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.bits import CorruptFileError, as_symbols, packed_size
 
-__all__ = ["cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "unpack_table"]
+__all__ = [
+    "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "table_size", "unpack_table",
+]  # fmt: skip
 
 
 def histogram(symbols, alphabet):
@@ -148,6 +151,29 @@ def pack_table(freqs):
         text.append(_phased_in(sums[m] - sums[a], sums[b] - sums[a] + 1))
     text = "".join(text)
     return int(text + "0" * (-len(text) % 8) or "0", 2).to_bytes(packed_size(len(text), 1), "big")
+
+
+def table_size(freqs):
+    """The bytes of `pack_table(freqs)`, without making them."""
+    sums = np.concatenate([[0], np.cumsum(freqs)])
+    a, m, b = _all_halves(len(freqs))
+    size = sums[b] - sums[a] + 1
+    size, value = size[size > 1], (sums[m] - sums[a])[size > 1]
+    k = np.frexp(size)[1].astype(np.int64) - 1
+    return packed_size(int(k.sum() + np.count_nonzero(value >= (2 << k) - size)), 1)
+
+
+@lru_cache(16)
+def _all_halves(n):
+    """Begin, middle and end of every range of [0, n) that `_halves` can come to: three arrays (n - 1,)."""
+    found, begin, end = [], np.array([0]), np.array([n])
+    while len(begin):
+        wide = end - begin > 1
+        begin, end = begin[wide], end[wide]
+        middle = (begin + end) // 2
+        found.append((begin, middle, end))
+        begin, end = np.concatenate([begin, middle]), np.concatenate([middle, end])
+    return [np.concatenate(x) for x in zip(*found, strict=True)]
 
 
 def unpack_table(data, alphabet, total):

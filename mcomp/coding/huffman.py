@@ -9,6 +9,7 @@ first, then the lower symbol), so only lengths are stored.
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
+from mcomp.coding.batch import run
 from mcomp.coding.bits import (
     CorruptFileError,
     Reader,
@@ -20,7 +21,7 @@ from mcomp.coding.bits import (
     unpack_bits,
 )
 from mcomp.coding.entropy import histogram
-from mcomp.coding.rans import rans_decode, rans_encode
+from mcomp.coding.rans import rans_decode, rans_encode_steps
 
 __all__ = ["canonical_codes", "code_lengths", "huffman_decode", "huffman_encode"]
 
@@ -143,13 +144,19 @@ def huffman_encode(symbols, alphabet):
     >>> huffman_encode([0, 0, 1, 0, 2], alphabet=3).hex()  # 2-bit lengths 1 2 2, then 0 0 10 0 11
     '026826'
     """
+    return run(huffman_encode_steps(symbols, alphabet))
+
+
+def huffman_encode_steps(symbols, alphabet):
+    """`huffman_encode` as a generator for `mcomp.coding.batch.run_all`."""
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
     lengths = code_lengths(histogram(s, alphabet))
     n = lengths[s]
     sizes = np.add.reduceat(n, np.arange(0, s.size, BLOCK), dtype=np.int64)[:-1]
-    return _pack_lengths(lengths) + _pack_sizes(sizes) + pack_codes(canonical_codes(lengths)[s], n)
+    head = yield from _pack_lengths(lengths)
+    return head + _pack_sizes(sizes) + pack_codes(canonical_codes(lengths)[s], n)
 
 
 def huffman_decode(data, n, alphabet):
@@ -215,7 +222,7 @@ def _decode_table(lengths):
 def _pack_lengths(lengths):
     """A byte with the width w, then w bits a length; or w = 0 and the lengths by rANS, if shorter."""
     width = int(lengths.max()).bit_length()
-    plain, coded = pack_bits(lengths, width), rans_encode(lengths, LIMIT + 1)
+    plain, coded = pack_bits(lengths, width), (yield from rans_encode_steps(lengths, LIMIT + 1))
     coded = np.array(len(coded), "<u4").tobytes() + coded
     return bytes([width]) + plain if len(plain) <= len(coded) else b"\0" + coded
 

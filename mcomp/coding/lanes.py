@@ -4,18 +4,25 @@ Giesen 2014, "Interleaved entropy coders", arXiv:1402.3392. Symbol i belongs to 
 share one stream of 16-bit words.
 """
 
+from bisect import bisect_right
+from itertools import cycle
+
 import numpy as np
 
 from mcomp.coding.bits import CorruptFileError
 
-__all__ = ["decode", "encode", "lanes_for", "pack_states", "read_lanes"]
+__all__ = [
+    "decode", "decode_few", "decode_few_bits", "decode_few_levels", "encode", "encode_few", "lanes_for",
+    "pack_states",
+    "read_lanes", "state_base",
+]  # fmt: skip
 
 MAX_LANES = 4096  # 32 kB of states: they stay in the processor's first cache
 LANE_SHARE = 1 / 500  # part of the payload that starting the lanes may cost
 WORD = 16  # bits that move between a state and the stream
 
 
-def _state_base(precision):
+def state_base(precision):
     """b of the interval [2**b, 2**(b+16)): 32-bit states, 48-bit ones for finer tables (for x // f >= 16)."""
     return 16 if precision <= 12 else 32  # (precision is at most WORD)
 
@@ -25,7 +32,7 @@ def lanes_for(n, bits, precision):
 
     Each wastes the b bits that its x starts with and half a word on average, as its last x is not full.
     """
-    return max(1, _fewest_lanes(n), min(n, MAX_LANES, int(bits * LANE_SHARE / _state_base(precision))))
+    return max(1, _fewest_lanes(n), min(n, MAX_LANES, int(bits * LANE_SHARE / state_base(precision))))
 
 
 def _fewest_lanes(n):
@@ -34,11 +41,11 @@ def _fewest_lanes(n):
 
 def encode(n, lanes, precision, intervals):
     """States and words for symbols 0..n-1; ``intervals(a, b)`` gives the f and c of symbols a to b-1."""
-    base = _state_base(precision)
+    base = state_base(precision)
     states = np.full(lanes, 1 << base, np.int64)
     words, at = np.empty(n, np.uint16), n  # filled from the back: the decoder reads forwards
     for a in range((n - 1) // lanes * lanes, -1, -lanes):
-        f, c = intervals(a, min(a + lanes, n))
+        f, c = (v.astype(np.int64) for v in intervals(a, min(a + lanes, n)))  # so that no shift overflows
         x = states[: len(f)]
         full = np.flatnonzero(x >= f << (base + WORD - precision))
         low = x[full]
@@ -51,7 +58,7 @@ def encode(n, lanes, precision, intervals):
 
 def decode(n, states, words, precision, symbols, *, out):
     """Fill `out` with n symbols; ``symbols(slot, a)`` gives s, f and slot - c for slots of symbols from a."""
-    base, lanes, at = _state_base(precision), len(states), 0
+    base, lanes, at = state_base(precision), len(states), 0
     for a in range(0, n, lanes):
         x = states[: n - a]
         s, f, inside = symbols(x & ((1 << precision) - 1), a)
@@ -70,13 +77,83 @@ def decode(n, states, words, precision, symbols, *, out):
     return out
 
 
+def encode_few(f, c, states, precision):
+    """The words of symbols with these f and c, coded one at a time; `states` (lanes,) are moved on."""
+    base, total, x, words = state_base(precision), 1 << precision, states.tolist(), []
+    turn = [*zip(range(len(f)), cycle(range(len(x))), strict=False)]
+    f, c = f.tolist(), c.tolist()
+    for i, lane in reversed(turn):
+        fi, xi = f[i], x[lane]
+        if xi >= fi << (base + WORD - precision):
+            words.append(xi & 0xFFFF)
+            xi >>= WORD
+        x[lane] = xi // fi * (total - fi) + c[i] + xi
+    states[:] = x
+    return words[::-1]
+
+
+def decode_few(n, states, words, precision, f, inside):
+    """The slots of n symbols, one at a time, and how many words they took; `states` are moved on.
+
+    `f` and `inside` are lists: of each slot, the frequency of its symbol and its place within the interval.
+    """
+    low, mask, x, slots = 1 << state_base(precision), (1 << precision) - 1, states.tolist(), []
+    queue = iter(words.tolist())
+    try:
+        for _, lane in zip(range(n), cycle(range(len(x))), strict=False):
+            slot = x[lane] & mask
+            new = (x[lane] >> precision) * f[slot] + inside[slot]
+            x[lane] = new if new >= low else new << WORD | next(queue)
+            slots.append(slot)
+    except StopIteration:
+        raise CorruptFileError(f"a rANS stream ends early, at symbol {len(slots)} of {n}") from None
+    states[:] = x
+    return slots, len(words) - len([*queue])
+
+
+def decode_few_bits(p1, states, words, precision):
+    """As `decode_few`, of bits that are 1 with probability ``p1 / 2**precision`` each."""
+    low, total, x, bits = 1 << state_base(precision), 1 << precision, states.tolist(), []
+    queue = iter(words.tolist())
+    try:
+        for p, lane in zip(p1, cycle(range(len(x))), strict=False):
+            slot, zeros = x[lane] & (total - 1), total - p
+            bit = slot >= zeros
+            new = (x[lane] >> precision) * p + slot - zeros if bit else (x[lane] >> precision) * zeros + slot
+            x[lane] = new if new >= low else new << WORD | next(queue)
+            bits.append(bit)
+    except StopIteration:
+        raise CorruptFileError(f"a rANS stream ends early, at bit {len(bits)} of {len(p1)}") from None
+    states[:] = x
+    return bits, len(words) - len([*queue])
+
+
+def decode_few_levels(tables, states, words, precision):
+    """As `decode_few`, of symbols with a table each: the frequencies, and where their intervals begin."""
+    low, mask, x, symbols = 1 << state_base(precision), (1 << precision) - 1, states.tolist(), []
+    queue = iter(words.tolist())
+    try:
+        for (freqs, starts), lane in zip(tables, cycle(range(len(x))), strict=False):
+            slot = x[lane] & mask
+            s = bisect_right(starts, slot) - 1
+            new = (x[lane] >> precision) * freqs[s] + slot - starts[s]
+            x[lane] = new if new >= low else new << WORD | next(queue)
+            symbols.append(s)
+    except StopIteration:
+        raise CorruptFileError(
+            f"a rANS stream ends early, at symbol {len(symbols)} of {len(tables)}"
+        ) from None
+    states[:] = x
+    return symbols, len(words) - len([*queue])
+
+
 def pack_states(states, precision):
-    size = (_state_base(precision) + WORD) // 8
+    size = (state_base(precision) + WORD) // 8
     return np.ascontiguousarray(states.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size]).tobytes()
 
 
 def _unpack_states(data, precision):
-    base = _state_base(precision)
+    base = state_base(precision)
     raw = np.frombuffer(data, np.uint8).reshape(-1, (base + WORD) // 8)
     states = np.zeros((len(raw), 8), np.uint8)
     states[:, : raw.shape[1]] = raw
@@ -92,7 +169,7 @@ def read_lanes(reader, n, precision):
     fewest = max(1, _fewest_lanes(n))
     if lanes < fewest:
         raise CorruptFileError(f"{lanes} rANS lanes for {n} symbols; allowed: at least {fewest}")
-    states = _unpack_states(reader.read(lanes * (_state_base(precision) + WORD) // 8), precision)
+    states = _unpack_states(reader.read(lanes * (state_base(precision) + WORD) // 8), precision)
     if reader.left() % 2:
         raise CorruptFileError(f"{reader.left()} bytes of 16-bit rANS words; allowed: an even number")
     return states, np.frombuffer(reader.rest(), "<u2").astype(np.int64)

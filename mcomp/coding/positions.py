@@ -1,11 +1,15 @@
-"""Where the non-zeros are: a boolean mask in as few bytes as any of five codes needs.
+"""Where the non-zeros are: a boolean mask in as few bytes as any of six codes needs.
 
 plain       one bit an entry;
 constant    everything or nothing is kept;
 runs        the gaps between kept entries by Golomb-Rice (Rice & Plaunt 1971): g in g >> k zeros, a one and k
             bits, which is near the entropy if entries are kept independently (Golomb 1966);
 densities   one of 31 densities for each row (or column), then each bit by rANS under its row's;
-adaptive    `mcomp.coding.adaptive`: no side information, every bit predicted from those before it.
+adaptive    `mcomp.coding.adaptive`: no side information, every bit predicted from those before it;
+crossed     `mcomp.coding.crossed`: a class for each row and each column, and all bits at once.
+
+The adaptive code is the shortest where a mask is small or an image, and takes about a microsecond for each
+entry in either direction. In a large network (``quick=True``) only small masks are coded so.
 
 The lowest three bits of the first byte say which. A mask of more than two dimensions is seen as the matrix
 (shape[0], product of the rest), as a layer sees its weights.
@@ -18,19 +22,27 @@ import numpy as np
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.adaptive import MaskModel
 from mcomp.coding.arith import SQUASH, BitDecoder, BitEncoder, ln_fixed
+from mcomp.coding.batch import run, together
 from mcomp.coding.bits import CorruptFileError, Reader, pack_bits, packed_size, unpack_bits, varint
-from mcomp.coding.rans import rans_decode, rans_decode_binary, rans_encode, rans_encode_binary
+from mcomp.coding.crossed import decode_crossed_steps, encode_crossed_steps
+from mcomp.coding.rans import (
+    rans_decode_binary_steps,
+    rans_decode_steps,
+    rans_encode,
+    rans_encode_binary_steps,
+)
 
-__all__ = ["decode_mask", "encode_mask", "mask_codes"]
+__all__ = ["decode_mask", "decode_mask_steps", "encode_mask", "encode_mask_steps", "mask_codes"]
 
-METHODS = ("plain", "constant", "runs", "densities", "adaptive")
+METHODS = ("plain", "constant", "runs", "densities", "adaptive", "crossed")
 MAX_ADAPTIVE, MAX_ROWS = 1 << 19, 4096  # entries and rows that the adaptive code takes, for the time it needs
+MAX_QUICK = 1 << 13  # entries that it takes in a large network
 DENSITY = np.array([0] + [SQUASH[-2048 + 128 * c] for c in range(31)])  # class 0 = nothing kept
 TURNED = 8  # bit of the first byte: the matrix was transposed (adaptive), columns not rows (densities)
 
 
 def encode_mask(mask, hint=None):
-    """Code a mask in the shortest of the five ways.
+    """Code a mask in the shortest of the six ways.
 
     Parameters
     ----------
@@ -57,7 +69,12 @@ def encode_mask(mask, hint=None):
     >>> len(encode_mask(mask)), len(encode_mask(~mask)), len(encode_mask(mask & False))
     (41, 66, 1)
     """
-    codes = mask_codes(mask, hint)
+    return run(encode_mask_steps(mask, hint))
+
+
+def encode_mask_steps(mask, hint=None, *, quick=False):
+    """`encode_mask` as a generator for `mcomp.coding.batch.run_all`."""
+    codes = yield from _mask_codes(mask, hint, quick)
     return min(codes.values(), key=len) if codes else b""
 
 
@@ -69,6 +86,10 @@ def mask_codes(mask, hint=None):
     >>> {name: len(data) for name, data in mask_codes(np.arange(800) % 100 == 0).items()}
     {'plain': 101, 'runs': 11, 'densities': 19, 'adaptive': 11}
     """
+    return run(_mask_codes(mask, hint, quick=False))
+
+
+def _mask_codes(mask, hint, quick):
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise bad_value("mask.dtype", mask.dtype.name, "bool")
@@ -77,13 +98,19 @@ def mask_codes(mask, hint=None):
         return {}
     if mask.all() or not mask.any():
         return {"constant": bytes([1 | TURNED * bool(mask.all())])}
-    codes = {
-        "plain": b"\0" + pack_bits(mask, 1),
-        "runs": b"\2" + _encode_runs(np.flatnonzero(mask)),
-        "densities": _encode_densities(matrix),
-    }
-    tries = [_encode_adaptive(matrix, hint, option, mask.shape) for option in _options(mask.shape)]
-    return codes | ({"adaptive": min(tries, key=len)} if tries else {})
+    codes = {"plain": b"\0" + pack_bits(mask, 1), "runs": b"\2" + _encode_runs(np.flatnonzero(mask))}
+    both = [_encode_densities(matrix), encode_crossed_steps(matrix)]
+    codes["densities"], crossed = yield from together(both)
+    options = _quick_options(mask.shape) if quick else _options(mask.shape)
+    tries = [_encode_adaptive(matrix, hint, option, mask.shape) for option in options]
+    return codes | ({"adaptive": min(tries, key=len)} if tries else {}) | {"crossed": b"\5" + crossed}
+
+
+def _quick_options(shape):
+    """Those of `_options` that see a small mask in few rows: numpy's work goes by rows."""
+    rows, columns = _matrix_shape(shape)
+    few = [o for o in _options(shape) if (o == TURNED) == (rows > columns and len(shape) > 1)]
+    return few[:1] if rows * columns <= MAX_QUICK else []
 
 
 def decode_mask(data, shape, hint=None):
@@ -100,6 +127,11 @@ def decode_mask(data, shape, hint=None):
     >>> decode_mask(encode_mask(mask), shape=(1, 3))
     array([[ True, False,  True]])
     """
+    return run(decode_mask_steps(data, shape, hint))
+
+
+def decode_mask_steps(data, shape, hint=None):
+    """`decode_mask` as a generator for `mcomp.coding.batch.run_all`."""
     shape = tuple(check_int("shape", n, 0) for n in shape)
     rows, columns = _matrix_shape(shape)
     hint, reader, size = _check_hint(hint, shape), Reader(data), rows * columns
@@ -110,7 +142,7 @@ def decode_mask(data, shape, hint=None):
     method, option = option & 7, option & ~7
     if method == 4 and option in _options(shape):
         return _decode_adaptive(reader, hint, option, shape).reshape(shape)
-    if method > 3 or option & ~TURNED or (option and method in (0, 2)):
+    if method in (4, 6, 7) or option & ~TURNED or (option and method in (0, 2, 5)):
         raise CorruptFileError(f"a mask of shape {shape} can't be coded by method {method}, option {option}")
     if method == 1:
         reader.end()
@@ -121,7 +153,9 @@ def decode_mask(data, shape, hint=None):
         mask = np.zeros(size, bool)
         mask[_decode_runs(reader, size)] = True
         return mask.reshape(shape)
-    return _decode_densities(reader, rows, columns, option).reshape(shape)
+    if method == 3:
+        return (yield from _decode_densities(reader, rows, columns, option)).reshape(shape)
+    return (yield from decode_crossed_steps(reader, (rows, columns))).reshape(shape)
 
 
 def _matrix_shape(shape):
@@ -172,7 +206,8 @@ def _encode_densities(matrix):
     plans = [(*_density_classes(m), m, turned) for m, turned in ((matrix, 0), (matrix.T, TURNED))]
     _, head, classes, m, turned = min(plans, key=lambda plan: plan[0])
     some = classes > 0
-    bits = rans_encode_binary(m[some].reshape(-1), np.repeat(DENSITY[classes[some]], m.shape[1]))
+    p1 = np.repeat(DENSITY[classes[some]], m.shape[1])
+    bits = yield from rans_encode_binary_steps(m[some].reshape(-1), p1)
     return bytes([3 | turned]) + varint(len(head)) + head + bits
 
 
@@ -188,10 +223,11 @@ def _density_classes(m):
 
 def _decode_densities(reader, rows, columns, turned):
     m, n = (columns, rows) if turned else (rows, columns)
-    classes = rans_decode(reader.read(reader.varint(high=reader.left())), m, 32)
+    classes = yield from rans_decode_steps(reader.read(reader.varint(high=reader.left())), m, 32)
     some = classes > 0
     mask = np.zeros((m, n), bool)
-    mask[some] = rans_decode_binary(reader.rest(), np.repeat(DENSITY[classes[some]], n)).reshape(-1, n)
+    p1 = np.repeat(DENSITY[classes[some]], n)
+    mask[some] = (yield from rans_decode_binary_steps(reader.rest(), p1)).reshape(-1, n)
     return mask.T if turned else mask
 
 

@@ -13,26 +13,46 @@ belongs to lane i % lanes, and numpy moves all lanes at once: mcomp/coding/lanes
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
+from mcomp.coding.batch import Bits, Decode, Encode, Table, run
 from mcomp.coding.bits import Reader, as_symbols, symbol_dtype, varint
-from mcomp.coding.entropy import cross_entropy, histogram, pack_table, quantize_counts, unpack_table
-from mcomp.coding.lanes import decode, encode, lanes_for, pack_states, read_lanes
+from mcomp.coding.entropy import (
+    cross_entropy,
+    histogram,
+    pack_table,
+    quantize_counts,
+    table_size,
+    unpack_table,
+)
+from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
 
-__all__ = ["rans_decode", "rans_decode_binary", "rans_encode", "rans_encode_binary"]
+__all__ = [
+    "rans_decode", "rans_decode_binary", "rans_decode_binary_steps", "rans_decode_steps", "rans_encode",
+    "rans_encode_binary", "rans_encode_binary_steps", "rans_encode_steps",
+]  # fmt: skip
 
 
 def _best_table(counts):
-    """Precision and frequencies for which table and payload together are the shortest."""
+    """Precision and frequencies for which table and payload together are the shortest.
+
+    The cost falls, then rises with the precision: from a guess, step by step to its least.
+    """
     n, present = int(counts.sum()), int(np.count_nonzero(counts))
     low = (present - 1).bit_length()
-    tries = [*range(low, 13), 14, 16] if low <= 8 else range(max(low, 10), 17, 2)
-    options = [(p, quantize_counts(counts, p)) for p in tries]
+    tries = [*range(low, 13), 14, 16] if low <= 8 else [*range(max(low, 10), 17, 2)]
+    costs, tables = {}, {}
 
-    def cost(option):
-        p, freqs = option
-        slow = 1.001 if p > 12 else 1.0  # a table of more than 4096 slots has to earn its slower gathers
-        return slow * n * cross_entropy(counts, freqs) / 8 + len(pack_table(freqs))
+    def cost(i):
+        if i not in costs:
+            tables[i] = quantize_counts(counts, tries[i])
+            slow = 1.001 if tries[i] > 12 else 1.0  # more than 4096 slots have to earn their slower gathers
+            costs[i] = slow * n * cross_entropy(counts, tables[i]) / 8 + table_size(tables[i])
+        return costs[i]
 
-    return min(options, key=cost)
+    best = 0 if present == 1 else min(max(0, (n // present).bit_length() // 2 - 1), len(tries) - 1)
+    while cost(best) > cost(least := min(range(max(0, best - 2), min(best + 3, len(tries))), key=cost)):
+        best = least
+    best = min(best, len(tries) - 1, key=cost)  # a stream of nearly one symbol wants the finest
+    return tries[best], tables[best]
 
 
 def rans_encode(symbols, alphabet):
@@ -65,6 +85,11 @@ def rans_encode(symbols, alphabet):
     >>> len(data), round(500 * 0.8113)  # bytes; n H(1/4) / 8
     (411, 406)
     """
+    return run(rans_encode_steps(symbols, alphabet))
+
+
+def rans_encode_steps(symbols, alphabet):
+    """`rans_encode` as a generator for `mcomp.coding.batch.run_all`."""
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
@@ -73,14 +98,15 @@ def rans_encode(symbols, alphabet):
     head = bytes([precision]) + pack_table(freqs)
     if precision == 0:
         return head
-    starts = np.cumsum(freqs) - freqs
     lanes = lanes_for(s.size, s.size * cross_entropy(counts, freqs), precision)
+    freqs = freqs.astype(np.int32)
+    starts = np.cumsum(freqs, dtype=np.int32) - freqs
 
     def intervals(a, b):
         i = s[a:b].astype(np.intp)
         return freqs.take(i), starts.take(i)
 
-    states, words = encode(s.size, lanes, precision, intervals)
+    states, words = yield Encode(s.size, lanes, precision, intervals)
     head += varint(lanes) + pack_states(states, precision)
     return head + words.astype("<u2").tobytes()
 
@@ -102,26 +128,23 @@ def rans_decode(data, n, alphabet):
     >>> rans_decode(rans_encode([3, 1, 3], alphabet=4), n=3, alphabet=4)
     array([3, 1, 3], dtype=uint8)
     """
-    out, reader = np.zeros(check_int("n", n, 0), symbol_dtype(alphabet)), Reader(data)
+    return run(rans_decode_steps(data, n, alphabet))
+
+
+def rans_decode_steps(data, n, alphabet):
+    """`rans_decode` as a generator for `mcomp.coding.batch.run_all`."""
+    n, dtype, reader = check_int("n", n, 0), symbol_dtype(alphabet), Reader(data)
     if n == 0:
         reader.end()
-        return out
+        return np.zeros(0, dtype)
     precision = reader.byte(high=16)
     freqs, used = unpack_table(data[1:], alphabet, 1 << precision)
     reader.read(used)
     if precision == 0:
         reader.end()
-        out[:] = np.argmax(freqs)
-        return out
+        return np.full(n, np.argmax(freqs), dtype)
     states, words = read_lanes(reader, n, precision)
-    s = np.repeat(np.arange(alphabet), freqs)  # (2**precision,) the owner of each slot
-    inside = np.arange(s.size) - (np.cumsum(freqs) - freqs)[s]
-    f, s = freqs[s], s.astype(out.dtype)
-
-    def symbols(slot, a):
-        return s.take(slot), f.take(slot), inside.take(slot)
-
-    return decode(n, states, words, precision, symbols, out=out)
+    return (yield Decode(n, states, words, precision, Table(freqs, dtype)))
 
 
 def _check_p1(p1, n, precision):
@@ -130,7 +153,7 @@ def _check_p1(p1, n, precision):
         raise bad_value("p1", f"{p1.dtype} of shape {p1.shape}", f"integers of shape {(n,)}")
     if n and not 0 < int(p1.min()) <= int(p1.max()) < 1 << precision:
         raise bad_value("p1", (int(p1.min()), int(p1.max())), f"1 to {(1 << precision) - 1}")
-    return p1.astype(np.int64)
+    return p1.astype(np.int32)
 
 
 def rans_encode_binary(bits, p1, *, precision=16):
@@ -155,13 +178,18 @@ def rans_encode_binary(bits, p1, *, precision=16):
     >>> len(rans_encode_binary(bits, np.full(8000, 655))), 1000 * 0.0808  # bytes; n H(1/100) / 8
     (87, 80.8)
     """
+    return run(rans_encode_binary_steps(bits, p1, precision=precision))
+
+
+def rans_encode_binary_steps(bits, p1, *, precision=16):
+    """`rans_encode_binary` as a generator for `mcomp.coding.batch.run_all`."""
     bits, m = np.asarray(bits, bool).reshape(-1), 1 << check_int("precision", precision, 1, 16)
     p1 = _check_p1(p1, bits.size, precision)
     if bits.size == 0:
         return b""
     f, c = np.where(bits, p1, m - p1), np.where(bits, m - p1, 0)
     lanes = lanes_for(bits.size, float((precision - np.log2(f)).sum()), precision)
-    states, words = encode(bits.size, lanes, precision, lambda a, b: (f[a:b], c[a:b]))
+    states, words = yield Encode(bits.size, lanes, precision, lambda a, b: (f[a:b], c[a:b]))
     return varint(lanes) + pack_states(states, precision) + words.astype("<u2").tobytes()
 
 
@@ -179,17 +207,15 @@ def rans_decode_binary(data, p1, *, precision=16):
     >>> rans_decode_binary(rans_encode_binary([False, True, True], p1, precision=8), p1, precision=8)
     array([False,  True,  True])
     """
-    m, reader = 1 << check_int("precision", precision, 1, 16), Reader(data)
-    p1 = _check_p1(p1, np.size(p1), precision)
-    out = np.zeros(p1.size, bool)
+    return run(rans_decode_binary_steps(data, p1, precision=precision))
+
+
+def rans_decode_binary_steps(data, p1, *, precision=16):
+    """`rans_decode_binary` as a generator for `mcomp.coding.batch.run_all`."""
+    check_int("precision", precision, 1, 16)
+    p1, reader = _check_p1(p1, np.size(p1), precision), Reader(data)
     if p1.size == 0:
         reader.end()
-        return out
+        return np.zeros(0, bool)
     states, words = read_lanes(reader, p1.size, precision)
-
-    def symbols(slot, a):
-        p = p1[a : a + len(slot)]
-        bit = slot >= m - p
-        return bit, np.where(bit, p, m - p), np.where(bit, slot - (m - p), slot)
-
-    return decode(p1.size, states, words, precision, symbols, out=out)
+    return (yield Decode(p1.size, states, words, precision, Bits(p1, precision)))

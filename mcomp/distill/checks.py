@@ -4,7 +4,7 @@ import math
 
 from mcomp.arrays import array_namespace, bad_value, check_real, constant, device
 
-__all__ = ["check_logits", "check_pair", "check_temperature", "finite", "one_hot"]
+__all__ = ["check_logits", "check_pair", "check_temperature", "finite", "one_hot", "wide"]
 
 
 def check_temperature(T):
@@ -36,9 +36,20 @@ def one_hot(labels, like):
         found = f"{labels.dtype} {tuple(labels.shape)}"
         raise bad_value("labels", found, f"integers, one for each row: ({batch},)")
     hot = labels[:, None] == xp.arange(classes, dtype=labels.dtype, device=device(like))[None, :]
-    if not bool(xp.all(xp.any(hot, axis=-1))):
-        raise bad_value("the largest label", int(xp.max(labels)), f"labels from 0 to {classes - 1}")
+    known = xp.any(hot, axis=-1)
+    if not bool(xp.all(known)):
+        wrong = int(labels[xp.argmin(xp.astype(known, xp.int8))])
+        allowed = f"labels from 0 to {classes - 1}; take rows without a label out of the batch first"
+        raise bad_value("a label", wrong, allowed)
     return hot
+
+
+def wide(student_logits, *teacher_logits):
+    """The logits in float32 at least, the teacher's as constants: sums want more than 11 bits."""
+    xp, found = array_namespace(student_logits), []
+    for x in (student_logits, *map(constant, teacher_logits)):
+        found.append(xp.astype(x, xp.result_type(x, xp.float32), copy=False))
+    return found if teacher_logits else found[0]
 
 
 def finite(loss):

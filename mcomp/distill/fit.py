@@ -31,8 +31,9 @@ def teaching(teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None):
         The part of the teacher; 1 doesn't look at the labels.
     loss : callable, optional
         ``loss(student_logits, teacher_logits, labels) -> scalar`` in place of `kd_loss` at `T`.
-    augment : anything but None
-        The images change from epoch to epoch, so the teacher answers each batch as the student sees it.
+    augment : callable, optional
+        That of `mcomp.train.fit`. The images then change from epoch to epoch, so the teacher answers each
+        batch as the student sees it; it isn't called here.
 
     Returns
     -------
@@ -53,6 +54,7 @@ def teaching(teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None):
     0.1438
     """
     alpha, x = check_real("alpha", alpha, 0.0, 1.0), data.train[0]
+    train.check_callable("augment", augment, "augment(x, generator) -> x")
     soft = loss or (lambda student, answers, labels: kd_loss(student, answers, T=T))
     if augment is None:
         logits = teacher if isinstance(teacher, torch.Tensor) else _answers(_networks(teacher), x)

@@ -6,8 +6,8 @@ arXiv:2203.08679. The teacher is a constant everywhere: no gradient reaches its 
 
 import math
 
-from mcomp.arrays import array_namespace, check_finite, check_int, check_real, constant, device, log_softmax
-from mcomp.distill.checks import check_logits, check_pair, check_temperature, finite, one_hot
+from mcomp.arrays import array_namespace, check_finite, check_int, check_real, device, log_softmax
+from mcomp.distill.checks import check_logits, check_pair, check_temperature, finite, one_hot, wide
 
 
 def softmax_t(logits, T):
@@ -41,15 +41,17 @@ def softmax_t(logits, T):
     xp = array_namespace(logits)
     check_logits("logits", logits, ndim=range(1, 65))
     check_finite("logits", logits)
-    return xp.exp(log_softmax(logits / check_temperature(T)))
+    p = xp.exp(log_softmax(wide(logits) / check_temperature(T)))
+    return xp.astype(p, logits.dtype)
 
 
 def kd_loss(student_logits, teacher_logits, *, T):
     """T**2 * KL(teacher || student) at temperature `T`, in nats, the mean over the batch.
 
     The gradient is T * (p_student - p_teacher) / batch, with respect to the student's logits only: the
-    teacher is a constant. T**2 makes its size nearly independent of T: without it, the gradient of soft
-    logits shrinks as 1 / T**2, Hinton et al. 2015 (arXiv:1503.02531), eq. 2 to 4.
+    teacher is a constant. Where T is large against the logits, the difference of the probabilities falls as
+    1 / T**2 against T = 1 and T**2 makes up for it, Hinton et al. 2015 (arXiv:1503.02531), eq. 2 to 4. Below
+    that the size of the gradient still depends on T.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def kd_loss(student_logits, teacher_logits, *, T):
     Returns
     -------
     loss : floating array ()
-        0 where the two agree, else positive.
+        0 where the two agree, else positive. Of logits in float16 or bfloat16 it is a float32.
 
     Raises
     ------
@@ -79,8 +81,8 @@ def kd_loss(student_logits, teacher_logits, *, T):
     xp = array_namespace(student_logits, teacher_logits)
     T = check_temperature(T)
     check_pair(student_logits, teacher_logits)
-    student = log_softmax(student_logits / T)
-    teacher = log_softmax(constant(teacher_logits) / T)
+    s, t = wide(student_logits, teacher_logits)
+    student, teacher = log_softmax(s / T), log_softmax(t / T)
     return finite(xp.sum(xp.exp(teacher) * (teacher - student)) * (T * T / student.shape[0]))
 
 
@@ -112,7 +114,8 @@ def logit_matching_loss(student_logits, teacher_logits):
     """
     xp = array_namespace(student_logits, teacher_logits)
     check_pair(student_logits, teacher_logits)
-    gap = student_logits - constant(teacher_logits)
+    s, t = wide(student_logits, teacher_logits)
+    gap = s - t
     gap = gap - xp.mean(gap, axis=-1, keepdims=True)
     return finite(0.5 * xp.mean(gap * gap))
 
@@ -152,26 +155,26 @@ def decouple(student_logits, teacher_logits, *, labels, T):
     xp = array_namespace(student_logits, teacher_logits)
     T = check_temperature(T)
     check_pair(student_logits, teacher_logits)
-    hot = one_hot(labels, student_logits)
-    s_label, s_rest, s = _split(student_logits / T, hot)
-    t_label, t_rest, t = _split(constant(teacher_logits) / T, hot)
+    hot, (s, t) = one_hot(labels, student_logits), wide(student_logits, teacher_logits)
+    s_label, s_rest, s = _split(s / T, hot)
+    t_label, t_rest, t = _split(t / T, hot)
     weight = xp.exp(t_rest)
     target = xp.exp(t_label) * (t_label - s_label) + weight * (t_rest - s_rest)
     return target, xp.sum(xp.where(hot, xp.zeros_like(t), xp.exp(t)) * (t - s), axis=-1), weight
 
 
-def decoupled_kd_loss(student_logits, teacher_logits, *, labels, T, alpha=1.0, beta=8.0):
-    """T**2 * (alpha * target + beta * other), the mean over the batch; see `decouple`.
+def decoupled_kd_loss(student_logits, teacher_logits, *, labels, T, beta=8.0):
+    """T**2 * (target + beta * other), the mean over the batch; see `decouple`.
 
     In `kd_loss` the second part has the teacher's doubt as its weight, so that images of which the teacher
     is sure teach next to nothing about the other classes. Here `beta` takes its place: Zhao et al. 2022
-    (arXiv:2203.08679), eq. 7, which on CIFAR-100 takes alpha = 1, beta = 8 for most pairs, T = 4.
+    (arXiv:2203.08679), eq. 7 with its alpha = 1, which on CIFAR-100 takes beta = 8 for most pairs, T = 4.
 
     Parameters
     ----------
     student_logits, teacher_logits, labels, T
         As in `decouple`.
-    alpha, beta : float, at least 0
+    beta : float, at least 0
 
     Returns
     -------
@@ -180,7 +183,7 @@ def decoupled_kd_loss(student_logits, teacher_logits, *, labels, T, alpha=1.0, b
     Raises
     ------
     ValueError
-        As `decouple`, and if `alpha` or `beta` is negative.
+        As `decouple`, and if `beta` is negative.
 
     Examples
     --------
@@ -190,9 +193,9 @@ def decoupled_kd_loss(student_logits, teacher_logits, *, labels, T, alpha=1.0, b
     1.542
     """
     xp = array_namespace(student_logits, teacher_logits)
-    alpha, beta = check_real("alpha", alpha, 0.0), check_real("beta", beta, 0.0)
+    beta = check_real("beta", beta, 0.0)
     target, other, _ = decouple(student_logits, teacher_logits, labels=labels, T=T)
-    return finite(xp.mean(alpha * target + beta * other) * float(T) ** 2)
+    return finite(xp.mean(target + beta * other) * float(T) ** 2)
 
 
 def smoothed_logits(labels, classes, *, epsilon):

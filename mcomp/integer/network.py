@@ -5,8 +5,6 @@ observed on training images. Derived in chapters/07_calibration_and_integers.ipy
 arXiv:1712.05877, section 2.
 """
 
-import copy
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +13,14 @@ from torch import nn
 from torch.fx import GraphModule, Interpreter
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.integer.steps import RELUS, SAME, Product, make_step
+from mcomp.integer.steps import Product, make_step, rectifies, reshapes
+from mcomp.plain import copied, graph_of, naming
 from mcomp.quantize.grids import Grid, dequantize, quantize, range_grid
 from mcomp.quantize.observers import MinMax
-from mcomp.trace import layer, sole_user, trace
+from mcomp.trace import layer, sole_user
 from mcomp.train import evaluating
 
 __all__ = ["IntegerNetwork", "Step", "integer_network", "node_errors"]
-
-PICKING = (nn.ReLU, nn.MaxPool2d, nn.Flatten, *SAME)
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,9 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
     Parameters
     ----------
     model : torch.nn.Module
-        A float network of linear and 2-D convolutional layers, ReLU, max pooling, global average pooling,
-        flattening and additions; batch norm folded, see `mcomp.structure.fold_batchnorm`. Not changed.
+        A float network of linear and 2-D convolutional layers, ReLU, max pooling, means over all positions
+        (global pooling), reshapings of each image and additions, as modules, functions or methods; batch norm
+        folded, see `mcomp.structure.fold_batchnorm`. Not changed.
     x : tensor (n, ...)
         Training images to observe the ranges on, a few hundred.
     bits : int
@@ -87,28 +85,55 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
     Raises
     ------
     ValueError
-        If the model can't be traced or does something else.
+        If the model can't be traced or does something else: the message begins with the layer's or the
+        node's name.
     """
-    graph, bits = trace(model), check_int("bits", bits, 2, 8)
-    nodes = [node for node in graph.nodes if node.op != "output"]
-    (seen, shapes), grids, steps = _observe(model, graph, x, observer), {}, []
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        found = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+        raise bad_value(f"the input of {type(model).__name__}", found, "one tensor of floats")
+    graph, bits = graph_of(model), check_int("bits", bits, 2, 8)
+    seen, shapes = _observe(model, graph, x, observer)
+    grids, steps, nodes = {}, [], [node for node in graph.nodes if node in shapes]
+    _check_ends(model, graph, nodes)
     for node in nodes:
-        before = [grids[n] for n in node.all_input_nodes]
+        sources = [n for n in node.all_input_nodes if n in shapes]
+        before = [grids[n] for n in sources]
         if before and _keeps_grid(node, layer(model, node)):
             grids[node] = before[0]
         else:
             low, high = seen[_end_of_chain(model, node)].range()
             grids[node] = _plain(range_grid(low, high, bits, symmetric=False))
-        if node.op != "placeholder":
-            positions = math.prod(shapes[node.all_input_nodes[0]][2:])
-            run = make_step(node, layer(model, node), before, grids[node], bits=bits, positions=positions)
-            steps.append(Step(_name(node), tuple(map(_name, node.all_input_nodes)), run, grids[node]))
+        if node.op == "placeholder":
+            continue
+        with naming(_where(model, node)):
+            around = shapes[sources[0]] if sources else (), shapes[node]
+            run = make_step(node, layer(model, node), before, grids[node], bits=bits, shapes=around)
+        steps.append(Step(_name(node), tuple(map(_name, sources)), run, grids[node]))
     return IntegerNetwork(grids[nodes[0]], tuple(steps))
+
+
+def _where(model, node):
+    """The name of the layer that a node calls, or of the module in whose forward it stands and its own."""
+    if node.op == "call_module":
+        return _name(node)
+    inside = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
+    path = next((path for path in reversed(inside) if path), type(model).__name__)
+    return f"{path!r}, {_name(node)}"
+
+
+def _check_ends(model, graph, nodes):
+    """One tensor in, and the last one out."""
+    inputs = [str(node) for node in graph.nodes if node.op == "placeholder"]
+    if len(inputs) != 1:
+        raise bad_value(f"the inputs of {type(model).__name__}", inputs, "one tensor")
+    (result,) = next(node for node in graph.nodes if node.op == "output").args
+    if result is not nodes[-1]:
+        raise bad_value(f"what {type(model).__name__} gives", str(result), f"one tensor, the last: {_name(nodes[-1])}")
 
 
 def _keeps_grid(node, module):
     """Whether a node only picks among the numbers it gets: then rounding before it or after is the same."""
-    return isinstance(module, PICKING) or (node.op == "call_function" and node.target in RELUS)
+    return type(module) is nn.MaxPool2d or rectifies(node, module) or reshapes(node, module)
 
 
 def _end_of_chain(model, node):
@@ -127,6 +152,8 @@ def _name(node):
     """How a tensor is called: after the layer it leaves, or after its node."""
     if node.op == "placeholder":
         return "input"
+    if node.op == "get_attr":
+        return node.target
     alone = sum(n.target == node.target for n in node.graph.nodes) == 1
     return node.target if node.op == "call_module" and alone else node.name
 
@@ -136,24 +163,38 @@ class _Walk(Interpreter):
 
     def __init__(self, model, graph, visit):
         super().__init__(GraphModule(model, graph))
-        self.visit = visit
+        self.visit, self.extra_traceback = visit, False
 
     def run_node(self, node):
         return self.visit(node, super().run_node(node))
 
 
 def _observe(model, graph, x, observer):
-    """An observer of every node, after all of `x`, and the shape of its output."""
+    """An observer of every node that gives a tensor, after all of `x`, and the shape of one image there.
+
+    What isn't a tensor, such as a size, is worked out in float once and belongs to the shapes.
+    """
     seen, shapes = {node: observer() for node in graph.nodes}, {}
 
     def visit(node, value):
-        if node.op != "output":
-            seen[node].update(value)
-            shapes[node] = tuple(value.shape)
+        if node.op == "output" or _is_size(value):
+            return value
+        if not isinstance(value, torch.Tensor) or node.op == "get_attr":
+            raise bad_value(_where(model, node), type(value).__name__, "a tensor that comes from the images")
+        shape = tuple(value.shape[1:])
+        if shapes.setdefault(node, shape) != shape or tuple(value.shape[:1]) != (visit.images,):
+            raise bad_value(f"the shape of {_where(model, node)}", tuple(value.shape), "an entry for each image")
+        seen[node].update(value)
         return value
 
     _walk(model, graph, x, visit)
     return seen, shapes
+
+
+def _is_size(value):
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_size, value))
+    return isinstance(value, (int, torch.dtype, torch.device, str, type(None)))
 
 
 def _walk(model, graph, x, visit, *, batch_size=100):
@@ -161,6 +202,7 @@ def _walk(model, graph, x, visit, *, batch_size=100):
         raise bad_value("len(x)", 0, "at least one image")
     with evaluating(model):
         for part in x.split(batch_size):
+            visit.images = len(part)
             _Walk(model, graph, visit).run(part)
 
 
@@ -182,7 +224,7 @@ def node_errors(network, model, x):
         of the bias. `mean` and `largest` are errors against the float network, all steps before included.
         What lies outside the grid counts as its end.
     """
-    graph, tensors = trace(model), network.run(quantize(x, network.grid))
+    graph, tensors = graph_of(model), network.run(quantize(x, network.grid))
     own = _differences(network, _rounded_weights(network, model), graph, x, tensors, replace=True)
     far = _differences(network, model, graph, x, tensors, replace=False)
     return [
@@ -193,7 +235,7 @@ def node_errors(network, model, x):
 
 def _rounded_weights(network, model):
     """A copy of `model` with the weights and biases that the integers mean."""
-    model, steps = copy.deepcopy(model), {step.name: step.run for step in network.steps}
+    model, steps = copied(model), {step.name: step.run for step in network.steps}
     for name, module in model.named_modules():
         if isinstance(steps.get(name), Product):
             product, along = steps[name], (-1,) + (1,) * (module.weight.ndim - 1)
@@ -207,7 +249,7 @@ def _differences(network, model, graph, x, tensors, *, replace):
     grids, found = {"input": network.grid, **{s.name: s.grid for s in network.steps}}, {}
 
     def visit(node, value):
-        if node.op == "output":
+        if _name(node) not in tensors:
             return value
         grid, q = grids[_name(node)], tensors[_name(node)]
         steps = (value / grid.scale + grid.zero_point).clamp(grid.qmin, grid.qmax)

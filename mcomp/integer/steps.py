@@ -4,6 +4,7 @@ Derived in chapters/07_calibration_and_integers.ipynb. Jacob et al. 2017, arXiv:
 2.2), biases (2.4), additions (appendix A.2).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +22,13 @@ from mcomp.integer.requantize import (
     requantize_float,
     rounded_shift,
 )
+from mcomp.plain import made_by, own_forward
 from mcomp.quantize.grids import Grid, quantize, range_grid
 
 __all__ = ["Average", "Largest", "Product", "Rectify", "Reshape", "Sum", "make_step"]
 
 SAME = (nn.Identity, nn.Dropout)
-ADDITIONS, RELUS = ("add", "iadd"), (F.relu, torch.relu)
+ADDITIONS, RELUS = ("add", "iadd", "add_"), (F.relu, torch.relu, "relu", "relu_")
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,12 @@ class Average:
     source: Grid
     grid: Grid
     factor: Factor
+    shape: tuple = (-1, 1, 1)
 
     def __call__(self, q, *, fixed=True):
         n = q.shape[2] * q.shape[3]
         acc = q.sum((2, 3), keepdim=True, dtype=torch.int32) - n * self.source.zero_point
-        return self.factor.apply(acc, self.grid, fixed)
+        return self.factor.apply(acc, self.grid, fixed).reshape(len(q), *self.shape)
 
 
 @dataclass(frozen=True)
@@ -134,38 +137,80 @@ class Largest:
 
 @dataclass(frozen=True)
 class Reshape:
-    """Nothing happens to the numbers; `flat` makes one row of each image."""
+    """Nothing happens to the numbers; each image takes this shape."""
 
-    flat: bool
+    shape: tuple
 
     def __call__(self, q, *, fixed=True):
-        return q.flatten(1) if self.flat else q
+        return q.reshape(len(q), *self.shape)
 
 
-def make_step(node, module, sources, grid, *, bits, positions):
+def make_step(node, module, sources, grid, *, bits, shapes):
     """The operation of a node of the graph on tensors with the grids `sources`, its result on `grid`.
 
-    `positions` is how many numbers each channel of the input has: an average divides by it.
+    `shapes` are those of one image: what the node reads first, and what it gives.
     """
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
+    before, after = shapes
+    if isinstance(module, (nn.Linear, nn.Conv2d)) and not own_forward(module):
+        if len(before) != (1 if isinstance(module, nn.Linear) else 3):
+            allowed = "images: a row for a Linear, (channels, height, width) for a Conv2d"
+            raise bad_value("what one image is to the layer", before, allowed)
         return _product(module, sources[0], grid, bits)
-    if isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in (1, (1, 1)):
-        return Average(sources[0], grid, Factor.of(sources[0].scale / (positions * grid.scale)))
-    if node.op == "call_function" and node.target.__name__ in ADDITIONS and len(sources) == 2:
+    if averages(node, module) and len(before) == 3:
+        positions = before[1] * before[2]
+        return Average(sources[0], grid, Factor.of(sources[0].scale / (positions * grid.scale)), after)
+    if _adds(node) and len(sources) == 2:
         return _sum(tuple(sources), grid)
-    if isinstance(module, nn.ReLU) or node.target in RELUS:
+    if rectifies(node, module):
         return Rectify(grid.zero_point)
-    if isinstance(module, nn.MaxPool2d) and module.dilation == 1 and not module.ceil_mode:
+    if type(module) is nn.MaxPool2d and module.dilation == 1 and not module.ceil_mode:
         return Largest(_both(module.kernel_size), _one(module.stride), _one(module.padding))
-    if isinstance(module, (nn.Flatten, *SAME)):
-        return Reshape(isinstance(module, nn.Flatten))
-    known = "Linear, Conv2d, ReLU, MaxPool2d, AdaptiveAvgPool2d(1), Flatten, Identity and additions"
+    if reshapes(node, module) and math.prod(before) == math.prod(after):
+        return Reshape(after)
+    known = (
+        "Linear, Conv2d, ReLU, MaxPool2d, means over all positions, reshapings of each image, and additions"
+    )
     raise bad_value("an operation", str(module or node.target), f"{known}; fold batch norm first")
 
 
+def rectifies(node, module):
+    """Whether a node is a ReLU."""
+    return type(module) is nn.ReLU or (module is None and node.target in RELUS)
+
+
+def reshapes(node, module):
+    """Whether a node moves no number: what it gives is what it gets, in another shape at most."""
+    functions = node.op == "call_function" and node.target in (torch.flatten, torch.reshape)
+    methods = node.op == "call_method" and node.target in ("flatten", "view", "reshape", "contiguous")
+    return type(module) in (nn.Flatten, nn.Unflatten, *SAME) or functions or methods
+
+
+def averages(node, module):
+    """Whether a node is the mean over all positions of each channel of an image."""
+    if module is not None:
+        return type(module) is nn.AdaptiveAvgPool2d and module.output_size in (1, (1, 1))
+    options = (*node.args[1:], *node.kwargs.values())
+    if node.target is F.adaptive_avg_pool2d:
+        return options in ((1,), ((1, 1),))
+    over = options[:1] in (((2, 3),), ((-2, -1),), ([2, 3],), ([-2, -1],)) and "dtype" not in node.kwargs
+    return node.target in (torch.mean, "mean") and over
+
+
+def _adds(node):
+    name = getattr(node.target, "__name__", node.target)
+    return (
+        node.op in ("call_function", "call_method")
+        and name in ADDITIONS
+        and len(node.args) == 2
+        and not node.kwargs
+    )
+
+
 def _product(module, source, grid, bits):
-    w, out = module.weight.detach(), len(module.weight)
-    bias = torch.zeros(out) if module.bias is None else module.bias.detach()
+    if module._forward_hooks or (module._forward_pre_hooks and not made_by(module, "weight")):
+        raise bad_value("a layer", f"{module} with hooks", "one without; hooks may change what passes")
+    w, out = _wide(module.weight), len(module.weight)
+    bias = torch.zeros(out) if module.bias is None else _wide(module.bias)
     most = w.abs().flatten(1).amax(1)
     # a channel of tiny weights must not have a step so small that its bias leaves the int32
     most = torch.maximum(most, bias.abs() * (2 ** (bits - 1) - 1) / (source.scale * 2.0**30))
@@ -179,6 +224,10 @@ def _product(module, source, grid, bits):
     # in the order of operations of ONNX Runtime, or the last bit differs
     factor = Factor.of(np.float32(source.scale) * weights.scale.numpy() / np.float32(grid.scale))
     return Product(quantize(w, weights), units, weights.scale, source, grid, options, factor)
+
+
+def _wide(w):
+    return w.detach().to(torch.promote_types(w.dtype, torch.float32))
 
 
 def _sum(sources, grid):

@@ -4,7 +4,7 @@ Derived in chapters/10_low_rank.ipynb. A spectrum is the singular values of a ma
 """
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from mcomp.arrays import array_namespace, bad_value, check_finite, check_int, check_real, to_numpy
 
@@ -59,8 +59,8 @@ def energy_rank(s, energy):
     2
     """
     squares, energy = _squares(s), check_real("energy", energy, 0.0, 1.0)
-    total = math.fsum(squares)
-    return next(r for r in range(len(squares) + 1) if math.fsum(squares[:r]) >= energy * total)
+    held = [0.0, *accumulate(squares)]
+    return next(r for r, sum_ in enumerate(held) if sum_ >= energy * held[-1])
 
 
 def gap_rank(s):

@@ -93,9 +93,14 @@ def file_bytes(path):
 def float32_bytes(model):
     """The size of the file that compression starts from: the state dict of `model` as plain safetensors.
 
+    A tensor under two names (tied weights) is in it once, as safetensors' own `save_model` writes it.
+
     Examples
     --------
     >>> float32_bytes(torch.nn.Linear(784, 300, bias=False)) - 4 * 784 * 300  # the header
     80
     """
-    return len(save({name: x.contiguous() for name, x in model.state_dict().items()}))
+    once = {}
+    for name, x in model.state_dict().items():
+        once.setdefault((x.data_ptr(), x.shape, x.stride(), x.dtype) if x.numel() else name, (name, x))
+    return len(save({name: x.contiguous().clone() for name, x in once.values()}))

@@ -111,8 +111,11 @@ def topk_mask(score, k):
     return xp.reshape(_keep_top(xp.reshape(score, (-1,)), k), score.shape)
 
 
-def global_topk_masks(scores, k):
+def global_topk_masks(scores, k, *, least=0):
     """Keep exactly the `k` largest entries of all arrays of `scores` together.
+
+    One threshold for all may empty an array whose entries are small. With `least` each array keeps so many of
+    its own largest, and the others have less to share: of all choices with these floors that of largest sum.
 
     Parameters
     ----------
@@ -120,6 +123,8 @@ def global_topk_masks(scores, k):
         Larger is kept. Finite. One library and one device.
     k : int
         0 to the number of all entries.
+    least : int, or dict of name -> int
+        How many entries of each array stay at least; of a smaller array, all. At most `k` together.
 
     Returns
     -------
@@ -130,12 +135,15 @@ def global_topk_masks(scores, k):
     Raises
     ------
     ValueError
-        If `scores` has no array, `k` is out of range, or an array is empty or holds a NaN or an infinity.
+        If `scores` has no array, `k` or `least` is out of range, or an array is empty or holds a NaN or an
+        infinity.
 
     Examples
     --------
     >>> import numpy as np
     >>> global_topk_masks({"a": np.array([1.0, 5.0]), "b": np.array([5.0, 7.0])}, 2)
+    {'a': array([False,  True]), 'b': array([False,  True])}
+    >>> global_topk_masks({"a": np.array([1.0, 2.0]), "b": np.array([5.0, 7.0])}, 2, least=1)
     {'a': array([False,  True]), 'b': array([False,  True])}
     """
     if not scores:
@@ -144,13 +152,14 @@ def global_topk_masks(scores, k):
     for name, score in scores.items():
         _check_score(f"scores[{name!r}]", score)
     k = check_int("k", k, 0, sum(map(size, scores.values())))
-    keep = _keep_top(xp.concat([xp.reshape(score, (-1,)) for score in scores.values()]), k)  # (all entries,)
-    masks, start = {}, 0
-    for name, score in scores.items():
-        part = xp.asarray(keep[start : start + size(score)], copy=True)
-        masks[name] = xp.reshape(part, score.shape)
-        start += size(score)
-    return masks
+    floors, held = _floors(scores, least, k), {}
+    while True:  # who comes short gets its floor; what it takes from the others may make another short
+        free = {name: score for name, score in scores.items() if name not in held}
+        masks = _globally(xp, free, k - sum(floors[name] for name in held))
+        short = [name for name, mask in masks.items() if int(xp.count_nonzero(mask)) < floors[name]]
+        if not short:
+            return {name: held[name] if name in held else masks[name] for name in scores}
+        held |= {name: topk_mask(scores[name], floors[name]) for name in short}
 
 
 def kept_count(n, sparsity):
@@ -182,6 +191,30 @@ def sparsity(x):
     xp = array_namespace(x)
     check_finite("x", x)
     return (size(x) - int(xp.count_nonzero(x))) / size(x)
+
+
+def _globally(xp, scores, k):
+    keep = _keep_top(xp.concat([xp.reshape(score, (-1,)) for score in scores.values()]), k)  # (all entries,)
+    masks, start = {}, 0
+    for name, score in scores.items():
+        part = xp.asarray(keep[start : start + size(score)], copy=True)
+        masks[name] = xp.reshape(part, score.shape)
+        start += size(score)
+    return masks
+
+
+def _floors(scores, least, k):
+    """How many entries of each array stay at least, dict of name to int."""
+    if isinstance(least, dict) and {*least} - {*scores}:
+        raise bad_value("a name in least", min({*least} - {*scores}, key=str), f"one of {', '.join(scores)}")
+    each = least if isinstance(least, dict) else dict.fromkeys(scores, least)
+    floors = {name: check_int("least", each.get(name, 0), 0) for name in scores}
+    floors = {name: min(n, size(scores[name])) for name, n in floors.items()}
+    if sum(floors.values()) > k:
+        raise bad_value(
+            "least", least, f"floors of at most k = {k} entries together, not {sum(floors.values())}"
+        )
+    return floors
 
 
 def _check_score(name, score):

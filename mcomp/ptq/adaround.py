@@ -17,7 +17,8 @@ from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.codecs.attachment import attached
 from mcomp.codecs.code import decode
 from mcomp.codecs.uniform import Uniform
-from mcomp.trace import LINEAR, between, layer, trace
+from mcomp.plain import LAYERS, copied, graph_of, made_by, naming
+from mcomp.trace import between, layer
 from mcomp.watch import watch
 
 __all__ = ["adaround", "choose_rounding"]
@@ -80,8 +81,8 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
     Parameters
     ----------
     model : torch.nn.Module
-        With symmetric `Uniform` codecs attached to weights; each keeps its scale, only the integers change.
-        Not changed.
+        With symmetric `Uniform` codecs attached to the weights of linear and convolutional layers; each keeps
+        its scale, only the integers change. What else has a codec stays as it is. Not changed.
     original : torch.nn.Module
         The same network in float.
     x : tensor (n, ...)
@@ -98,12 +99,13 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
     Raises
     ------
     ValueError
-        If no layer of `model` has such a codec.
+        If no layer of `model` has such a codec; by name, if one has another codec, runs more than once or not
+        as a layer, or is made by something else in `original`.
     """
-    model = copy.deepcopy(model).eval()
-    held, graph = attached(model), trace(original)
-    names = [n.target for n in graph.nodes if isinstance(layer(original, n), LINEAR)]
-    names = [name for name in dict.fromkeys(names) if f"{name}.weight" in held]
+    model = copied(model).eval()
+    held, graph = attached(model), graph_of(original)
+    layers = [n for n, module in original.named_modules() if isinstance(module, LAYERS)]
+    names = [name for name in _in_order(original, x, layers) if f"{name}.weight" in held]
     if not names:
         raise bad_value("the codecs of the model", [*held], "Uniform on the weight of at least one layer")
     rectified = {n.target for n in graph.nodes if _feeds_relu(original, n)}
@@ -112,9 +114,29 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
         given, wanted = inputs_of(model, name, x=x), inputs_of(original, name, x=x)
         exact, module = original.get_submodule(name), model.get_submodule(name)
         loss = _Loss(exact, module.bias, given, wanted, F.relu if name in rectified else torch.nn.Identity())
-        draw = partial(_batches, len(x), check_int("batch_size", batch_size, 1), chance)
-        _round_layer(module, exact.weight.detach(), held[f"{name}.weight"], loss, draw, steps=steps, lr=lr)
+        draw = partial(_batches, len(given), check_int("batch_size", batch_size, 1), chance)
+        with naming(name):
+            _round_layer(
+                module, loss.exact.weight.detach(), held[f"{name}.weight"], loss, draw, steps=steps, lr=lr
+            )
+    for name in {*layers} - {*names}:
+        if f"{name}.weight" in held:
+            raise bad_value("a layer to round", f"{name}, which never runs as one", "one that runs once")
     return model
+
+
+def _in_order(original, x, layers):
+    """The layers that run, in order; ValueError if one runs again, or its weight isn't its own."""
+    ran = []
+    watch(original, x[:1], lambda name, layer, a: ran.append(name), names=layers)
+    for name in ran:
+        if ran.count(name) > 1:
+            raise bad_value(
+                "a layer to round", f"{name}, which runs {ran.count(name)} times", "one that runs once"
+            )
+        if maker := made_by(original.get_submodule(name), "weight"):
+            raise bad_value("a layer to round", f"{name}, whose weight is made by {maker}", "a plain one")
+    return ran
 
 
 def _batches(n, size, chance):
@@ -125,12 +147,14 @@ class _Loss:
     """The squared error of a layer's outputs after the ReLU that follows (eq. 25), if one does."""
 
     def __init__(self, exact, bias, given, wanted, shape):
-        self.exact, self.bias, self.given, self.shape = exact, bias, given, shape
+        wide = torch.promote_types(exact.weight.dtype, torch.float32)  # Adam's steps vanish in half precision
+        self.exact, self.given, self.shape = copy.deepcopy(exact).to(wide), given.to(wide), shape
+        self.bias = None if bias is None else bias.detach().to(wide)
         with torch.no_grad():
-            self.target = shape(exact(wanted))
+            self.target = shape(self.exact(wanted.to(wide)))
 
     def __call__(self, w, index):
-        tensors = {"weight": w} if self.bias is None else {"weight": w, "bias": self.bias.detach()}
+        tensors = {"weight": w} if self.bias is None else {"weight": w, "bias": self.bias}
         y = functional_call(self.exact, tensors, (self.given[index],))
         return (self.shape(y) - self.target[index]).square().mean()
 
@@ -141,12 +165,14 @@ def _round_layer(module, w, parametrization, loss, draw, *, steps, lr):
     if "zero_point" in code.symbols or code.kind != Uniform.kind:
         raise bad_value("a codec", parametrization.codec, "a symmetric Uniform")
     q = code.symbols["q"]
-    scale = decode(replace(code, symbols={**code.symbols, "q": torch.ones_like(q)}))  # of each weight
+    scale = decode(replace(code, symbols={**code.symbols, "q": torch.ones_like(q)})).to(
+        w.dtype
+    )  # of each weight
     most = 2 ** (parametrization.codec.bits - 1) - 1
     steps_of = (w / scale).clamp(-most, most)
     floor = steps_of.floor().clamp(max=most - 1)
     with torch.no_grad():
-        nearest = float(loss(decode(code), torch.arange(len(loss.given))))
+        nearest = float(loss(decode(code).to(w.dtype), torch.arange(len(loss.given))))
 
     def relative(q):
         return loss(scale * q, draw()) / max(nearest, 1e-30)
@@ -160,7 +186,7 @@ def _round_layer(module, w, parametrization, loss, draw, *, steps, lr):
 
 def _feeds_relu(model, node):
     """Whether the layer that `node` calls is read by a ReLU only."""
-    if not isinstance(layer(model, node), LINEAR):
+    if not isinstance(layer(model, node), LAYERS):
         return False
     user = between(model, node, lambda n, module: isinstance(module, torch.nn.Identity))
     return user is not None and (isinstance(layer(model, user), torch.nn.ReLU) or user.target in RELU)

@@ -4,22 +4,17 @@ Derived in chapters/07_calibration_and_integers.ipynb. Nagel et al. 2019, arXiv:
 equalization (section 4.1) and bias correction (section 4.2).
 """
 
-import copy
-
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from mcomp import calling
 from mcomp.arrays import array_namespace, bad_value, check_int
+from mcomp.plain import LAYERS, as_weight, by_output, copied, made_by, own_forward, places
+from mcomp.ptq.pairs import equalized_pairs
 from mcomp.quantize.ranges import best_clip
-from mcomp.trace import LINEAR, between, calls, layer, trace
 from mcomp.watch import watch
 
 __all__ = ["clip_weights", "correct_bias", "equalization_scales", "equalize", "equalized_pairs"]
-
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-PASSING = (nn.ReLU, nn.LeakyReLU, nn.Flatten, nn.Identity, nn.Dropout, *POOLS)
-PASSING_FUNCTIONS = (F.relu, torch.relu, torch.flatten)
 
 
 def equalization_scales(first, second):
@@ -65,7 +60,8 @@ def equalize(model, *, rounds=20):
     """A copy of `model` with the same function in which neighbouring layers share their channels' ranges.
 
     For every pair of layers with nothing between them but what passes a positive factor on (ReLU, pooling,
-    flattening); repeated, since a layer is in two pairs, until no range moves by a thousandth.
+    flattening); repeated, since a layer is in two pairs, until no range moves by a thousandth. Which pairs:
+    `equalized_pairs`; all else stays as it is.
 
     Parameters
     ----------
@@ -77,9 +73,9 @@ def equalize(model, *, rounds=20):
     Raises
     ------
     ValueError
-        If the model can't be traced.
+        If the model can't be traced, or something else (a codec, weight_norm) makes the weight of a pair.
     """
-    pairs, model = equalized_pairs(model), copy.deepcopy(model)
+    pairs, model = equalized_pairs(model), copied(model)
     for _ in range(check_int("rounds", rounds, 1)):
         moved = [_equalize_pair(*map(model.get_submodule, pair)) for pair in pairs]
         if max(moved, default=0.0) < 1e-3:
@@ -87,51 +83,43 @@ def equalize(model, *, rounds=20):
     return model
 
 
-def equalized_pairs(model):
-    """(layer, the only layer that reads it) by name, for all that `equalize` can treat."""
-    graph, pairs = trace(model), []
-    for node in graph.nodes:
-        if isinstance(layer(model, node), LINEAR) and calls(graph, node.target) == 1:
-            user = between(model, node, _passes)
-            reader = None if user is None else layer(model, user)
-            if isinstance(reader, LINEAR) and calls(graph, user.target) == 1:
-                pairs.append((node.target, user.target))
-    return pairs
-
-
-def _passes(node, module):
-    return isinstance(module, PASSING) or (node.op == "call_function" and node.target in PASSING_FUNCTIONS)
-
-
 @torch.no_grad()
 def _equalize_pair(first, second):
     """Move the scales; returns the largest relative change of a range."""
-    makes = first.weight.flatten(1)  # (channels, n)
-    reads = _by_input(second, len(makes))  # (groups, out, channels / groups, n)
+    makes, groups = first.weight.flatten(1), getattr(second, "groups", 1)  # (channels, n)
+    w = second.weight  # behind a flattening each channel is read by a run of columns
+    reads = w.reshape(groups, len(w) // groups, len(makes) // groups, -1)
     s = equalization_scales(makes, reads.transpose(1, 2).flatten(2).flatten(0, 1))
     first.weight.div_(s.view(-1, *[1] * (first.weight.ndim - 1)))
     if first.bias is not None:
         first.bias.div_(s)
-    reads.mul_(s.view(len(reads), 1, -1, 1))
+    w.copy_((reads * s.view(groups, 1, -1, 1)).reshape(w.shape))
     return float((s - 1).abs().max())
-
-
-def _by_input(module, channels):
-    """A view of the weights as (groups, out / groups, channels / groups, the rest).
-
-    Behind a Flatten each channel is read by a run of columns, so `rest` is the size of an image there.
-    """
-    groups = getattr(module, "groups", 1)
-    return module.weight.view(groups, len(module.weight) // groups, channels // groups, -1)
 
 
 @torch.no_grad()
 def clip_weights(model, bits, *, axis=0):
-    """A copy of `model` with the weights of its linear and convolutional layers cut by `best_clip`."""
-    model = copy.deepcopy(model)
-    for module in model.modules():
-        if isinstance(module, LINEAR):
-            module.weight.copy_(best_clip(module.weight.detach(), bits, axis=axis))
+    """A copy of `model` with the weights of its linear and convolutional layers cut by `best_clip`.
+
+    ``axis=0`` is the output channel, of transposed convolutions too.
+
+    Raises
+    ------
+    ValueError
+        If something else (a codec, weight_norm) makes a weight, so that a cut would change nothing.
+    """
+    model, done = copied(model), set()
+    for name, module in model.named_modules():
+        if not isinstance(module, LAYERS):
+            continue
+        if maker := made_by(module, "weight"):
+            raise bad_value(
+                "a weight to clip", f"{name}.weight, made by {maker}", "plain; bake the model first"
+            )
+        if id(module.weight) not in done:  # a shared one once
+            rows = best_clip(by_output(module, module.weight.detach()), bits, axis=axis)
+            module.weight.copy_(as_weight(module, rows))
+        done.add(id(module.weight))
     return model
 
 
@@ -140,7 +128,8 @@ def correct_bias(model, original, *, x):
 
     Rounding moves the weights by an error e, and a layer's mean output by e E[x], which isn't zero where
     inputs have a mean (after a ReLU). Layer by layer in order of execution, so that each corrects what those
-    before it left.
+    before it left. Linear layers have a mean for each feature, over all positions; recurrent layers and what
+    calls no layer aren't corrected.
 
     Parameters
     ----------
@@ -148,35 +137,60 @@ def correct_bias(model, original, *, x):
         With quantized weights (attached or baked), and activations if you like. Not changed.
     original : torch.nn.Module
         The same network in float.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
         Training images, a few hundred.
 
     Raises
     ------
     ValueError
-        If a layer of `original` has no counterpart in `model`.
+        If a layer of `original` has no counterpart in `model`, runs more than once or never (though its
+        weight changed), has a forward of its own, or shares its bias.
     """
-    model = copy.deepcopy(model)
-    names = [node.target for node in trace(original).nodes if isinstance(layer(original, node), LINEAR)]
+    model = copied(model)
     known = dict(model.named_modules())
-    for name in dict.fromkeys(names):
-        shape = original.get_submodule(name).weight.shape
-        if name not in known or known[name].weight.shape != shape:
-            raise bad_value("a layer of the original", name, f"one of the model: {', '.join(known)}")
+    for name in _to_correct(model, original, x):
         wanted, found = (mean_output(network, name, x=x) for network in (original, model))
-        bias = known[name].bias
-        shift = wanted - found if bias is None else bias.detach() + wanted - found
-        known[name].bias = nn.Parameter(shift)
+        module = known[name]
+        shift = (wanted - found).to(module.weight.dtype)
+        if module.bias is None:
+            module.bias = nn.Parameter(shift, requires_grad=module.weight.requires_grad)
+        else:
+            module.bias.data.add_(shift)
     return model
 
 
+def _to_correct(model, original, x):
+    """The layers in the order in which they run, each checked."""
+    kinds = {name: m for name, m in original.named_modules() if isinstance(m, LAYERS)}
+    known, ran = dict(model.named_modules()), {}
+    first = calling.take(x, slice(1))
+    count = lambda name, layer, a: ran.update({name: ran.get(name, 0) + 1})  # noqa: E731
+    watch(original, first, count, names=kinds, every=False)
+    for name, module in kinds.items():
+        if name not in known or known[name].weight.shape != module.weight.shape:
+            raise bad_value("a layer of the original", name, f"one of the model: {', '.join(known)}")
+        if ran.get(name, 0) != 1 and not torch.equal(known[name].weight, module.weight):
+            raise bad_value(
+                "a layer to correct", f"{name}, which runs {ran.get(name, 0)} times", "one that runs once"
+            )
+        bias = known[name].bias
+        shared = isinstance(bias, nn.Parameter) and len(places(model, bias)) > 1
+        if shared or made_by(known[name], "bias") or own_forward(known[name]):
+            allowed = "a torch layer whose bias is a parameter of its own, without codec"
+            raise bad_value("a layer to correct", f"{name}, {known[name]}", allowed)
+    return [name for name in ran if ran[name] == 1]
+
+
 def mean_output(model, name, *, x):
-    """The mean output of each channel of the layer `name` on `x`: (channels,)."""
-    sums = []
+    """The mean output of each channel of the layer `name` on `x`, in float64: (channels,)."""
+    parts = []
 
     def look(name, layer, y):
-        channels = y.double().movedim(1 if y.ndim > 2 else -1, 0).flatten(1)  # (channels, n · positions)
-        sums.append(channels.mean(1) * len(y))
+        axis = -1 - len(
+            getattr(layer, "kernel_size", ())
+        )  # channels are the last axis, or before the spatial
+        channels = y.double().movedim(axis, 0).flatten(1)  # (channels, n · positions)
+        parts.append((channels.sum(1), channels.shape[1]))
 
     watch(model, x, look, names=[name], outputs=True)
-    return (sum(sums) / len(x)).to(next(model.parameters()).dtype)
+    return sum(total for total, _ in parts) / sum(count for _, count in parts)

@@ -4,8 +4,6 @@ Every linear and convolutional layer reads quantized weights and quantized input
 `mcomp.qat.quantizers.lsq` (Esser et al. 2019, arXiv:1902.08153). Chapter 08.
 """
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -13,14 +11,13 @@ from torch.nn.utils import parametrize
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.codecs.activations import activations, put_activations
 from mcomp.codecs.attachment import own_class
+from mcomp.plain import LAYERS, copied, made_by, places
 from mcomp.qat.quantizers import lsq, lsq_share, lsq_start
 from mcomp.quantize.grids import integer_range
 from mcomp.train import Callback
 from mcomp.watch import watch
 
 __all__ = ["Flips", "LearnedGrid", "StepRates", "attach_grids", "bake_grids", "grids", "rounding_distance"]
-
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 class LearnedGrid(nn.Module):
@@ -34,14 +31,17 @@ class LearnedGrid(nn.Module):
         2 to 16.
     signed : bool
         Whether the grid is -2**(bits - 1) ... 2**(bits - 1) - 1, else 0 ... 2**bits - 1.
+    count : int, optional
+        How many numbers share the step, for `lsq_share`: all of a weight (the default), those of one image of
+        activations (Esser et al. 2019, section 2.2).
     """
 
-    def __init__(self, x, *, bits, signed=True):
+    def __init__(self, x, *, bits, signed=True, count=None):
         super().__init__()
         self.bits, self.signed = check_int("bits", bits, 2, 16), bool(signed)
         self.qmin, self.qmax = integer_range(bits, symmetric=False, signed=signed)
         self.scale = nn.Parameter(lsq_start(x, qmax=self.qmax))
-        self.share = lsq_share(x.numel(), self.qmax)
+        self.share = lsq_share(count or x.numel(), self.qmax)
 
     def forward(self, x):
         """`x` on the grid."""
@@ -57,6 +57,10 @@ class LearnedGrid(nn.Module):
 
 def attach_grids(model, x, *, weight_bits=None, activation_bits=None, input_bits=8):
     """A copy of `model` whose layers read weights and inputs from learned grids.
+
+    The linear and convolutional layers, transposed too; `grids` names what reads one. Recurrent layers,
+    embeddings and the input projection of an attention stay as they are. The grids of a frozen layer are
+    frozen.
 
     Parameters
     ----------
@@ -76,31 +80,70 @@ def attach_grids(model, x, *, weight_bits=None, activation_bits=None, input_bits
     Raises
     ------
     ValueError
-        If nothing is to be quantized, there is no layer, or bits are out of range.
+        If nothing is to be quantized, there is no layer, or bits are out of range; by name, if a weight is
+        shared or something else makes it, or the inputs of a layer that `x` doesn't reach are asked for.
     """
     if weight_bits is None and activation_bits is None:
         raise bad_value("weight_bits and activation_bits", None, "at least one number of bits")
-    model = copy.deepcopy(model)
+    model = copied(model)
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, LAYERS)}
     if not layers:
         raise bad_value("model", type(model).__name__, "one with linear or convolutional layers")
     seen = _inputs(model, layers, x)
-    for place, (name, a) in enumerate(seen.items()):
-        layer = layers[name]
-        if weight_bits is not None and not parametrize.is_parametrized(layer, "weight"):
-            grid = LearnedGrid(layer.weight.detach(), bits=weight_bits)
+    for name, layer in layers.items():
+        if weight_bits is not None and not _has_grid(layer):
+            _check_weight(model, name, layer)
+            grid = LearnedGrid(layer.weight.detach(), bits=weight_bits).requires_grad_(_free(layer))
             parametrize.register_parametrization(layer, "weight", grid)
+        if activation_bits is not None and name not in seen:
+            allowed = "one that runs as a layer; leave activation_bits out"
+            raise bad_value("a layer", f"{name}, which x doesn't reach", allowed)
+    for place, (name, parts) in enumerate(seen.items()):
         if activation_bits is not None and f"{name}.input" not in activations(model):
-            bits = activation_bits if place else input_bits
-            grid = LearnedGrid(a, bits=bits, signed=bool((a < 0).any()))
-            put_activations(model, {f"{name}.input": grid}, lambda grid: grid)
+            put_activations(
+                model, {f"{name}.input": parts}, _input_grid(activation_bits if place else input_bits)
+            )
+            activations(model)[f"{name}.input"].requires_grad_(_free(layers[name]))
     return model
 
 
+def _input_grid(bits):
+    """Makes the grid of all that a layer reads, over all its calls."""
+
+    def make(parts):
+        whole = parts[0] if len(parts) == 1 else torch.cat([a.flatten() for a in parts])
+        count = parts[0].numel() // len(parts[0])
+        return LearnedGrid(whole, bits=bits, signed=bool((whole < 0).any()), count=count)
+
+    return make
+
+
+def _free(layer):
+    """Whether the weight of a layer is trained."""
+    chain = getattr(layer, "parametrizations", {})
+    return (chain["weight"].original if "weight" in chain else layer.weight).requires_grad
+
+
+def _has_grid(layer):
+    """Whether a learned step stands on the weight: whatever has a `scale` is one."""
+    return parametrize.is_parametrized(layer, "weight") and hasattr(layer.parametrizations.weight[0], "scale")
+
+
+def _check_weight(model, name, layer):
+    if maker := made_by(layer, "weight"):
+        raise bad_value("a weight to quantize", f"{name}.weight, made by {maker}", "a parameter")
+    if len(found := places(model, layer.weight)) > 1:
+        raise bad_value(
+            "a weight to quantize", f"{name}.weight", f"one in one place; it is {', '.join(found)}"
+        )
+
+
 def _inputs(model, layers, x):
-    """What each layer reads when the network sees `x`: by name, in the order of their calls."""
+    """What each layer reads when the network sees `x`, all its calls: by name, in the order of the first."""
     seen = {}
-    watch(model, x, lambda name, layer, a: seen.setdefault(name, a), names=layers, batch_size=len(x))
+    watch(
+        model, x, lambda name, layer, a: seen.setdefault(name, []).append(a), names=layers, batch_size=len(x)
+    )
     return seen
 
 
@@ -108,7 +151,7 @@ def grids(model):
     """The learned grids of a prepared network, by name: "fc1.weight", "fc1.input"."""
     found = {}
     for name, layer in model.named_modules():
-        if parametrize.is_parametrized(layer, "weight"):
+        if _has_grid(layer):
             found[f"{name}.weight"] = layer.parametrizations.weight[0]
     return found | activations(model)
 
@@ -118,9 +161,9 @@ def bake_grids(model):
 
     `mcomp.save` then finds the few values of each weight by itself and stores an index for each.
     """
-    model = copy.deepcopy(model)
+    model = copied(model)
     for layer in list(model.modules()):
-        if parametrize.is_parametrized(layer, "weight"):
+        if _has_grid(layer):
             own_class(layer)
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
             layer.weight.data.add_(0.0)  # -0.0 would be one more value
@@ -135,7 +178,7 @@ def rounding_distance(model):
     """
     total = torch.zeros(())
     for layer in model.modules():
-        if parametrize.is_parametrized(layer, "weight"):
+        if _has_grid(layer):
             grid, w = layer.parametrizations.weight[0], layer.parametrizations.weight.original
             total = total + (w - grid(w).detach()).square().sum()
     return total
@@ -151,9 +194,7 @@ class Flips(Callback):
     def __init__(self, model, *, start=0):
         self.start, self.steps = check_int("start", start, 0), 0
         self.layers = {
-            name: layer.parametrizations.weight
-            for name, layer in model.named_modules()
-            if parametrize.is_parametrized(layer, "weight")
+            name: layer.parametrizations.weight for name, layer in model.named_modules() if _has_grid(layer)
         }
         self.last = {name: self._integers(chain) for name, chain in self.layers.items()}
         self.way = {name: torch.zeros_like(q) for name, q in self.last.items()}

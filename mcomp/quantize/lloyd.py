@@ -6,6 +6,7 @@ dimension, `mcomp.quantize.codebooks`. Derived in chapters/09_few_levels.ipynb.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -140,6 +141,13 @@ def lloyd(x, levels, *, steps):
     return levels, errors
 
 
+class Gap(NamedTuple):
+    """How far a code lies from a bound: in decibels of error, and in bits per number."""
+
+    decibel: Any
+    bits: Any
+
+
 def bound_gap(bits, mse, *, sigma2=1.0):
     """How far a code lies from Shannon's bound for Gaussian numbers, D = sigma2 · 2^(−2R).
 
@@ -152,15 +160,14 @@ def bound_gap(bits, mse, *, sigma2=1.0):
 
     Returns
     -------
-    decibel : as given
-        10 log10 of the error over the least error at this rate.
-    excess : as given
-        The rate over the least rate at this error, in bits per number.
+    gap : Gap
+        `gap.decibel`, 10 log10 of the error over the least error at this rate, and `gap.bits`, the rate less
+        the least rate at this error, in bits per number; each as `bits` and `mse` are given.
 
     Examples
     --------
-    >>> decibel, excess = bound_gap(1.0, 0.5)
-    >>> round(float(decibel), 2), round(float(excess), 2)
+    >>> gap = bound_gap(1.0, 0.5)
+    >>> round(float(gap.decibel), 2), round(float(gap.bits), 2)
     (3.01, 0.5)
     """
     sigma2 = check_real("sigma2", sigma2, math.ulp(0.0))
@@ -168,4 +175,4 @@ def bound_gap(bits, mse, *, sigma2=1.0):
     if not np.all(mse > 0):
         raise bad_value("mse", float(np.min(mse)), "above 0")
     excess = bits - 0.5 * np.log2(sigma2 / mse)
-    return 20 * math.log10(2) * excess, excess
+    return Gap(20 * math.log10(2) * excess, excess)

@@ -6,7 +6,6 @@ cost nothing to know; what clips (percentile, least squares, entropy) needs a hi
 
 from mcomp.arrays import check_int, check_real
 from mcomp.quantize.histograms import (
-    BINS,
     Histogram,
     entropy_range,
     extremes,
@@ -71,32 +70,32 @@ class MovingAverage(MinMax):
 class Percentile(Histogram):
     """The range that holds `fraction` of what was seen, with equally many entries beyond either end."""
 
-    def __init__(self, fraction=0.9999, *, bins=BINS):
-        super().__init__(bins)
+    def __init__(self, fraction=0.9999):
+        super().__init__()
         self.fraction = check_real("fraction", fraction, 0.0, 1.0)
 
     def range(self):
-        return percentile_range(seen(self.counts), self.edges, fraction=self.fraction)
+        return percentile_range(self.counts, self.edges, fraction=self.fraction)
 
 
 class LeastSquares(Histogram):
     """The range whose grid of `bits` bits has the least squared error, clipping and rounding together."""
 
-    def __init__(self, bits=8, *, symmetric=False, bins=BINS):
-        super().__init__(bins)
+    def __init__(self, bits=8, *, symmetric=False):
+        super().__init__()
         self.bits, self.symmetric = check_int("bits", bits, 2, 16), symmetric
 
     def range(self):
         options = {"bits": self.bits, "symmetric": self.symmetric}
-        return least_squares_range(seen(self.counts), self.edges, **options)
+        return least_squares_range(self.counts, self.edges, **options)
 
 
 class Entropy(Histogram):
     """The range whose `bits` bits keep the most information, by the Kullback-Leibler divergence."""
 
-    def __init__(self, bits=8, *, bins=BINS):
-        super().__init__(bins)
+    def __init__(self, bits=8):
+        super().__init__()
         self.bits = check_int("bits", bits, 2, 16)
 
     def range(self):
-        return entropy_range(seen(self.counts), self.edges, bits=self.bits)
+        return entropy_range(self.counts, self.edges, bits=self.bits)

@@ -25,6 +25,7 @@ class Prune:
     epochs: int = 40
     ramp: float = 0.6
     spread: float = 0.0
+    least: float = 0.2
     lr: float = 2e-3
 
     def __post_init__(self):
@@ -32,6 +33,7 @@ class Prune:
         check_int("prune.epochs", self.epochs, 0)
         check_real("prune.ramp", self.ramp, 0.01, 1.0)
         check_real("prune.spread", self.spread, 0.0, 1.0)
+        check_real("prune.least", self.least, 0.0, 1.0)
         check_real("prune.lr", self.lr, 0.0)
 
 
@@ -107,7 +109,7 @@ def load_recipe(source, network=""):
     --------
     >>> small = {"prune": {"epochs": 3}, "networks": {"lenet5": {"prune": {"sparsity": 0.9}}}}
     >>> load_recipe(small, "lenet5").prune
-    Prune(sparsity=0.9, epochs=3, ramp=0.6, spread=0.0, lr=0.002)
+    Prune(sparsity=0.9, epochs=3, ramp=0.6, spread=0.0, least=0.2, lr=0.002)
     """
     if isinstance(source, Recipe):
         return source

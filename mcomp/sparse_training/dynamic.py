@@ -6,6 +6,7 @@ the codec `Sparse` attached with ``refresh="never"``. Derived in chapters/05_pru
 """
 
 import copy
+import math
 
 import torch
 
@@ -35,11 +36,22 @@ class Scheduled(Masking):
         In this part of the steps the sparsity rises. It is `final` before the last step in any case.
     score : function of a tensor
         One number a weight, the larger is kept. Default: |w|.
+    least : float in [0, 1]
+        Each weight keeps at least this part of what all keep on average: with 0.2 at sparsity 0.9 two per
+        cent of its entries. 0: one threshold for all, which may empty a small weight.
+
+    Attributes
+    ----------
+    held : list of str
+        The weights that `least` kept from losing more, at the last choice of the masks.
     """
 
-    def __init__(self, model, final, *, schedule=cubic_sparsity, ramp=1.0, score=torch.abs, **options):
+    def __init__(
+        self, model, final, *, schedule=cubic_sparsity, ramp=1.0, score=torch.abs, least=0.0, **options
+    ):
         super().__init__(model)
         self.final, self.ramp = check_real("final", final, 0, 1), check_real("ramp", ramp, 0.01, 1)
+        self.least, self.held = check_real("least", least, 0, 1), []
         self.schedule, self.score, self.options, self.done = schedule, score, options, False
         schedule(0, start=0, end=1, final=self.final, **options)  # a wrong option is told now, not later
 
@@ -59,9 +71,21 @@ class Scheduled(Masking):
 
     def prune(self, fraction):
         """Keep the highest scores of all layers together, so that `fraction` of the weights is zero."""
-        scores = {name: self.score(w) for name, w in self.effective().items()}
-        self.keep(global_topk_masks(scores, kept_count(sum(s.numel() for s in scores.values()), fraction)))
+        self.keep(self.chosen({name: self.score(w) for name, w in self.effective().items()}, fraction))
         self.done = fraction >= self.final
+
+    def chosen(self, scores, fraction):
+        """The masks at this sparsity, with a floor of `least` in each weight."""
+        k = kept_count(sum(s.numel() for s in scores.values()), fraction)
+        shares = {name: self.least * (1 - fraction) * s.numel() for name, s in scores.items()}
+        floors = {name: math.ceil(share - 1e-9) for name, share in shares.items()}
+        if sum(floors.values()) > k:  # so few weights stay that not every layer gets one
+            floors = {name: int(share) for name, share in shares.items()}
+        masks = global_topk_masks(scores, k, least=floors)
+        at_floor = [name for name, mask in masks.items() if self.least and int(mask.sum()) == floors[name]]
+        freely = global_topk_masks(scores, k) if at_floor else {}
+        self.held = [name for name in at_floor if int(freely[name].sum()) < floors[name]]
+        return masks
 
 
 class DynamicSurgery(Scheduled):
@@ -89,7 +113,7 @@ class DynamicSurgery(Scheduled):
         """Keep the largest of all hidden weights, those that are in at a discount."""
         hidden = {name: w.detach() for name, w in self.originals.items()}
         scores = {n: surgery_score(w, self.masks[n], margin=self.margin) for n, w in hidden.items()}
-        self.keep(global_topk_masks(scores, kept_count(sum(s.numel() for s in scores.values()), fraction)))
+        self.keep(self.chosen(scores, fraction))
 
 
 class DropAndGrow(Masking):

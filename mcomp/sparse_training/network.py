@@ -3,12 +3,14 @@
 Derived in chapters/02_magnitude_pruning.ipynb. Han et al. 2015, arXiv:1506.02626.
 """
 
-import copy
-
 import torch
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
-from mcomp.arrays import bad_value, check_int
+from mcomp import calling
+from mcomp.arrays import bad_value
 from mcomp.layers import matrices
+from mcomp.plain import copied, made_by
 
 
 def prunable_weights(model):
@@ -63,7 +65,7 @@ def apply_masks(model, masks):
     >>> bool(pruned.weight[0, 1] == 0), bool(pruned.weight[0, 0] == model.weight[0, 0])
     (True, True)
     """
-    pruned = copy.deepcopy(model)
+    pruned = copied(model)
     parameters = dict(pruned.named_parameters())
     for name, mask in masks.items():
         if name not in parameters:
@@ -79,14 +81,21 @@ def apply_masks(model, masks):
 def check_pair(pair):
     """`pair` as (x, y), if they have as many rows."""
     x, y = pair
-    if len(x) == 0 or len(y) != len(x):
-        raise bad_value("pair", f"{len(x)} rows of x, {len(y)} of y", "as many of both, at least one")
+    rows, labels = (next((len(t) for t in tree_leaves(part) if getattr(t, "ndim", 0)), 0) for part in (x, y))
+    if rows == 0 or labels != rows:
+        raise bad_value("pair", f"{rows} rows of x, {labels} of y", "as many of both, at least one")
     return x, y
 
 
 def weights_of(model):
-    """`prunable_weights`, if there is one."""
-    weights = prunable_weights(model)
+    """`prunable_weights`, if there is one, and each is a parameter of its own or has a codec."""
+    weights, parameters = prunable_weights(model), dict(model.named_parameters())
+    for name in weights:
+        path, _, leaf = name.rpartition(".")
+        maker = None if name in parameters else made_by(model.get_submodule(path), leaf)
+        if maker:
+            allowed = "a parameter; make it plain first (bake, remove_parametrizations, prune.remove)"
+            raise bad_value("a weight", f"{name}, made by {maker}", allowed)
     if not weights:
         raise bad_value("model", type(model).__name__, "a network with at least one weight to prune")
     return weights
@@ -94,5 +103,10 @@ def weights_of(model):
 
 def batches(x, y, batch_size):
     """Pairs of `batch_size` rows each."""
-    batch_size = check_int("batch_size", batch_size, 1)
-    return zip(x.split(batch_size), y.split(batch_size), strict=True)
+    return zip(calling.parts(x, batch_size), calling.parts(y, batch_size), strict=True)
+
+
+def outputs_with(model, weights, x, output=None):
+    """The logits of `model` with other `weights` by name, see `mcomp.calling`."""
+    run = lambda *args, **kwargs: functional_call(model, weights, args, kwargs)  # noqa: E731
+    return calling.call(run, x, output=output)

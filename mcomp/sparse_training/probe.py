@@ -8,11 +8,13 @@ import torch
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
-from mcomp.arrays import bad_value, check_int
+from mcomp import calling
+from mcomp.arrays import bad_value
 from mcomp.layers import matrices
+from mcomp.plain import own_forward
 from mcomp.prune.scores import movement
 from mcomp.sparse_training.curvature import fisher_diagonal, hessian_diagonal
-from mcomp.sparse_training.network import batches, check_pair, weights_of
+from mcomp.sparse_training.network import batches, check_pair, outputs_with, weights_of
 from mcomp.trace import LINEAR
 from mcomp.train import Callback, evaluating
 from mcomp.watch import input_grams, watch
@@ -24,15 +26,16 @@ __all__ = [
 TABLES = ("Embedding", "EmbeddingBag")
 
 
-def gradients(model, pair, *, loss=F.cross_entropy, batch_size=1000):
+def gradients(model, pair, *, loss=F.cross_entropy, output=None, batch_size=1000):
     """The gradient of the mean loss over ``pair = (x, y)`` for each prunable weight.
 
     Parameters
     ----------
     model : torch.nn.Module
         Neither changed nor left with gradients.
-    pair : (x, y) tensors with a row for each example
+    pair : (x, y) with a row for each example; `x` may be several inputs, as in `mcomp.calling`
     loss : ``loss(outputs, y) -> scalar``, a mean over the rows; default cross-entropy in nats
+    output : what picks the outputs for the loss, see `mcomp.calling.pick`
     batch_size : int; how many rows at once, of no influence on the result but for rounding
 
     Returns
@@ -57,9 +60,9 @@ def gradients(model, pair, *, loss=F.cross_entropy, batch_size=1000):
     sums = {name: torch.zeros_like(w) for name, w in weights.items()}
     with evaluating(model):
         for rows, labels in batches(x, y, batch_size):
-            found = grad(lambda w, a=rows, b=labels: loss(functional_call(model, w, (a,)), b))(weights)
+            found = grad(lambda w, a=rows, b=labels: loss(outputs_with(model, w, a, output), b))(weights)
             for name, g in found.items():
-                sums[name] += g * (len(rows) / len(x))
+                sums[name] += g * (len(labels) / len(y))
     return sums
 
 
@@ -78,7 +81,7 @@ def input_rms(model, x, *, batch_size=1000):
     """
     squares, counts = {}, {}
     for name, layer, inputs in _calls(model, x, batch_size):
-        total, count = _per_weight(layer, inputs.square()), _uses(layer, inputs)
+        total, count = _per_weight(name, layer, inputs.square()), _uses(layer, inputs)
         squares[name], counts[name] = squares.get(name, 0) + total, counts.get(name, 0) + count
     return {_weight(name): (total / counts[name]).sqrt() for name, total in squares.items()}
 
@@ -104,7 +107,7 @@ def layer_hessians(model, x, *, batch_size=1000):
         If a layer is of another kind.
     """
     names = _layers(model)
-    grams = input_grams(model, x, names=names, dtype=x.dtype, batch_size=batch_size)
+    grams = input_grams(model, x, names=names, dtype=next(iter(weights_of(model).values())).dtype, batch_size=batch_size)
     return {_weight(name): gram for name, gram in grams.items()}
 
 
@@ -174,21 +177,32 @@ def _weight(layer):
 def _calls(model, x, batch_size):
     """(name, layer, input) for each call of each layer, batch by batch; the layer isn't watched any more."""
     check_pair((x, x))
-    for rows in x.split(check_int("batch_size", batch_size, 1)):
+    for rows in calling.parts(x, batch_size):
         seen = []
         look = lambda *call, into=seen: into.append(call)  # noqa: E731
-        watch(model, rows, look, names=_layers(model), batch_size=len(rows))
+        watch(model, rows, look, names=_layers(model), batch_size=batch_size)
         yield from seen
 
 
-def _per_weight(layer, squares):
+def _per_weight(name, layer, squares):
     """The sum of `squares` that each weight is multiplied with: the gradient of the layer's summed output."""
 
     def summed(w):
         return functional_call(layer, {"weight": w}, (squares,)).sum()
 
+    if not _is_linear(layer, squares):
+        raise bad_value("a layer", f"{name} ({type(layer).__name__})", "one whose outputs are linear in its weight")
     sums = grad(summed)(torch.zeros_like(layer.weight.detach()))
     return sums if getattr(layer, "groups", 1) > 1 else sums[0]  # all outputs see the same inputs
+
+
+def _is_linear(layer, x):
+    """Whether the outputs are linear in the weight, where the class of the layer has a forward of its own."""
+    if not own_forward(layer):
+        return True
+    w = layer.weight.detach()
+    none, once, twice = (functional_call(layer, {"weight": k * w}, (x,)).detach() for k in (0.0, 1.0, 2.0))
+    return bool(torch.allclose(twice - once, once - none, rtol=1e-3, atol=1e-5 * float(once.abs().max())))
 
 
 def _uses(layer, inputs):

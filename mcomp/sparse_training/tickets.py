@@ -15,7 +15,7 @@ from mcomp.codecs.attachment import bake
 from mcomp.prune.masks import global_topk_masks, kept_count, topk_mask
 from mcomp.sparse_training.holding import attach_masks
 from mcomp.sparse_training.network import apply_masks, prunable_weights
-from mcomp.train import Callback, fit, one_cycle
+from mcomp.train import Callback, fit
 
 __all__ = [
     "Resume",
@@ -57,12 +57,16 @@ class Resume(Callback):
 
 
 class Steady(Callback):
-    """A constant learning rate: undoes the one-cycle schedule of `fit`."""
+    """A constant learning rate: undoes the schedule of `fit`, as ``fit(..., schedule=constant)`` does.
+
+    A group of parameters with a factor of its own, as `StepRates` makes them, keeps it.
+    """
 
     def before_step(self, run):
         """Divide by what `fit` will multiply with."""
         for group in run.optimizer.param_groups:
-            group["factor"] = 1 / one_cycle(run.step, run.steps)
+            own = group.setdefault("own", group.get("factor", 1.0))
+            group["factor"] = own / run.schedule(run.step, run.steps)
 
 
 @dataclass

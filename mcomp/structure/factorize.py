@@ -10,23 +10,23 @@
 Derived in chapters/10_low_rank.ipynb.
 """
 
-import copy
-
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.lowrank.project import low_rank, whitened_low_rank
 from mcomp.lowrank.tensors import tucker2
-from mcomp.structure.ranks import layer_matrix
+from mcomp.made import remember, spec
+from mcomp.plain import copied
+from mcomp.structure.ranks import layer_matrix, unfactorized
 
 
 def factorize(model, ranks, *, conv="spatial", grams=None, larger=False):
     """A copy of `model` in which each layer of `ranks` is a `Sequential` of thinner ones.
 
     The factors are the nearest of that rank (Tucker-2: by HOOI), the bias goes with the last. In the copy
-    they are plain layers, `down`, `core` and `up`, which any training loop fine-tunes.
+    they are plain layers, `down`, `core` and `up`, which any training loop fine-tunes; frozen if the layer
+    is.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def factorize(model, ranks, *, conv="spatial", grams=None, larger=False):
     Raises
     ------
     ValueError
-        If a name isn't a layer that can be factorized, a rank is out of range, or a layer would not become
-        smaller and `larger` is False.
+        If a name isn't a layer that can be factorized (see `unfactorized`), a rank is out of range, or a
+        layer would not become smaller and `larger` is False.
 
     Examples
     --------
@@ -65,69 +65,73 @@ def factorize(model, ranks, *, conv="spatial", grams=None, larger=False):
     if not isinstance(ranks, dict):
         raise bad_value("ranks", ranks, "a dict of name to rank such as {'fc1': 20}")
     grams = {} if grams is None else grams
-    small, made = copy.deepcopy(model), {}
+    small, made, refused = copied(model), {}, unfactorized(model)
     for name, rank in ranks.items():
-        layer = _layer(small, name)
+        layer = _layer(small, name, refused)
         made[name] = _factors(name, layer, rank, conv, grams.get(name))
         before, after = layer.weight.numel(), sum(p.weight.numel() for p in made[name])
         if after >= before and not larger:
             raise bad_value(f"ranks[{name!r}]", rank, _less(after, before))
+    put = {}
     for name, factors in made.items():
         names = ("down", "up") if len(factors) == 2 else ("down", "core", "up")
         sequence = nn.Sequential()
         for part, factor in zip(names, factors, strict=True):
             sequence.add_module(part, factor)
+        put[name] = [[part, *spec(factor)] for part, factor in sequence.named_children()]
         if not name:
-            return sequence.train(model.training)
+            return remember(sequence.train(model.training), "put", put, before=model)
         parent, _, leaf = name.rpartition(".")
         setattr(small.get_submodule(parent), leaf, sequence.train(small.get_submodule(name).training))
-    return small
+    return remember(small, "put", put)
 
 
 def _less(after, before):
     return f"one below break-even: it makes {after:,} weights of {before:,} (larger=True allows that)"
 
 
-def _layer(model, name):
-    layers = dict(model.named_modules(remove_duplicate=False))
-    known = [n for n, m in layers.items() if type(m) in (nn.Linear, nn.Conv2d)]
+def _layer(model, name, refused):
+    layers = dict(model.named_modules())
+    if name in refused:
+        raise bad_value("the name of a layer", f"{name}; {refused[name]}", "a Linear or Conv2d that is plain")
+    known = [n for n, m in layers.items() if isinstance(m, (nn.Linear, nn.Conv2d)) and n not in refused]
     if name not in known:
-        raise bad_value("the name of a layer", name, f"a Linear or Conv2d without codec: {', '.join(known)}")
-    layer = layers[name]
-    places = [n for n, m in layers.items() if m is layer]
-    if len(places) > 1:
-        raise bad_value("the name of a layer", name, f"one in one place; it is {', '.join(places)}")
-    if parametrize.is_parametrized(layer) or getattr(layer, "groups", 1) != 1:
-        raise bad_value("the layer", f"{name}, {layer}", "one without codec (bake first) and with groups=1")
-    return layer
+        raise bad_value("the name of a layer", name, f"a Linear or Conv2d: {', '.join(known)}")
+    return layers[name]
 
 
 def _factors(name, layer, rank, conv, gram):
     """The thinner layers, in the order of the pass."""
     pair = isinstance(rank, (tuple, list))
-    if type(layer) is nn.Conv2d and (pair or conv == "spatial") and gram is not None:
+    if isinstance(layer, nn.Conv2d) and (pair or conv == "spatial") and gram is not None:
         raise bad_value(f"grams[{name!r}]", "given", "grams of Linear layers and of conv='channel'")
-    if pair and type(layer) is nn.Conv2d:
+    if pair and isinstance(layer, nn.Conv2d):
         return _tucker(layer, rank)
     with torch.no_grad():
-        matrix = layer_matrix(layer, conv=conv)
+        matrix = _wide(layer_matrix(layer, conv=conv))
         check_int(f"ranks[{name!r}]", rank, 1, min(matrix.shape))
         up, down = low_rank(matrix, rank) if gram is None else whitened_low_rank(matrix, rank, gram=gram)
-    if type(layer) is nn.Linear:
-        return _linear(down, None), _linear(up, layer.bias)
+    if isinstance(layer, nn.Linear):
+        return _linear(layer, down, None), _linear(layer, up, layer.bias)
     return _spatial(layer, up, down) if conv == "spatial" else _channel(layer, up, down)
 
 
-def _linear(weight, bias):
+def _wide(w):
+    """`w` in float32 at least: no singular values come in half precision."""
+    return w.to(torch.promote_types(w.dtype, torch.float32))
+
+
+def _linear(layer, weight, bias):
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    return _filled(made, weight, bias)
+    return _filled(layer, made, weight, bias)
 
 
-def _filled(made, weight, bias):
-    """The layer `made`, which has no memory yet, with this weight and a copy of this bias."""
-    made.weight = nn.Parameter(weight.detach().clone(memory_format=torch.contiguous_format))
+def _filled(layer, made, weight, bias):
+    """`made`, which has no memory yet, with this weight and a copy of this bias, free where `layer` is."""
+    weight = weight.detach().to(layer.weight.dtype, copy=True, memory_format=torch.contiguous_format)
+    made.weight = nn.Parameter(weight, requires_grad=layer.weight.requires_grad)
     if bias is not None:
-        made.bias = nn.Parameter(bias.detach().clone())
+        made.bias = nn.Parameter(bias.detach().clone(), requires_grad=bias.requires_grad)
     return made
 
 
@@ -144,7 +148,7 @@ def _conv(layer, weight, bias, axes):
         stride=option(layer.stride, 1), padding=option(layer.padding, 0),
         dilation=option(layer.dilation, 1), padding_mode=layer.padding_mode,
     )  # fmt: skip
-    return _filled(made, weight, bias)
+    return _filled(layer, made, weight, bias)
 
 
 def _channel(layer, up, down):
@@ -161,6 +165,6 @@ def _spatial(layer, up, down):
 
 def _tucker(layer, ranks):
     with torch.no_grad():
-        up, core, down = tucker2(layer.weight, ranks)
+        up, core, down = tucker2(_wide(layer.weight), ranks)
     first, last = down[:, :, None, None], up[:, :, None, None]
     return _conv(layer, first, None, ()), _conv(layer, core, None, (0, 1)), _conv(layer, last, layer.bias, ())

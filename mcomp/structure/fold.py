@@ -3,17 +3,17 @@
 Derived in chapters/07_calibration_and_integers.ipynb. Jacob et al. 2017, arXiv:1712.05877, eq. 14.
 """
 
-import copy
-
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcomp.arrays import array_namespace, bad_value
-from mcomp.trace import LINEAR, calls, layer, sole_user, trace
+from mcomp.made import remember
+from mcomp.plain import LAYERS, as_weight, by_output, channels, copied, graph_of, naming, not_plain
+from mcomp.structure.norms import layer_before, only_call
+from mcomp.watch import watch
 
-__all__ = ["fold_batchnorm", "folded"]
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+__all__ = ["fold_batchnorm", "folded", "unfolded"]
 
 
 def folded(w, bias, *, mean, var, gamma, beta, eps):
@@ -56,17 +56,20 @@ def folded(w, bias, *, mean, var, gamma, beta, eps):
     return w * xp.reshape(gain, (-1,) + (1,) * (w.ndim - 1)), beta + gain * (bias - mean)
 
 
-def fold_batchnorm(model):
+def fold_batchnorm(model, *, x=None):
     """A copy of `model` in which each batch norm that follows a layer directly is part of that layer.
 
     The batch norm becomes an Identity of the same name and the layer gets a bias; on any input the copy in
-    evaluation mode gives what `model` gives, up to float rounding (the folding runs in float64). A batch
-    norm stays where the layer's output is also used elsewhere, or the layer is used twice.
+    evaluation mode gives what `model` gives, up to float rounding (the folding runs in float64). What can't
+    be folded stays as it is, and is printed with the reason; `unfolded` tells the same.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Traced by torch.fx; not changed.
+        Traced by torch.fx; its first axis is the batch. Not changed.
+    x : tensor (n, ...), optional
+        A few inputs. Behind a Linear a BatchNorm1d is the same channel by channel only where the tensor has
+        two axes; where the graph doesn't tell, `x` does.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def fold_batchnorm(model):
     Raises
     ------
     ValueError
-        If the model can't be traced, a codec is attached to the layer, or a batch norm has no statistics.
+        If the model can't be traced, or a batch norm has negative variances.
 
     Examples
     --------
@@ -84,40 +87,86 @@ def fold_batchnorm(model):
     >>> fold_batchnorm(model)[1]
     Identity()
     """
-    model = copy.deepcopy(model).eval()
-    for before, after in _pairs(model):
-        first, norm = model.get_submodule(before), model.get_submodule(after)
-        _fold_into(before, first, after, norm)
-        parent, _, leaf = after.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, nn.Identity())
+    model, left = _folded(model, x)
+    for name, reason in left.items():
+        print(f"not folded: {name}, because {reason}")
     return model
 
 
-def _pairs(model):
-    """(layer, batch norm) by name, wherever the one feeds only the other."""
-    graph = trace(model)
-    for node in graph.nodes:
-        user = sole_user(node)
-        if user is None or not isinstance(layer(model, node), LINEAR):
+def unfolded(model, *, x=None):
+    """The batch norms that `fold_batchnorm` leaves as they are, and why: dict of name to reason.
+
+    Examples
+    --------
+    >>> unfolded(nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3)))
+    {'0': 'its input comes from input_1'}
+    """
+    return _folded(model, x)[1]
+
+
+def _folded(model, x):
+    model = copied(model).eval()
+    owners, left, biased, gone = _with_biases(model), {}, [], []
+    graph, axes = graph_of(model), _axes(model, x)
+    for after, norm in [(n, m) for n, m in model.named_modules() if isinstance(m, _BatchNorm)]:
+        node, reason = only_call(model, graph, norm)
+        before, reason = (None, reason) if reason else layer_before(model, graph, node, norm, axes.get(after))
+        if not reason:
+            with naming(after):
+                reason = _fold_into(model.get_submodule(before), norm)
+        if reason:
+            left[after] = reason
             continue
-        if (
-            isinstance(layer(model, user), NORMS)
-            and calls(graph, node.target) == calls(graph, user.target) == 1
-        ):
-            yield node.target, user.target
+        owners.discard(before)
+        biased.append(before)
+        for name, module in list(model.named_modules(remove_duplicate=False)):
+            if module is norm:
+                parent, _, leaf = name.rpartition(".")
+                setattr(model.get_submodule(parent), leaf, nn.Identity())
+                gone.append(name)
+    for name in owners:
+        model.get_submodule(name).bias = None
+    if biased:
+        remember(model, "bias", biased)
+        remember(model, "put", {name: [] for name in gone})
+    return model, left
+
+
+def _with_biases(model):
+    """Give layers with a forward of their own and no bias one of zeros, to see whether they add it."""
+    found = set()
+    for name, layer in model.named_modules():
+        bare = isinstance(layer, LAYERS) and layer.bias is None
+        if bare and "forward of its own" in str(not_plain(model, name)):
+            w = layer.weight
+            layer.bias = nn.Parameter(w.new_zeros(channels(layer)), requires_grad=w.requires_grad)
+            found.add(name)
+    return found
+
+
+def _axes(model, x):
+    """How many axes the input of each batch norm has when the network sees `x`."""
+    found, names = {}, [n for n, m in model.named_modules() if isinstance(m, _BatchNorm)]
+    if x is not None:
+        watch(model, x, lambda name, norm, a: found.setdefault(name, a.ndim), names=names)
+    return found
 
 
 @torch.no_grad()
-def _fold_into(before, first, after, norm):
-    if nn.utils.parametrize.is_parametrized(first):
-        raise bad_value("a layer to fold into", before, "one without attached codecs; bake the model first")
-    if norm.running_mean is None:
-        raise bad_value("a batch norm", f"{after} without running statistics", "track_running_stats=True")
+def _fold_into(first, norm):
+    """Fold in place; or why the result can't be held."""
     one = torch.ones(norm.num_features, dtype=torch.float64, device=first.weight.device)
     values = {"mean": norm.running_mean, "var": norm.running_var, "gamma": norm.weight, "beta": norm.bias}
     absent = {"gamma": one, "beta": 0 * one}
     values = {name: absent[name] if x is None else x.double() for name, x in values.items()}
     bias = 0 * one if first.bias is None else first.bias.double()
-    w, b = folded(first.weight.double(), bias, eps=norm.eps, **values)
+    w, b = folded(by_output(first, first.weight.double()), bias, eps=norm.eps, **values)
+    w, b = as_weight(first, w).to(first.weight.dtype), b.to(first.weight.dtype)
+    if not bool(w.isfinite().all() and b.isfinite().all()):
+        return f"the product of both doesn't fit into {w.dtype}"
     first.weight.copy_(w)
-    first.bias = nn.Parameter(b.to(first.weight.dtype))
+    if first.bias is None:
+        first.bias = nn.Parameter(b, requires_grad=first.weight.requires_grad)
+    else:
+        first.bias.copy_(b)
+    return None

@@ -1,0 +1,137 @@
+"""The tensors in a file: each as the shortest of several codes, or as the place of its equal before it."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from mcomp.arrays import bad_value
+from mcomp.codecs import Code, decode
+from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers
+from mcomp.coding.batch import run_all
+from mcomp.coding.bits import CorruptFileError, Reader, varint
+from mcomp.coding.streams import least_bytes
+
+__all__ = ["Writer", "bits_dtype", "check_tensor", "place_of_equal", "tensors_of"]
+
+EQUAL = 4  # the first byte of a tensor that is another's equal; 0 to 3 are those of codes
+SMALL = 1 << 19  # numbers of a network for which the slow codes are tried on every mask
+
+
+class Writer:
+    """Makes the bytes of tensors, one batch after the other, for a network of `n` numbers in all."""
+
+    def __init__(self, n):
+        self.quick, self.written, self.seen = n > SMALL, 0, {}
+
+    def parts(self, named, codes):
+        """The bytes of each tensor of a dict, in order; `codes` are those that codecs gave, by name."""
+        bits, jobs = [_to_bits(x, codes.get(name)) for name, x in named.items()], []
+        for x, name in zip(bits, named, strict=True):
+            key = x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=16).digest()
+            equal = self.seen.setdefault(key, self.written)
+            jobs.append(self._steps(x, codes.get(name), equal if equal < self.written else None))
+            self.written += 1
+        return run_all(jobs)
+
+    def _steps(self, bits, code, equal):
+        if equal is None:
+            return (yield from _shortest(bits, code, self.quick))
+        reference = bytes([EQUAL]) + varint(equal)
+        if bits.size > 64:  # a smaller one may be shorter itself
+            return reference
+        return min((yield from _shortest(bits, code, self.quick)), reference, key=len)
+
+
+def place_of_equal(data, before):
+    """The place that the bytes of a tensor refer to, below `before`; None if they are a code."""
+    if data[:1] != bytes([EQUAL]):
+        return None
+    reader = Reader(data[1:])
+    place = reader.varint(before - 1) if before else None
+    reader.end()
+    return place
+
+
+def tensors_of(parts, likes):
+    """The torch tensors in the bytes `parts`, of the shapes and dtypes of `likes`; else CorruptFileError."""
+    steps = [
+        code_from_bytes_steps(data, x.shape, bits_dtype(x.dtype))
+        for data, x in zip(parts, likes, strict=True)
+    ]
+    return [_from_bits(decode(code), x.dtype) for code, x in zip(run_all(steps), likes, strict=True)]
+
+
+def _shortest(bits, code, quick):
+    """The shortest of: all numbers, the non-zero ones and where they are, the code that a codec gave."""
+    options, effort = [], Effort(quick)
+    positions = np.flatnonzero(bits.reshape(-1).view(f"u{bits.itemsize}"))
+    if positions.size < bits.size:
+        kept = Code("plain", positions.shape, floats={"values": bits.reshape(-1)[positions]})
+        sparse = Code("sparse", bits.shape, {"positions": positions}, {"values": kept})
+        options.append((yield from code_to_bytes_steps(sparse, effort)))
+    if code is not None and not (options and _says_only_positions(code)) and _faithful(bits, code):
+        data = yield from code_to_bytes_steps(code, effort)
+        if (yield from _comes_back(data, bits, code)):
+            options.append(data)
+    if not options or least_bytes(bits) < min(map(len, options)):
+        plain = Code("plain", bits.shape, floats={"values": bits.reshape(-1)})
+        options.append((yield from code_to_bytes_steps(plain, effort)))
+    return min(options, key=len)
+
+
+def _says_only_positions(code):
+    return code.kind == "sparse" and not isinstance(code.floats["values"], Code)
+
+
+def _faithful(bits, code):
+    """Whether numpy makes of `code` exactly `bits`, which torch made of it."""
+    try:
+        again = decode(code.map(numbers, symbols=numbers))
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return False  # a bfloat16 network: numpy reads its numbers as integers
+    return again.dtype == bits.dtype and again.tobytes() == bits.tobytes()
+
+
+def _comes_back(data, bits, code):
+    """Whether the reader takes `data`: of a code without a layout of its own it may be too much."""
+    if _known(code):
+        return True
+    try:
+        again = decode((yield from code_from_bytes_steps(data, bits.shape, bits.dtype)))
+    except CorruptFileError:
+        return False
+    return again.tobytes() == bits.tobytes()
+
+
+def _known(code):
+    return code.kind in ("plain", "sparse", "codebook") and all(
+        _known(x) for x in code.floats.values() if isinstance(x, Code)
+    )
+
+
+def check_tensor(name, x):
+    """ValueError unless `x`, in a network's state, is a tensor that a file can hold."""
+    try:
+        if bits_dtype(x.dtype).kind in "biuf":
+            return
+    except (AttributeError, TypeError, RuntimeError):
+        pass
+    kind = getattr(x, "dtype", type(x).__name__)
+    raise bad_value(f"the state {name!r}", str(kind), "a plain tensor of float, integer or bool numbers")
+
+
+def bits_dtype(dtype):
+    """The numpy dtype of the bits that `numbers` makes of a torch tensor of `dtype`."""
+    return numbers(torch.empty(0, dtype=dtype, device="cpu")).dtype
+
+
+def _to_bits(x, code):
+    """A tensor as a numpy array, or what its code says; bfloat16, which numpy lacks, as its bits."""
+    x = x.detach() if code is None else decode(code)
+    return np.ascontiguousarray(numbers(x.cpu()))
+
+
+def _from_bits(bits, dtype):
+    tensor = torch.from_numpy(np.ascontiguousarray(bits))
+    return tensor.view(torch.bfloat16) if dtype == torch.bfloat16 else tensor
