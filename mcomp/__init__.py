@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 _SUBMODULES = {
     "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill", "figures",
     "file", "files", "integer", "lowrank", "measure", "pipeline", "plots", "prune", "ptq", "qat", "quantize",
-    "recipes", "sparse_training", "structure", "trace", "train", "watch", "zoo",
+    "recipes", "sparse_training", "structure", "threads", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",
