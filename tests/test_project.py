@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import portable
 import pytest
 import yaml
 from notebooks import find
