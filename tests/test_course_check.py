@@ -189,7 +189,7 @@ def test_the_same_verdict_outside_of_the_main_thread(answer):
     found = []
     thread = threading.Thread(target=lambda: found.append(check(TOPK, answer, seconds=0.5)))
     thread.start()
-    thread.join(10)
+    thread.join()
     assert [verdict.status for verdict in found] == [check(TOPK, answer, seconds=0.5).status]
     assert not any("(run)" in t.name for t in threading.enumerate())  # stopped, not left behind
 
@@ -201,7 +201,7 @@ def test_someone_else_s_alarm_still_rings():
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         check(TOPK, TOPK.oracle)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while not rung and time.monotonic() < end:
             time.sleep(0.01)
     finally:
