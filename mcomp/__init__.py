@@ -8,15 +8,17 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "architectures", "arrays", "channels", "cli", "codecs", "coding", "course", "data", "distill", "figures",
-    "file", "files", "integer", "lowrank", "measure", "pipeline", "plots", "prune", "ptq", "qat", "quantize",
-    "recipes", "sparse_training", "structure", "threads", "trace", "train", "watch", "zoo",
+    "architectures", "arrays", "calling", "channels", "cli", "codecs", "coding", "course", "data", "distill",
+    "figures", "file", "files", "integer", "layers", "lowrank", "measure", "pipeline", "plots", "prune",
+    "ptq", "qat", "quantize", "recipes", "sparse_training", "structure", "threads", "trace", "train", "watch",
+    "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",
     "load": "mcomp.file",
     "CorruptFileError": "mcomp.file",
     "compress": "mcomp.pipeline",
+    "matrices": "mcomp.layers",
 }
 
 __all__ = sorted(_LAZY)

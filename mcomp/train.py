@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from mcomp import calling
 from mcomp.arrays import bad_value, check_int, check_real
 
 
@@ -74,7 +75,7 @@ def one_cycle(step, steps, *, warm=0.25, floor=1e-3):
 
 def fit(
     model, data, *, epochs=10, lr=2e-3, batch_size=256, weight_decay=0.0, loss=cross_entropy,
-    augment=None, callbacks=(), seed=0, progress=True,
+    augment=None, output=None, callbacks=(), seed=0, progress=True,
 ):  # fmt: skip
     """Train `model` in place on `data.train`; returns the history, one dict an epoch.
 
@@ -82,11 +83,12 @@ def fit(
     ----------
     model : torch.nn.Module
         Takes x (batch, ...) and gives logits (batch, classes). Left in evaluation mode.
-    data : object with `.train`, an ``(x, y)`` pair of tensors
+    data : object with `.train`, an ``(x, y)`` pair of tensors; `x` may be several, as in `mcomp.calling`
     epochs : int or 0 for no training; lr : peak learning rate of the one-cycle schedule
     weight_decay : decoupled (AdamW), applied to every parameter with more than one axis
     loss : ``loss(logits, batch) -> scalar tensor``; `batch` is a `Batch`
     augment : ``augment(x, generator) -> x`` on each minibatch, or None
+    output : what picks the logits, see `mcomp.calling.pick`
     callbacks : sequence of `Callback`
     seed : int; fixes the order of the images and everything torch draws meanwhile
 
@@ -105,7 +107,7 @@ def fit(
     lr, seed = check_real("lr", lr, 0.0), check_int("seed", seed, 0, 2**63 - 1)
     groups = _groups(model, check_real("weight_decay", weight_decay, 0.0))
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    run = Run(model, optimizer, steps=math.ceil(len(x) / batch_size) * epochs, epochs=epochs)
+    run = Run(model, optimizer, steps=math.ceil(len(y) / batch_size) * epochs, epochs=epochs)
     silent = not progress or os.environ.get("TQDM_DISABLE") == "1"  # which tqdm's notebook bar doesn't read
     bar = tqdm(total=run.steps, disable=silent, unit="step", leave=False)
     order = torch.Generator().manual_seed(seed)
@@ -114,12 +116,13 @@ def fit(
         for run.epoch in range(epochs):
             total = torch.zeros(())
             model.train()
-            for index in torch.randperm(len(x), generator=order).split(batch_size):
-                batch = Batch(x[index] if augment is None else augment(x[index], order), y[index], index)
-                total += _step(run, batch, loss, callbacks, lr) * len(index)
+            for index in torch.randperm(len(y), generator=order).split(batch_size):
+                part = calling.take(x, index)
+                batch = Batch(part if augment is None else augment(part, order), y[index], index)
+                total += _step(run, batch, loss, callbacks, lr, output) * len(index)
                 bar.update()
             model.eval()
-            run.history.append({"epoch": run.epoch, "loss": _finite(float(total) / len(x), lr)})
+            run.history.append({"epoch": run.epoch, "loss": _finite(float(total) / len(y), lr)})
             bar.set_postfix(epoch=run.epoch + 1, loss=f"{run.history[-1]['loss']:.3f}")
             for callback in callbacks:
                 callback.after_epoch(run)
@@ -127,13 +130,13 @@ def fit(
     return run.history
 
 
-def _step(run, batch, loss, callbacks, lr):
+def _step(run, batch, loss, callbacks, lr, output):
     """One step of the optimiser between the callbacks; returns the loss."""
     for callback in callbacks:
         callback.before_step(run)
     for group in run.optimizer.param_groups:
         group["lr"] = lr * group.get("factor", 1.0) * one_cycle(run.step, run.steps)
-    value = loss(run.model(batch.x), batch)
+    value = loss(calling.call(run.model, batch.x, output=output), batch)
     run.optimizer.zero_grad()
     value.backward()
     run.optimizer.step()
@@ -155,10 +158,11 @@ def _channels_last(model):
 
 def _check_pair(pair):
     x, y = pair
-    if len(x) == 0:
+    if isinstance(x, torch.Tensor) and len(x) == 0:
         raise ValueError("no images: x is empty; allowed: at least one")
-    if tuple(y.shape) != (len(x),):
-        raise bad_value("y.shape", tuple(y.shape), f"a label for each of the {len(x)} images, {(len(x),)}")
+    n = calling.count(x)
+    if tuple(y.shape) != (n,):
+        raise bad_value("y.shape", tuple(y.shape), f"a label for each of the {n} images, {(n,)}")
     return x, y
 
 
@@ -187,14 +191,16 @@ def evaluating(model):
             module.training = mode
 
 
-def predict(model, x, *, batch_size=1000):
-    """The logits (n, classes) of `model` on `x` (n, ...)."""
+def predict(model, x, *, output=None, batch_size=1000):
+    """The logits (n, classes) of `model` on `x` (n, ...), or on several inputs as in `mcomp.calling`."""
     with evaluating(model):
-        return torch.cat([model(part) for part in x.split(check_int("batch_size", batch_size, 1))])
+        return torch.cat([calling.call(model, part, output=output) for part in calling.parts(x, batch_size)])
 
 
-def evaluate(model, pair, *, batch_size=1000):
+def evaluate(model, pair, *, output=None, batch_size=1000):
     """Accuracy in [0, 1] of `model` on ``pair = (x, y)``: how often the largest logit is that of the label.
+
+    `x` may be several inputs, and `output` picks the logits, as in `mcomp.calling`.
 
     Raises
     ------
@@ -202,4 +208,5 @@ def evaluate(model, pair, *, batch_size=1000):
         If there are no images, or not as many labels.
     """
     x, y = _check_pair(pair)
-    return float((predict(model, x, batch_size=batch_size).argmax(1) == y).float().mean())
+    logits = predict(model, x, output=output, batch_size=batch_size)
+    return float((logits.argmax(1) == y).float().mean())

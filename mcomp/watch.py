@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mcomp.arrays import bad_value, check_int
+from mcomp import calling
+from mcomp.arrays import bad_value
 from mcomp.train import evaluating
 
 __all__ = ["input_grams", "input_rows", "watch"]
@@ -19,9 +20,9 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
     ----------
     model : torch.nn.Module
         Run in evaluation mode without gradients.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
     look : callable
-        Gets the layer's first input, or its output; what it returns is dropped.
+        Gets the layer's first input, positional or by keyword, or its output; what it returns is dropped.
     names : sequence of str
         Names of submodules, as in ``model.named_modules()``.
     outputs : bool
@@ -44,26 +45,24 @@ def watch(model, x, look, *, names, outputs=False, batch_size=1000):
     for name in names:
         if name not in modules:
             raise bad_value("name", name, f"one of {', '.join(filter(None, modules))}")
-    if len(x) == 0:
-        raise bad_value("len(x)", 0, "at least one row")
+    calling.count(x)
     handles = []
     try:
         for name in names:
             hook = partial(_hook, look, name)
             layer = modules[name]
-            handles.append(
-                layer.register_forward_hook(hook) if outputs else layer.register_forward_pre_hook(hook)
-            )
+            register = layer.register_forward_hook if outputs else layer.register_forward_pre_hook
+            handles.append(register(hook, with_kwargs=True))
         with evaluating(model):
-            for rows in x.split(check_int("batch_size", batch_size, 1)):
-                model(rows)
+            for rows in calling.parts(x, batch_size):
+                calling.invoke(model, rows)
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _hook(look, name, layer, inputs, output=None):
-    look(name, layer, inputs[0] if output is None else output)
+def _hook(look, name, layer, inputs, named, output=None):
+    look(name, layer, next(iter((*inputs, *named.values()))) if output is None else output)
 
 
 def input_rows(layer, x, *, name="the layer"):

@@ -155,7 +155,7 @@ def test_a_learner_works_through_chapter_02(chapter, lab_home):
     assert "you compared w, not |w|, so every negative weight went" in card
     assert "smallest failing case" in card
     assert "Traceback" not in card
-    assert [error[:2] for error in chapter.errors()] == [(task, "WrongAnswer")]
+    assert chapter.errors() == []  # Run All would go on
     assert "0 of 8 exercises right" in chapter.read(bar)
 
     chapter.type(task, f"{STUB}    return abs(w) > theta")

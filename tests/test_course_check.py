@@ -146,7 +146,8 @@ BAD = [
     (is_half_done, "crashed", "line 3: raise NotImplementedError"),
     (forgets_return, "wrong type", "returned None, expected an array: is there a return?"),
     (lambda score: score, "crashed", "takes 1 positional argument but 2 were given"),
-    (lambda score, k: [True], "wrong type", "returned a list of 1, expected an array"),
+    (lambda score, k: [True], "wrong shape", "returned an array of shape (1,), expected shape (3,)"),
+    (lambda score, k: [[True], [True, False]], "wrong type", "returned a list of 2, expected an array"),
     (lambda score, k: (yield), "wrong type", "returned a generator, expected an array"),
     (lambda score, k: "mask", "wrong type", "returned a str, expected an array"),
     (lambda score, k: True, "wrong type", "returned one bool, expected an array"),
@@ -229,6 +230,57 @@ def test_what_an_answer_prints_is_on_the_card_of_a_wrong_one_only(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_an_answer_that_calls_a_stub_says_whose():
+    def topk(score, k):
+        raise NotImplementedError
+
+    def answer(score, k):
+        return topk(score, k)
+
+    verdict = check(TOPK, answer)
+    assert verdict.status == "to do"
+    assert "it calls topk, which is still to do" in card.text(verdict)
+    assert card.text(check(TOPK, topk)) == "02.3 topk_mask: to do"
+
+
+def test_two_crashes_are_no_agreement():
+    """A mistake that crashes everywhere is nobody's diagnosis; one that crashes on some cases is found."""
+
+    def crashes(score, k):
+        raise ValueError("no")
+
+    def half(score, k):
+        return crashes(score, k) if score.size > 9 else TOPK.oracle(score, k) ^ True
+
+    task = Exercise("02.3", TOPK.oracle, TOPK.cases, "t", ("",) * 3, (Mistake("never", crashes, "never"),))
+    assert check(task, crashes).mistake is None
+    task = Exercise("02.3", TOPK.oracle, TOPK.cases, "t", ("",) * 3, (Mistake("half", half, "half"),))
+    assert check(task, half).mistake == "half"
+    assert check(task, crashes).mistake is None
+
+
+def test_two_mistakes_at_once_get_the_one_that_explains_most():
+    signed = find("02.1")  # keeps |w| > theta
+
+    def no_abs_and_more(w, theta):
+        return (w > theta) ^ (w.size > 30)
+
+    verdict = check(signed, no_abs_and_more)
+    assert verdict.mistake == "no_abs"
+    assert "failing cases: you compared w, not |w|" in card.text(verdict)
+
+
+def test_an_answer_may_call_itself(capsys):
+    scope = {}
+    exec(
+        "from mcomp.course import exercise\n\n"
+        "@exercise('02.1')\ndef magnitude_mask(w, theta, again=True):\n"
+        "    return magnitude_mask(w, theta, False) if again else abs(w) > theta\n",
+        scope,
+    )
+    assert "02.1 magnitude_mask: right (20 of 20)" in capsys.readouterr().out
+
+
 def test_prints_are_capped_over_all_cases():
     assert check(TOPK, lambda score, k: print("x" * (ROOM // 10))).status == "printed too much"
     outcome = call(print, ("x" * 50,), {}, seconds=1, room=20)
@@ -304,7 +356,8 @@ def test_a_tuple_is_compared_one_by_one():
         "value 1: value 0: returned None, expected one number: is there a return?"
     )
     assert check(PAIR, lambda x: (x,)).message == "returned 1 values, expected 2"
-    assert check(PAIR, lambda x: x).message == "returned an array, expected a tuple of 2"
+    assert check(PAIR, lambda x: x).message == "returned 3 values, expected 2"
+    assert check(PAIR, lambda x: 1.0).message == "returned one number, expected a tuple of 2"
     assert "yours[0]" in card.text(check(PAIR, lambda x: (x + 1, [x.sum()])))
 
 
@@ -312,12 +365,24 @@ DIFFERENCES = [
     (1, 1.0, None),
     (np.float32(1), 1.0, None),
     (True, 1.0, "wrong dtype"),
-    (1.0, 1, "wrong dtype"),
+    (36.0, 36, None),
+    (36.5, 36, "wrong"),
+    (np.float32(16777216), 16777217, "wrong"),
+    (float(2**60), 2**60 + 1, "wrong"),
     (1 + 0j, 1.0, "wrong dtype"),
     (np.nan, np.nan, None),
     (np.ones(2, np.float32), np.ones(2), None),
     (np.ones(2, np.int8), np.ones(2, int), None),
-    (np.ones(2, int), np.ones(2), "wrong dtype"),
+    (np.ones(2, int), np.ones(2), None),
+    ([1, 2], np.array([1, 2]), None),
+    ((True, False), np.array([True, False]), None),
+    ([1, 0], np.array([True, False]), "wrong dtype"),
+    ([1, "a"], np.array([1, 2]), "wrong type"),
+    (np.array([1.0, 2.0]), [1.0, 2.0], None),
+    (np.float32(1 / 3), 1 / 3, None),
+    (np.array([1 / 3, 1e-9], np.float32), np.array([1 / 3, 0.0]), None),
+    (np.array([0.3334, 0.0], np.float32), np.array([1 / 3, 0.0]), "wrong"),
+    (np.array([1 / 3 + 1e-7, 0.0]), np.array([1 / 3, 0.0]), "wrong"),  # float64 could hold it
     (np.array([2**60 + 1]), np.array([2**60]), "wrong"),
     (np.ones(0), np.ones(0), None),
     (np.ones((1, 2)), np.ones(2), "wrong shape"),

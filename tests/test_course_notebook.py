@@ -134,15 +134,16 @@ def test_a_live_kernel_survives_its_learner(course):
     bodies = [answer(body) for body in BREAKS.values()]
     cells = [SETUP, WRONG, *calls, *bodies, answer("return abs(w) > theta"), "6 * 7"]
     book = execute(cells, allow_errors=True)
-    card, error = book.cells[1].outputs
+    (card,) = (output for output in book.cells[1].outputs if "data" in output)
     assert "you compared w, not |w|" in card.data["text/plain"]
     assert "it printed\n    here\n" in card.data["text/plain"]
-    assert (error.ename, error.traceback) == ("WrongAnswer", ["02.1 wrong: see the card above"])
+    assert not any(
+        o.output_type == "error" for cell in book.cells[1:] for o in cell.outputs
+    )  # Run All goes on
     assert book.cells[2].outputs[-1].data["text/plain"] == "[False, True]"  # the wrong function has its name
     assert showing.WIDGET in book.cells[5].outputs[0].data
     for cell, status in zip(book.cells[6:10], BREAKS, strict=True):
         assert cell.outputs[0].data["text/plain"].startswith(f"02.1 magnitude_mask: {status}")
-        assert cell.outputs[1].ename == "WrongAnswer"
     assert book.cells[-1].outputs[0].data["text/plain"] == "42"
     bar = book.cells[4].outputs[0].data["text/plain"]  # shown before anything was right
     assert "1 of 8 exercises right" in bar  # it moved by itself
@@ -162,10 +163,11 @@ def test_a_terminal_gets_plain_text(course):
         "  you compared w, not |w|, so every negative weight went",
     ):
         assert line in result.stdout.splitlines()
-    assert result.stderr.splitlines()[-1].endswith("WrongAnswer: 02.1 wrong: see the card above")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_wrong_answer_raises_one_line_and_keeps_its_name(capsys):
+def test_a_wrong_answer_raises_one_line_where_nobody_watches_and_keeps_its_name(capsys, monkeypatch):
+    monkeypatch.setenv("MCOMP_STATIC", "1")
     scope = {"exercise": exercise, "display": print}
     with pytest.raises(WrongAnswer, match=r"^02\.1 wrong: see the card above$") as caught:
         exec(WRONG, scope)

@@ -93,6 +93,22 @@ def test_each_mistake_is_rejected_with_its_own_diagnosis(exercise, mistake):
     assert mistake.diagnosis in card.text(verdict)
 
 
+@every_mistake
+def test_each_mistake_returns_something_wrong(exercise, mistake):
+    """One that only crashes would be every crash's diagnosis."""
+    outcomes = run(exercise, mistake.answer)
+    pairs = [
+        (o.value, exercise.oracle(*c.args, **c.kwargs))
+        for c, o in zip(exercise.make_cases(), outcomes, strict=True)
+    ]
+    near = {"rtol": exercise.rtol, "atol": exercise.atol}
+    assert any(
+        difference(value, expected, **near)
+        for outcome, (value, expected) in zip(outcomes, pairs, strict=True)
+        if outcome.kind == "value"
+    )
+
+
 @every_exercise
 def test_a_mistake_is_recognised_in_torch_too(exercise):
     wrong = exercise.mistakes[0]

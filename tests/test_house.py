@@ -10,7 +10,16 @@ MCOMP = Path(__file__).resolve().parent.parent / "mcomp"
 FLOORS = (
     ("arrays", "files", "figures", "threads"),
     ("coding", "prune", "quantize", "lowrank"),  # arrays in, arrays out: no torch
-    ("train", "watch", "trace", "data", "architectures", "measure"),  # what methods are tried on
+    (
+        "calling",
+        "layers",
+        "train",
+        "watch",
+        "trace",
+        "data",
+        "architectures",
+        "measure",
+    ),  # what methods are tried on
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
     ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter

@@ -17,7 +17,6 @@ from mcomp.prune import (
     threshold_mask,
     topk_mask,
 )
-from mcomp.sparse_training import sensitivity_scan
 
 quick = settings(derandomize=True, deadline=None, max_examples=80)
 few = st.integers(-2, 2).map(float)  # five values: ties everywhere
@@ -205,6 +204,8 @@ def mean_answer(model):
 
 
 def test_sensitivity_scan_agrees_with_torch_prune(model):
+    from mcomp.sparse_training import sensitivity_scan
+
     before = copy.deepcopy(model.state_dict())
     scan = sensitivity_scan(model, mean_answer, sparsities=(0.0, 0.5, 0.9), progress=False)
     assert scan["baseline"] == mean_answer(model.eval())
@@ -219,6 +220,8 @@ def test_sensitivity_scan_agrees_with_torch_prune(model):
 
 
 def test_sensitivity_scan_leaves_model_and_mode_alone(model):
+    from mcomp.sparse_training import sensitivity_scan
+
     model.train()
     seen = []
     sensitivity_scan(
@@ -230,17 +233,23 @@ def test_sensitivity_scan_leaves_model_and_mode_alone(model):
 
 
 def test_sensitivity_scan_shows_its_progress(model, capsys):
+    from mcomp.sparse_training import sensitivity_scan
+
     sensitivity_scan(model, lambda m: 0.5, sparsities=[0.5])
     assert "evaluation" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", [["4.weight"], []])
 def test_sensitivity_scan_refuses_unknown_names(model, names):
+    from mcomp.sparse_training import sensitivity_scan
+
     with pytest.raises(ValueError, match=r"allowed: (one of 0\.weight, 0\.bias|at least one weight)"):
         sensitivity_scan(model, mean_answer, names=names, progress=False)
 
 
 def test_sensitivity_scan_refuses_percent_and_a_model_without_weights(model):
+    from mcomp.sparse_training import sensitivity_scan
+
     with pytest.raises(ValueError, match="sparsity is 90"):
         sensitivity_scan(model, mean_answer, sparsities=[90], progress=False)
     with pytest.raises(ValueError, match="at least one weight"):

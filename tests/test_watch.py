@@ -64,7 +64,7 @@ def test_bad_input():
     model = zoo.build("lenet300", hidden=(12, 8))
     with pytest.raises(ValueError, match="name is 'fc9'; allowed: one of flatten, fc1"):
         watch(model, images(), print, names=["fc9"])
-    with pytest.raises(ValueError, match=r"len\(x\) is 0"):
+    with pytest.raises(ValueError, match=r"x is \(0, 1, 28, 28\)"):
         watch(model, images(0), print, names=["fc1"])
     with pytest.raises(ValueError, match="batch_size is 0"):
         watch(model, images(), print, names=["fc1"], batch_size=0)

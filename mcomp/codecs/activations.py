@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 import torch
 from torch import nn
 
-from mcomp.arrays import bad_value, check_int
+from mcomp import calling
+from mcomp.arrays import bad_value
 from mcomp.codecs.uniform import Uniform
 from mcomp.quantize.grids import Grid, fake_quantize, integer_range, range_grid
 from mcomp.quantize.observers import MinMax
@@ -21,6 +22,8 @@ __all__ = ["ActivationGrid", "activation_rules", "activations", "calibrate", "pu
 
 CHILD = "{}_quantizer"  # the name of the module's child that holds the quantizer
 PLACES = ("input", "output")
+HALF = (torch.float16, torch.bfloat16)
+LISTS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 class ClippedStraightThrough(torch.autograd.Function):
@@ -53,7 +56,8 @@ class ActivationGrid(nn.Module):
         super().__init__()
         if not isinstance(codec, Uniform) or codec.axis is not None or codec.group is not None:
             raise bad_value("the codec of an activation", codec, "Uniform(bits), without axis and group")
-        self.codec, self.observer, self.observing = codec, observer or MinMax(), False
+        self.codec, self.observer = codec, observer or MinMax()
+        self.observing, self.seen = False, 0  # how many batches the observer saw
         self.register_buffer("scale", torch.tensor(float("nan")))
         self.register_buffer("zero_point", torch.tensor(0, dtype=torch.int32))
 
@@ -74,7 +78,8 @@ class ActivationGrid(nn.Module):
     def forward(self, x):
         """Observe and let `x` pass, or round it."""
         if self.observing:
-            self.observer.update(x.detach())
+            self.observer.update(x.detach().float() if x.dtype in HALF else x.detach())
+            self.seen += 1
             return x
         return ClippedStraightThrough.apply(x, self.grid())
 
@@ -86,31 +91,35 @@ def calibrate(model, x, *, batch_size=100):
     ----------
     model : torch.nn.Module
         With activation modules, see `mcomp.codecs.attach`. Changed in place.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
         Training images: a few hundred are enough.
 
     Raises
     ------
     ValueError
-        If `model` has no activation modules, or `x` is empty.
+        If `model` has no activation modules, `x` is empty, or `x` never passes one: its layer doesn't run as
+        a module (attention multiplies with its ``out_proj`` itself), or gives no tensor of real numbers.
     """
-    if len(x) == 0:
-        raise bad_value("len(x)", 0, "at least one image")
-    found = [module for module in activations(model).values() if hasattr(module, "observing")]
+    calling.count(x)
+    found = {name: module for name, module in activations(model).items() if hasattr(module, "observing")}
     if not found:
         raise bad_value(
             "the activations of the model", "none", "attach(model, {'*.input': Uniform(8)}) first"
         )
-    for module in found:
-        module.observing = True
+    for module in found.values():
+        module.observing, module.seen = True, 0
     try:
         with evaluating(model):
-            for part in x.split(check_int("batch_size", batch_size, 1)):
-                model(part)
+            for part in calling.parts(x, batch_size):
+                calling.invoke(model, part)
     finally:
-        for module in found:
+        for module in found.values():
             module.observing = False
-    for module in found:
+    asleep = [name for name, module in found.items() if not module.seen]
+    if asleep:
+        allowed = "activations that pass as tensors of floats; leave these out of the rules"
+        raise bad_value("what never passed its quantizer", ", ".join(asleep), allowed)
+    for module in found.values():
         module.settle()
     return model
 
@@ -164,8 +173,8 @@ def activations(model):
 def _places(model):
     for path, module in model.named_modules():
         inner = {*map(CHILD.format, PLACES), "parametrizations"}.intersection(path.split("."))
-        if inner or isinstance(module, nn.Sequential):
-            continue  # a child put into a Sequential would run as one of its steps
+        if inner or isinstance(module, (nn.Sequential, *LISTS)):
+            continue  # a child put into one of these would be one of its elements
         for place in PLACES if isinstance(module, LINEAR) else PLACES[1:]:
             yield f"{path}.{place}".lstrip(".")
 
@@ -173,13 +182,22 @@ def _places(model):
 def _hook(module, place):
     """Hooks find the quantizer by name, so that a copy of the model uses the copy's own."""
     if place == "input":
-        return module.register_forward_pre_hook(_quantize_input)
+        return module.register_forward_pre_hook(_quantize_input, with_kwargs=True)
     return module.register_forward_hook(_quantize_output)
 
 
-def _quantize_input(module, args):
-    return (module.input_quantizer(args[0]), *args[1:])
+def _quantize_input(module, args, kwargs):
+    """The first argument, positional or by keyword, on the grid."""
+    if args:
+        return (_rounded(module.input_quantizer, args[0]), *args[1:]), kwargs
+    name = next(iter(kwargs))
+    return args, {**kwargs, name: _rounded(module.input_quantizer, kwargs[name])}
 
 
 def _quantize_output(module, args, output):
-    return module.output_quantizer(output)
+    return _rounded(module.output_quantizer, output)
+
+
+def _rounded(quantizer, x):
+    """`x` through its quantizer; whatever is no tensor of real numbers passes as it is, see `calibrate`."""
+    return quantizer(x) if isinstance(x, torch.Tensor) and x.is_floating_point() else x

@@ -1,11 +1,10 @@
 """Run a candidate against an exercise's cases and judge it: function in, Verdict out. Never raises."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from mcomp.course.compare import difference, plain, same, to_torch
-from mcomp.course.sandbox import ROOM, Outcome, call
+from mcomp.course.compare import difference, has_torch, plain, same, to_torch
+from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
 SECONDS = 3.0  # of computing, for all cases together
 STATUSES = (
@@ -26,7 +25,7 @@ class Verdict:
     right: int = 0
     total: int = 0
     message: str = ""
-    mistake: str | None = None  # the name of the known mistake that the answer behaves like
+    mistake: str | None = None  # the name of a known mistake that does the same, on all cases or on many
     diagnosis: str = ""
     inputs: dict | None = None  # the smallest failing case
     yours: Any = None
@@ -64,7 +63,7 @@ def check(exercise, function, *, seconds=SECONDS):
     """
     outcomes = run(exercise, function, seconds=seconds)
     first = judge(exercise, outcomes)
-    if first.status in FINAL:
+    if first.status in FINAL or not has_torch():
         return first
     left = max(seconds - sum(outcome.seconds for outcome in outcomes), 1.0)
     second = judge(exercise, run(exercise, function, library="torch", seconds=left))
@@ -108,18 +107,18 @@ def judge(exercise, outcomes, *, seed=0):
     right, bad = faults.count(None), [i for i, fault in enumerate(faults) if fault]
     head = {"exercise": exercise.id, "name": exercise.name, "right": right, "total": len(cases)}
     if outcomes[0].kind == "to do":
-        return Verdict(**head, status="to do")
+        return Verdict(**head, status="to do", message=outcomes[0].error.removeprefix(STUB))
     if not bad:
         return Verdict(**head, status="right")
     at = bad[-1] if outcomes[-1].kind in ("time", "output") else bad[0]
     status, message = faults[at]
-    mistake = _diagnose(exercise, cases, outcomes)
+    mistake, diagnosis = _diagnose(exercise, cases, outcomes, bad)
     return Verdict(
         **head,
         status=status,
         message=message,
         mistake=mistake.name if mistake else None,
-        diagnosis=mistake.diagnosis if mistake else "",
+        diagnosis=diagnosis,
         inputs=exercise.named(cases[at]),
         yours=outcomes[at].value,
         expected=_expected(exercise, cases[at]),
@@ -150,19 +149,32 @@ def _compare(exercise, yours, expected):
         return "wrong type", f"the result can't be compared: {type(error).__name__}"
 
 
-def _diagnose(exercise, cases, outcomes):
-    """The known mistake that does the same on every case, if there is one."""
+def _diagnose(exercise, cases, outcomes, bad):
+    """(mistake, sentence): the known mistake that does the same, or explains most of what is wrong.
+
+    An answer may make two mistakes, or guard against what the known one stumbles over. So the mistake that
+    does the same on the most failing cases is named, if those are at least half of them, two, and the one
+    that the card shows. Whether it is all or a part, the sentence says.
+    """
     if len(outcomes) < len(cases):
-        return None
+        return None, ""
+    best, most = None, max(2, len(bad) / 2) - 1e-9
     for mistake in exercise.mistakes:
-        theirs = run(exercise, mistake.answer)
-        if len(theirs) == len(cases) and all(map(partial(_agree, exercise), outcomes, theirs)):
-            return mistake
-    return None
+        pairs = list(zip(outcomes, run(exercise, mistake.answer), strict=False))
+        alike = {i for i, pair in enumerate(pairs) if _agree(exercise, *pair)}
+        explained = len(alike & set(bad))
+        if explained and all(i in alike or _same_crash(*pair) for i, pair in enumerate(pairs)):
+            return mistake, mistake.diagnosis
+        if bad[0] in alike and explained > most:
+            best, most = mistake, explained
+    return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
 
 
 def _agree(exercise, a, b):
-    """Do two outcomes look alike: both crashed, or the same value?"""
-    if a.kind != "value" or b.kind != "value":
-        return a.kind == b.kind
-    return _compare(exercise, a.value, b.value) is None
+    """Have two outcomes the same value? Two crashes are no agreement."""
+    return a.kind == b.kind == "value" and _compare(exercise, a.value, b.value) is None
+
+
+def _same_crash(a, b):
+    """Two crashes that say the same don't tell an answer from a mistake that it agrees with elsewhere."""
+    return a.kind == b.kind == "error" and a.error == b.error

@@ -1,12 +1,21 @@
 """Is the learner's value the expected one? If not, which kind of difference, in one line."""
 
+import importlib.util
 import numbers
 
 import numpy as np
 
 from mcomp.arrays import is_torch_array
 
+# An answer in a narrower float than the expected value's is judged by what its width can hold: a few units in
+# the last place, of an entry or of the largest one, since a sum's error grows with its largest term.
+WIDTHS = {2: 1e-2, 4: 1e-5}
 KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex", "U": "text"}
+
+
+def has_torch():
+    """Is torch installed? Without it answers are checked on numpy arrays only."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def is_array(x):
@@ -57,8 +66,8 @@ def same(a, b):
 def difference(yours, expected, *, rtol=0.0, atol=0.0):
     """None if `yours` will do, else ``(status, sentence)``; both as `plain` gives them.
 
-    A dtype must be of the same kind (bool, integer, float); its width is free. Where an array is expected
-    a list won't do; where a float is expected an integer will.
+    What compares equal will do: a list for an array, 36.0 for 36. Masks are the exception, since numbers
+    index otherwise than bools. A float32 answer is judged by what float32 can hold.
 
     Examples
     --------
@@ -66,9 +75,13 @@ def difference(yours, expected, *, rtol=0.0, atol=0.0):
     ('wrong dtype', 'returned float64, expected bool')
     >>> difference(np.ones(2, np.float32), np.ones(2)) is None
     True
+    >>> difference([1.0, 2.0], np.arange(1, 3)) is None
+    True
     """
     if isinstance(expected, (list, tuple, dict)):
         return _container_difference(yours, expected, rtol, atol)
+    if isinstance(expected, np.ndarray) and isinstance(yours, (list, tuple)):
+        yours = _as_array(yours)
     if not is_array(yours) and not isinstance(yours, (numbers.Number, np.generic)):
         hint = ": is there a return?" if yours is None else ""
         return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}{hint}"
@@ -79,16 +92,42 @@ def difference(yours, expected, *, rtol=0.0, atol=0.0):
         wanted = f"shape {b.shape}" if isinstance(expected, np.ndarray) else "a number"
         return "wrong shape", f"returned an array of shape {a.shape}, expected {wanted}"
     kind, wanted = KINDS.get(a.dtype.kind, str(a.dtype)), KINDS.get(b.dtype.kind)
-    lenient = not isinstance(expected, np.ndarray) and (kind, wanted) == ("integer", "float")
-    if kind != wanted and not lenient:
+    if kind != wanted and {kind, wanted} != {"integer", "float"}:
         return "wrong dtype", f"returned {a.dtype}, expected {wanted}"
-    real = "f" in (a.dtype.kind, b.dtype.kind)
-    equal = np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True) if real else np.array_equal(a, b)
+    if wanted != "float":  # 36.0 for 36 will do, but no tolerance: 16777217 is no float32
+        equal = np.array_equal(a, b) and not (kind == "float" and np.abs(b).max(initial=0) > 2**53)
+    else:
+        equal = _close(a, b, *_tolerances(a, b, rtol, atol))
     return None if equal else ("wrong", "")
+
+
+def _as_array(x):
+    """A list or tuple of numbers, nested or not, as an array; what can't be one as it is."""
+    try:
+        array = np.asarray([_as_array(item) if isinstance(item, (list, tuple)) else item for item in x])
+    except ValueError:  # rows of different lengths
+        return x
+    return array if array.dtype.kind in "biufc" else x
+
+
+def _tolerances(a, b, rtol, atol):
+    """`rtol` and `atol`, widened to what the floats of `a` can hold if those of `b` are wider."""
+    width = WIDTHS.get(a.dtype.itemsize, 0.0) if a.dtype.kind == "f" else 0.0
+    if a.dtype.itemsize >= b.dtype.itemsize or not width:
+        return rtol, atol
+    finite = np.abs(b[np.isfinite(b)])
+    return max(rtol, width), max(atol, width * float(finite.max(initial=0.0)))
+
+
+def _close(a, b, rtol, atol):
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return np.allclose(a.astype(np.float64), b.astype(np.float64), rtol=rtol, atol=atol, equal_nan=True)
 
 
 def _container_difference(yours, expected, rtol, atol):
     """The first difference between two lists, tuples or dicts."""
+    if not isinstance(expected, dict) and is_array(yours) and np.ndim(yours):
+        yours = list(yours)
     if isinstance(expected, dict) != isinstance(yours, dict) or not isinstance(yours, (list, tuple, dict)):
         return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}"
     if isinstance(expected, dict) and set(yours) != set(expected):

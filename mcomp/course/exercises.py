@@ -3,13 +3,13 @@
 from mcomp.course import card, progress, store
 from mcomp.course.check import check
 from mcomp.course.model import find
-from mcomp.course.show import code, escape, panel, show
+from mcomp.course.show import code, escape, panel, show, static
 
 _asked = {}  # exercise id -> how many hints this kernel has shown
 
 
 class WrongAnswer(Exception):
-    """Raised after the card of a wrong answer; a notebook shows it as one short line."""
+    """Raised after the card of a wrong answer where nobody watches (MCOMP_STATIC=1), as one short line."""
 
     def _render_traceback_(self):
         return [str(self)]
@@ -18,9 +18,9 @@ class WrongAnswer(Exception):
 def exercise(exercise_id):
     """Decorate the learner's function: check it, show the card, record it, give it back unchanged.
 
-    A stub (``raise NotImplementedError``) and a right answer pass in silence but for the card. A wrong one
-    raises WrongAnswer after its card, with the function bound to its name all the same, so that it can be
-    called and mended.
+    A wrong answer gets a red card and the notebook runs on, so that *Run All* reaches its end. Where nobody
+    watches (MCOMP_STATIC=1: nbval, `make notebooks`) it raises WrongAnswer after its card. The function is
+    bound to its name before it is checked, so that it may call itself.
 
     Examples
     --------
@@ -32,6 +32,8 @@ def exercise(exercise_id):
     task = find(exercise_id)
 
     def judged(function):
+        if getattr(function, "__qualname__", "<") == getattr(function, "__name__", ""):
+            function.__globals__[function.__name__] = function
         verdict = check(task, function)
         show(card.text(verdict), card.html(verdict))
         note = ""
@@ -40,10 +42,8 @@ def exercise(exercise_id):
             progress.refresh(task.id.partition(".")[0])
         if note:
             show(note)
-        if verdict.ok or verdict.status == "to do":
+        if verdict.ok or verdict.status == "to do" or not static():
             return function
-        if getattr(function, "__qualname__", "<") == getattr(function, "__name__", ""):
-            function.__globals__[function.__name__] = function
         raise WrongAnswer(f"{task.id} {verdict.status}: see the card above") from None
 
     return judged

@@ -3,6 +3,8 @@
 import ast
 import re
 
+from mcomp.course.magics import BROKEN, read_python
+
 # Nothing that a chapter needs in any cell; `mcomp.course.specs` and its like are the checker's own.
 SUSPECT = re.compile(
     r"\b(mcomp\.course\.(?:check|compare|fence|grade|harvest|jail|model|sandbox|specs|supervise|wire)"
@@ -35,6 +37,6 @@ def flags_of(found):
 def _without_comments(cell):
     """A cell as Python reads it, so that no comment is suspect; as it stands if it can't be read."""
     try:
-        return ast.unparse(ast.parse(cell))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.unparse(ast.Module(read_python(cell, mentions=True)[1], []))
+    except BROKEN:
         return cell

@@ -6,6 +6,8 @@ ever enters, compares them with the oracle. Besides the cases that a learner's k
 of another seed, drawn anew for each grading, so a table of known results is not an answer.
 """
 
+import os
+import re
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from tqdm import tqdm
 from mcomp.arrays import check_int
 from mcomp.course import fence
 from mcomp.course.check import FINAL, judge
+from mcomp.course.compare import has_torch
 from mcomp.course.flags import flags_of
 from mcomp.course.harvest import harvest
 from mcomp.course.jail import ENDED
@@ -26,8 +29,9 @@ from mcomp.course.sandbox import Outcome
 from mcomp.course.supervise import Limits, collect
 from mcomp.course.wire import pack
 
+NOTEBOOK = re.compile(r"[^.].*\.ipynb(\.txt|\.json)?", re.IGNORECASE | re.DOTALL)  # browsers add the second
 OTHER_CASES = "right on the cases that a kernel shows, wrong on others"
-JUDGE = threading.Lock()  # judging redirects what the known mistakes print, which is one thing a process
+JUDGE = threading.Lock()  # where prints and warnings are redirected, which is one thing a process
 
 
 @dataclass
@@ -52,7 +56,8 @@ def grade(folder, *, chapter=None, workers=2, seed=None, limits=None, quiet=Fals
     Parameters
     ----------
     folder : path
-        Searched through and through; `.ipynb_checkpoints`, other hidden folders and links are left out.
+        Searched through and through; `.ipynb_checkpoints`, other hidden folders and linked folders are left
+        out. A linked notebook gets a row that says so.
     chapter : str or None
         Such as "02"; by default each notebook's own, the one most of its exercises belong to.
     workers : int
@@ -78,29 +83,38 @@ def grade(folder, *, chapter=None, workers=2, seed=None, limits=None, quiet=Fals
 
 
 def find_notebooks(folder):
-    """The notebook files below `folder`, sorted."""
-    folder = Path(folder)
+    """What looks like a notebook below `folder`, sorted; with folders that can't be opened."""
+    folder, found, closed = Path(folder), [], []
     if not folder.is_dir():
         raise ValueError(f"folder is {str(folder)!r}; allowed: an existing folder")
-    found = sorted(path for path in folder.rglob("*.ipynb") if path.is_file() and not path.is_symlink())
-    found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    for place, folders, files in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if NOTEBOOK.fullmatch(name)]
+    found += [Path(error.filename) for error in closed]
     if not found:
         raise ValueError(f"{str(folder)!r} holds no notebook (*.ipynb)")
-    return found
+    return sorted(found)
 
 
 def _grade_one(path, *, root, chapter, seed, limits):
     """The Row of one notebook; never raises for what is in it."""
     row = Row(path.relative_to(root).as_posix(), chapter or "")
     try:
-        found = harvest(path)
-        row.flags, row.chapter = flags_of(found), chapter or _chapter_of(found)
+        if path.is_symlink():
+            raise ValueError("a link, which is not followed: put the notebook itself here")
+        with JUDGE:
+            found = harvest(path)
+            row.flags = flags_of(found)
+        row.chapter, row.notes = chapter or _chapter_of(found), list(found.notes)
         if not row.chapter:
             raise ValueError("no exercise of the course in it")
         exercises = load(row.chapter).exercises
         verdicts, row.guard = _verdicts(exercises, found, seed=seed, limits=limits, private=root)
     except (ValueError, RuntimeError) as error:
         row.notes.append(str(error))
+        return row
+    except Exception as error:  # one notebook must not cost the others their rows
+        row.notes.append(f"can't be graded: {type(error).__name__}: {error}")
         return row
     for exercise in exercises:
         row.cells[exercise.id], note = _cell(verdicts.get(exercise.id), found.broken.get(exercise.id))
@@ -118,7 +132,7 @@ def _chapter_of(found):
 def _verdicts(exercises, found, *, seed, limits, private):
     """({id: Verdict}, fence): on numpy arrays first, then on tensors what wasn't right."""
     verdicts, guard, asked = {}, "", [e for e in exercises if e.id in found.sources]
-    for library in ("numpy", "torch"):
+    for library in ("numpy", "torch") if has_torch() else ("numpy",):
         tasks = [_task(exercise, found, seed) for exercise in asked]
         if tasks:
             results, guard = collect(tasks, library, limits=limits, private=private)

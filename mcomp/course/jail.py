@@ -32,9 +32,10 @@ def main():
     out = _own_output()
     guard = fence.enter(job["hidden"], job["scratch"]) if job["namespaces"] else fence.HOOK
     if job["library"] == "torch" or any("torch" in task["source"] for task in job["tasks"]):
-        import torch
+        with contextlib.suppress(ImportError):  # without torch an answer that imports it says so itself
+            import torch
 
-        torch.set_num_threads(1)
+            torch.set_num_threads(1)
     _write(out, json.dumps({"guard": guard}).encode() + b"\n")
     if hasattr(os, "fork"):
         for task in job["tasks"]:
@@ -111,6 +112,6 @@ def _outcomes(task, library, seconds):
 def _define(source, name):
     """The function `name` of `source`, executed in a namespace of its own."""
     linecache.cache["<answer>"] = (len(source), None, source.splitlines(keepends=True), "<answer>")
-    scope = {"__name__": "answer"}
+    scope = {"__name__": "answer", "display": lambda *things, **options: None}  # a notebook has it built in
     exec(compile(source, "<answer>", "exec"), scope)
     return scope[name]

@@ -133,10 +133,12 @@ def find(exercise_id):
     ValueError
         If there is none; the message lists those that exist.
     """
-    number = str(exercise_id).partition(".")[0]
+    number, _, place = str(exercise_id).partition(".")
     known = load(number).exercises if number in chapters() else ()
     for exercise in known:
         if exercise.id == exercise_id:
             return exercise
+    if f"{number:0>2}" in chapters() and not known:  # find(2.1), find("2.1")
+        raise ValueError(f'exercise is {exercise_id!r}; did you mean "{number:0>2}.{place}"?')
     allowed = [exercise.id for exercise in known] or [f"{number}.1 and on" for number in chapters()]
     raise ValueError(f"exercise is {exercise_id!r}; allowed: {', '.join(allowed)}")

@@ -16,6 +16,7 @@ from typing import Any
 from mcomp.course.clock import TimeUp, limited
 
 ROOM = 100_000  # characters that an answer may print over all its cases
+STUB = "NotImplementedError"
 
 
 class TooMuchOutput(BaseException):
@@ -93,10 +94,10 @@ def call(function, args, kwargs, *, seconds, room=ROOM):
         return Outcome("value", value, inputs=(args, kwargs), **common)
     if isinstance(error, (TimeUp, TooMuchOutput)):
         return Outcome("time" if isinstance(error, TimeUp) else "output", **common)
-    # SystemExit and KeyboardInterrupt too: the kernel must live
-    kind = "to do" if type(error) is NotImplementedError and not error.args else "error"
-    line, code = _where(error, function)
-    return Outcome(kind, error=_one_line(error), line=line, code=code, **common)
+    common["line"], common["code"] = _where(error, function)
+    if type(error) is NotImplementedError and not error.args:
+        return Outcome("to do", error=_whose(error, function) or STUB, **common)
+    return Outcome("error", error=_one_line(error), **common)  # SystemExit too: the kernel must live
 
 
 def _one_line(error):
@@ -107,6 +108,16 @@ def _one_line(error):
         text = type(error).__name__
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(text.split()))
     return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _whose(error, function):
+    """Which other function is the stub, if the answer calls one; "" if it is the answer itself."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    own = getattr(function, "__code__", code)
+    return "" if code in (own, *own.co_consts) else f"it calls {code.co_name}, which is still to do"
 
 
 def _where(error, function):

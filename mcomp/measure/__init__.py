@@ -16,8 +16,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from tqdm.auto import tqdm
 
+from mcomp import calling
 from mcomp.arrays import bad_value, check_int
-from mcomp.measure.costs import LayerCost, arithmetic_intensity, check_input, layer_costs, macs_by_layer
+from mcomp.measure.costs import LayerCost, arithmetic_intensity, layer_costs, macs_by_layer, unread
 from mcomp.measure.machine import Roofline, roofline
 from mcomp.measure.sizes import count_parameters, file_bytes, float32_bytes, named_weights
 from mcomp.measure.timing import Latency, latency, peak_memory, torch_threads
@@ -26,7 +27,7 @@ from mcomp.train import evaluate, evaluating
 __all__ = [
     "Latency", "LayerCost", "Report", "Roofline", "arithmetic_intensity", "count_parameters", "file_bytes",
     "float32_bytes", "latency", "layer_costs", "macs_by_layer", "named_weights", "peak_memory", "report",
-    "roofline", "torch_threads",
+    "roofline", "torch_threads", "unread",
 ]  # fmt: skip
 
 _LAYERS = "layer by layer, one input"
@@ -54,6 +55,8 @@ class Report:
         Fraction in [0, 1].
     file_bytes : int or None
     machine : Roofline or None
+    unread : tuple of str
+        Parameters that no operation read: they are in no row of `layers`.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Report:
     accuracy: float | None = None
     file_bytes: int | None = None
     machine: Roofline | None = None
+    unread: tuple = ()
 
     @property
     def times_smaller(self):
@@ -83,6 +87,8 @@ class Report:
         if self.accuracy is not None:
             rows.append(("accuracy", f"{self.accuracy:.2%}"))
         rows.append(("MACs for one input", f"{self.macs:,}"))
+        if self.unread:
+            rows.append(("not read by any operation", ", ".join(self.unread)))
         rows.append(("activations of one input, peak", f"{self.activation_bytes:,} bytes"))
         rows += [(f"latency, batch {t.batch}, threads {t.threads}", str(t)) for t in self.latencies]
         rows += [(f"this machine, threads {m.threads}", str(m)) for m in [self.machine] if m]
@@ -131,7 +137,10 @@ def _html(caption, table):
     return f"<table><caption>{escape(caption)}</caption>{parts}</table>"
 
 
-def report(model, data=None, *, path=None, x=None, name=None, batches=(1, 256), machine=None, progress=True):
+def report(
+    model, data=None, *, path=None, x=None, output=None, name=None, batches=(1, 256), machine=None,
+    progress=True,
+):  # fmt: skip
     """Measure all that a network costs.
 
     Parameters
@@ -142,8 +151,10 @@ def report(model, data=None, *, path=None, x=None, name=None, batches=(1, 256), 
         For the accuracy.
     path : path-like, optional
         The file that holds the network, for its size.
-    x : tensor (n, ...), optional
-        Inputs to run. Default: those of `data`. Repeated where a batch needs more.
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`; optional
+        What to run. Default: the inputs of `data`. Repeated where a batch needs more.
+    output : optional
+        What picks the logits from what the model returns, see `mcomp.calling.pick`.
     name : str, optional
         Heads the table. Default: the class of the model.
     batches : sequence of int
@@ -171,14 +182,15 @@ def report(model, data=None, *, path=None, x=None, name=None, batches=(1, 256), 
     pair = getattr(data, "test", data)
     if x is None and pair is None:
         raise bad_value("x", x, "a tensor, if there is no data")
-    x = check_input(pair[0] if x is None else x)
+    x = pair[0] if x is None else x
+    one = calling.take(x, slice(0, 1))
     with tqdm(total=4 + len(batches), desc="report", delay=2, leave=False, disable=not progress) as steps:
-        found = {"accuracy": None if pair is None else evaluate(model, pair)}
+        found = {"accuracy": None if pair is None else evaluate(model, pair, output=output)}
         steps.update()
-        found["layers"] = tuple(layer_costs(model, x[:1]))
+        found["layers"], found["unread"] = tuple(layer_costs(model, one)), tuple(unread(model, one))
         steps.update()
         with evaluating(model):
-            found["activation_bytes"] = peak_memory(partial(model, x[:1].clone()))
+            found["activation_bytes"] = peak_memory(partial(calling.invoke, model, calling.copied(one)))
         steps.update()
         found["machine"] = roofline() if machine is True else machine
         steps.update()
@@ -194,7 +206,7 @@ def report(model, data=None, *, path=None, x=None, name=None, batches=(1, 256), 
 
 
 def _timed(model, x, batch, steps):
-    rows = torch.arange(check_int("batch", batch, 1)) % len(x)
-    result = latency(model, x[rows], progress=False)
+    rows = torch.arange(check_int("batch", batch, 1)) % calling.count(x)
+    result = latency(model, calling.take(x, rows), progress=False)
     steps.update()
     return result

@@ -4,23 +4,19 @@ Derived in chapters/01_what_does_a_network_cost.ipynb. A multiply-accumulate (MA
 sum: two floating-point operations (FLOP).
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
 from torch.nn.utils import parametrize
 from torch.utils._pytree import tree_leaves
 
-from mcomp.arrays import bad_value
+from mcomp import calling
+from mcomp.measure.counting import address, count_macs
 from mcomp.measure.sizes import count_entries, own_weights, plain_modules
 from mcomp.train import evaluating
 
-__all__ = ["LayerCost", "arithmetic_intensity", "check_input", "layer_costs", "macs_by_layer"]
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+__all__ = ["LayerCost", "arithmetic_intensity", "layer_costs", "macs_by_layer", "unread"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,9 @@ class LayerCost:
     parameters, nonzero : int
         Entries of its weight and bias, and how many of them aren't zero.
     macs : int
-        Multiply-accumulates of `Linear`, `Conv*d`, `ConvTranspose*d`; 0 for any other layer. Zeros in the
-        weight count: a dense kernel multiplies by them. The bias doesn't.
+        Multiply-accumulates of the products that run in it and in no module within it: matrices,
+        convolutions, attention, recurrent steps (`mcomp.measure.counting`). Zeros in the weight count: a
+        dense kernel multiplies by them. The bias doesn't, nor do elementwise work and look-ups.
     nbytes : int
         Input, parameters and output, each moved once: the least that must cross between memory and processor
         if nothing is in the cache.
@@ -57,14 +54,14 @@ class LayerCost:
 def layer_costs(model, x):
     """What each layer with parameters costs in a forward pass of `x`, in the order of the pass.
 
-    Seen by forward hooks, so only what runs inside such a layer counts; a product of two activations
-    (attention scores, say) is in no layer. A layer called twice has both calls in its numbers.
+    A module without parameters has a row if it multiplies: a product of two activations, say. A layer called
+    twice has both calls in its numbers. What no operation reads isn't in them: see `unread`.
 
     Parameters
     ----------
     model : torch.nn.Module
         Run in evaluation mode; its modes are restored.
-    x : tensor (batch, ...)
+    x : tensor (batch, ...), or several inputs as in `mcomp.calling`
         One image for the cost of one image. Not changed.
 
     Returns
@@ -74,53 +71,62 @@ def layer_costs(model, x):
     Raises
     ------
     ValueError
-        If `x` isn't a tensor with at least one entry.
+        If `x` holds no tensor with at least one entry.
 
     Examples
     --------
-    >>> layer_costs(nn.Sequential(nn.Linear(784, 300), nn.ReLU()), torch.zeros(1, 784))[0].macs
+    >>> layer_costs(torch.nn.Linear(784, 300), torch.zeros(1, 784))[0].macs
     235200
     """
-    check_input(x)
-    costs, handles = {}, []
+    return _run(model, x)[0]
+
+
+def unread(model, x):
+    """The names of the parameters that no operation reads when `x` passes: their costs are nowhere.
+
+    Examples
+    --------
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    >>> model[0].spare = torch.nn.Parameter(torch.zeros(1))
+    >>> unread(model, torch.zeros(1, 2))
+    ['0.spare']
+    """
+    return _run(model, x)[1]
+
+
+def _run(model, x):
+    """The costs by layer, and the names of the parameters that nothing read."""
+    calling.count(x)
+    moved, handles, modules = {}, [], dict(plain_modules(model))
     with evaluating(model), parametrize.cached():
         try:
-            for name, module in plain_modules(model):
-                if own_weights(module):
-                    handles.append(module.register_forward_hook(partial(_record, costs, name)))
-            model(x.clone())
+            for name, module in modules.items():
+                handles.append(module.register_forward_hook(partial(_record, moved, name), with_kwargs=True))
+            macs, read = count_macs(model, partial(calling.invoke, model, calling.copied(x)))
         finally:
             for handle in handles:
                 handle.remove()
-    return list(costs.values())
+        costs = [_cost(name, modules[name], calls, macs.get(name, 0)) for name, calls in moved.items()]
+    unused = [name for name, p in model.named_parameters() if p.numel() and address(p) not in read]
+    return [cost for cost in costs if cost.parameters or cost.macs], unused
 
 
-def _record(costs, name, layer, inputs, output):
-    """The forward hook: adds one call of `layer` to `costs[name]`."""
+def _record(moved, name, layer, inputs, named, output):
+    """The forward hook: notes the bytes of what goes in and out in one call of `layer`."""
+    moved.setdefault(name, []).append(_nbytes((inputs, named, output)))
+
+
+def _cost(name, layer, calls, macs):
+    """The row of `layer`; its weights are moved in each call."""
     weights = [w for _, _, w in own_weights(layer)]
-    before = costs.get(name)
-    costs[name] = LayerCost(
+    return LayerCost(
         name=name or "(the model)",
         kind=parametrize.type_before_parametrizations(layer).__name__,
         parameters=count_entries(weights, nonzero=False),
         nonzero=count_entries(weights, nonzero=True),
-        macs=_macs(layer, inputs, output) + (before.macs if before else 0),
-        nbytes=_nbytes((inputs, weights, output)) + (before.nbytes if before else 0),
+        macs=macs,
+        nbytes=sum(calls) + len(calls) * _nbytes(weights),
     )
-
-
-def _macs(layer, inputs, output):
-    """Each output entry of a `Linear` sums in_features products, of a convolution one patch of its group.
-
-    A transposed convolution is counted from its input: each entry goes into one patch of the output.
-    """
-    if isinstance(layer, nn.Linear):
-        return output.numel() * layer.in_features
-    if isinstance(layer, _CONVOLUTIONS):
-        return output.numel() * (layer.in_channels // layer.groups) * math.prod(layer.kernel_size)
-    if isinstance(layer, _TRANSPOSED):
-        return inputs[0].numel() * (layer.out_channels // layer.groups) * math.prod(layer.kernel_size)
-    return 0
 
 
 def _nbytes(tree):
@@ -138,7 +144,7 @@ def macs_by_layer(model, x):
 
     Examples
     --------
-    >>> macs_by_layer(nn.Sequential(nn.Conv2d(1, 20, 5), nn.ReLU()), torch.zeros(1, 1, 28, 28))
+    >>> macs_by_layer(torch.nn.Sequential(torch.nn.Conv2d(1, 20, 5)), torch.zeros(1, 1, 28, 28))
     {'0': 288000}
     """
     return {cost.name: cost.macs for cost in layer_costs(model, x) if cost.macs}
@@ -156,17 +162,8 @@ def arithmetic_intensity(model, x):
 
     Examples
     --------
-    >>> model = nn.Linear(784, 300, bias=False)
+    >>> model = torch.nn.Linear(784, 300, bias=False)
     >>> [round(arithmetic_intensity(model, torch.zeros(n, 784))["(the model)"], 2) for n in (1, 256)]
     [0.5, 58.72]
     """
     return {cost.name: cost.intensity for cost in layer_costs(model, x) if cost.macs}
-
-
-def check_input(x):
-    """`x` if it is a tensor with at least one entry, else ValueError."""
-    if not isinstance(x, torch.Tensor):
-        raise bad_value("x", type(x).__name__, "a torch tensor (batch, ...)")
-    if x.ndim == 0 or x.numel() == 0:
-        raise bad_value("x.shape", tuple(x.shape), "at least one axis and no axis of length 0")
-    return x

@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from tqdm.auto import tqdm
 
+from mcomp import calling
 from mcomp.arrays import check_int, check_real
-from mcomp.measure.costs import check_input
 from mcomp.train import evaluating
 
 __all__ = ["Latency", "latency", "peak_memory", "torch_threads"]
@@ -70,7 +70,7 @@ def latency(model, x, *, runs=100, warmup=10, seconds=1.0, threads=1, progress=T
     ----------
     model : torch.nn.Module
         Run in evaluation mode without gradients; its modes are restored.
-    x : tensor (batch, ...)
+    x : tensor (batch, ...), or several inputs as in `mcomp.calling`
         Not changed.
     runs : int
         Timed runs at most.
@@ -97,14 +97,14 @@ def latency(model, x, *, runs=100, warmup=10, seconds=1.0, threads=1, progress=T
     >>> latency(torch.nn.Linear(784, 300), torch.zeros(256, 784), runs=3).runs
     3
     """
-    check_input(x)
+    batch = calling.count(x)
     check_int("runs", runs, 1)
     check_int("warmup", warmup, 0)
     check_real("seconds", seconds, 0.0)
     with evaluating(model), torch_threads(threads), _no_garbage_collection():
-        times = _times(partial(model, x.clone()), runs, warmup, seconds, progress)
+        times = _times(partial(calling.invoke, model, calling.copied(x)), runs, warmup, seconds, progress)
     lower, median, upper = 1000 * np.quantile(times, [0.25, 0.5, 0.75])
-    return Latency(float(median), float(lower), float(upper), len(x), len(times), threads)
+    return Latency(float(median), float(lower), float(upper), batch, len(times), threads)
 
 
 def _times(call, runs, warmup, seconds, progress):

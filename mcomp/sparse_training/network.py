@@ -8,13 +8,14 @@ import copy
 import torch
 
 from mcomp.arrays import bad_value, check_int
+from mcomp.layers import matrices
 
 
 def prunable_weights(model):
-    """The parameters that pruning is about: every ``weight`` with two or more axes.
+    """The parameters that pruning is about: the weights of `mcomp.matrices`.
 
-    That is the matrix of each linear and the kernel of each convolutional layer; biases and the scales of
-    normalisation layers are few and stay.
+    That is the matrix of each linear and the kernel of each convolutional layer, the projections of attention
+    and of recurrent layers, and embeddings; biases and the scales of normalisation layers are few and stay.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def prunable_weights(model):
     Returns
     -------
     weights : dict of str to tensor
-        In the order of ``model.named_parameters()``, detached, in the model's own memory.
+        In the order of the modules, detached, in the model's own memory where nothing makes the weight.
 
     Examples
     --------
@@ -31,8 +32,7 @@ def prunable_weights(model):
     >>> {name: tuple(w.shape) for name, w in prunable_weights(model).items()}
     {'0.weight': (2, 3), '2.weight': (1, 2)}
     """
-    named = model.named_parameters()
-    return {name: w.detach() for name, w in named if name.split(".")[-1] == "weight" and w.ndim >= 2}
+    return {name: matrix.value for name, matrix in matrices(model).items()}
 
 
 def apply_masks(model, masks):

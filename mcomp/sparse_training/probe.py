@@ -8,16 +8,20 @@ import torch
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 
-from mcomp.arrays import check_int
+from mcomp.arrays import bad_value, check_int
+from mcomp.layers import matrices
 from mcomp.prune.scores import movement
 from mcomp.sparse_training.curvature import fisher_diagonal, hessian_diagonal
 from mcomp.sparse_training.network import batches, check_pair, weights_of
+from mcomp.trace import LINEAR
 from mcomp.train import Callback, evaluating
 from mcomp.watch import input_grams, watch
 
 __all__ = [
     "Movement", "fisher_diagonal", "gradients", "hessian_diagonal", "input_rms", "layer_hessians", "outputs",
 ]  # fmt: skip
+
+TABLES = ("Embedding", "EmbeddingBag")
 
 
 def gradients(model, pair, *, loss=F.cross_entropy, batch_size=1000):
@@ -147,8 +151,20 @@ class Movement(Callback):
 
 
 def _layers(model):
-    """The names of the layers that prunable weights belong to."""
-    return [name.rpartition(".")[0] for name in weights_of(model)]
+    """The names of the layers whose weight multiplies their input; a table's rows are only looked up.
+
+    Raises
+    ------
+    ValueError
+        If another matrix multiplies something else: the error names it.
+    """
+    weights_of(model)
+    found = {name: matrix for name, matrix in matrices(model).items() if matrix.kind not in TABLES}
+    other = [name for name in found if not isinstance(model.get_submodule(name.rpartition(".")[0]), LINEAR)]
+    if other:
+        allowed = "weights of linear and convolutional layers, which multiply their input"
+        raise bad_value("the matrices of the model", ", ".join(other), allowed)
+    return [name.rpartition(".")[0] for name in found]
 
 
 def _weight(layer):

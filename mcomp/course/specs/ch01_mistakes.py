@@ -56,7 +56,7 @@ def _rounded_up(counts):
 
 
 def _fixed(counts):
-    return int(counts.sum()) * max(1, (np.count_nonzero(counts) - 1).bit_length())
+    return int(counts.sum()) * max(1, int(np.count_nonzero(counts) - 1).bit_length())
 
 
 def _point(w, step, rounding=np.round, back=None, mean=np.mean, rate=None):
