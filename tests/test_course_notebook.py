@@ -84,7 +84,7 @@ def course(tmp_path, monkeypatch):
 
 def execute(cells, allow_errors=False):
     book = new_notebook(cells=[new_code_cell(source) for source in cells])
-    NotebookClient(book, kernel_name="python3", timeout=60, allow_errors=allow_errors).execute()
+    NotebookClient(book, kernel_name="python3", timeout=600, allow_errors=allow_errors).execute()
     return book
 
 
@@ -100,7 +100,7 @@ def nbval(path):
         "no:cacheprovider",
     ]
     result = subprocess.run(
-        [*command, path.name], cwd=path.parent, capture_output=True, text=True, timeout=120
+        [*command, path.name], cwd=path.parent, capture_output=True, text=True, timeout=600
     )
     return result.stdout.strip().splitlines()[-1] if result.returncode == 0 else result.stdout
 
