@@ -1,5 +1,6 @@
 """Operations on weights: each codec attached, trained, baked, saved; masks put on and layers scanned."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -40,10 +41,10 @@ def fitting(model, codec, **options):
         try:
             return attach(model, rules, **options), ", ".join(refused)
         except ValueError as error:
-            named = [name for name in rules if f"'{name}'" in str(error) or f"{name} " in str(error)]
-            if not named or len(rules) == 1:
-                raise
-            refused.append(named[0])
+            named = [name for name in rules if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", str(error))]
+            if len(named) != 1 or len(rules) == 1:
+                raise  # it names none, or lists all
+            refused.append(f"{named[0]} ({error})")
             del rules[named[0]]
 
 
