@@ -3,17 +3,25 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+ONLY ?=
+WHAT ?= mcomp tests $(wildcard chapters solutions)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FIRST := chapters/00_a_hundred_times_smaller.ipynb
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help setup lab lint test notebooks figures clean
+# One pytest run for all: library, doctests, tests and notebooks. A file stays on one worker (--dist
+# loadfile), because the cells of a notebook share a kernel; conftest.py puts the slow ones first.
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval \
+	--nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(WHAT)
+
+.PHONY: help setup lab lint test portable notebooks figures clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (installs on first use)"
 	@echo "make test       ruff, pytest with doctests, and every notebook compared with its stored outputs"
+	@echo "make portable   the same as other processors would run it, and what needs no torch on other Pythons"
 	@echo "make notebooks  re-execute the notebooks that changed (ALL=1: all of them)"
 	@echo "make lint       ruff only"
 	@echo "make figures    draw the README's picture again"
@@ -35,11 +43,11 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# One pytest run for all: library, doctests, tests and notebooks. A file stays on one worker (--dist
-# loadfile), because the cells of a notebook share a kernel.
 test: lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-current-env \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg mcomp tests $(wildcard chapters solutions)
+	$(PYTEST)
+
+portable: $(STAMP)
+	$(BIN)/python scripts/portable.py $(ONLY) -- $(PYTEST)
 
 notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(if $(ALL),--all)

@@ -11,7 +11,7 @@ _SUBMODULES = {
     "architectures", "arrays", "calling", "channels", "cli", "codecs", "coding", "course", "data", "distill",
     "factories", "figures", "file", "files", "integer", "kept", "layers", "lowrank", "made", "measure",
     "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training",
-    "strangers", "structure", "trace", "train", "watch", "zoo",
+    "strangers", "structure", "threads", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",

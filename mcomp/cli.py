@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mcomp.arrays import bad_value
+from mcomp.threads import calm
 
 app = typer.Typer(
     help="Model Compression from Scratch: make a trained network small, and see where every byte went.",
@@ -32,6 +33,7 @@ DataName = Annotated[str, typer.Option(help="The data set, or package.module:fun
 
 def main():
     """Run the command line; a bad value ends in one line, not in a traceback."""
+    calm()
     try:
         app()
     except (ValueError, OSError) as error:  # a file, a download, an argument

@@ -7,6 +7,7 @@ Chapter 00 walks through it.
 import copy
 import functools
 import math
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from mcomp import distill, zoo
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, attached, bake
 from mcomp.file.container import load, save
+from mcomp.layers import matrices
 from mcomp.measure.sizes import float32_bytes
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
@@ -66,17 +68,36 @@ class Result:
         return table
 
 
-def estimate(model, recipe, data, *, steps=20):
-    """Seconds that `compress` will take here, judged by a few steps of training on a copy."""
-    recipe = load_recipe(recipe, zoo.architecture(model)[0])
-    trial, x, y = copy.deepcopy(model), data.train[0][: recipe.batch_size], data.train[1][: recipe.batch_size]
-    timed = SimpleNamespace(train=(x, y))
-    fit(trial, timed, epochs=2, batch_size=recipe.batch_size, progress=False)  # warm up
+def estimate(model, recipe, data, *, epochs=5):
+    """Seconds that `compress`, then `Result.save` and `Result.table`, will take here.
+
+    Each part is tried on a copy: the teacher on four batches, both kinds of training on them for a few
+    `epochs`, one choice of masks, the file, and what the table evaluates.
+    """
+    recipe, _ = recipe_for(recipe, model, data)
+    trial, (x, y) = copy.deepcopy(model), data.train
+    few = SimpleNamespace(train=(x[: 4 * recipe.batch_size], y[: 4 * recipe.batch_size]))
+    loss, part = [], len(few.train[0]) / len(x)
+    teacher = _seconds(lambda: loss.append(teaching(model, recipe, few))) / part
+    options = {"batch_size": recipe.batch_size, "loss": loss[0], "progress": False}
+    train = lambda *callbacks, epochs=epochs: fit(trial, few, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
+    pruning = _start_pruning(trial, recipe)
+    train(epochs=1)  # warm up
+    steps = math.ceil(len(x) / recipe.batch_size) * recipe.prune.epochs
+    total = teacher + _seconds(train) / epochs / part * recipe.prune.epochs
+    total += _seconds(pruning.finish) * pruning.choices(steps)
+    total += _seconds(lambda: _start_sharing(trial, recipe))
+    total += _seconds(lambda: train(Settle(trial, recipe.share.settle))) / epochs / part * recipe.share.epochs
+    with tempfile.TemporaryDirectory() as folder:
+        total += _seconds(lambda: save(bake(trial), Path(folder, "trial.safetensors")))
+    shown = 2 * (len(data.validation[0]) + len(data.test[0])) / len(few.train[0])
+    return total + _seconds(lambda: evaluate(trial, few.train)) * shown
+
+
+def _seconds(work):
     begin = time.perf_counter()
-    fit(trial, timed, epochs=steps, batch_size=recipe.batch_size, progress=False)
-    a_step = (time.perf_counter() - begin) / steps
-    per_epoch = math.ceil(len(data.train[0]) / recipe.batch_size)
-    return a_step * per_epoch * (recipe.prune.epochs + 1.5 * recipe.share.epochs)
+    work()
+    return time.perf_counter() - begin
 
 
 def compress(model, recipe, data, *, progress=True):
@@ -85,7 +106,7 @@ def compress(model, recipe, data, *, progress=True):
     Parameters
     ----------
     model : torch.nn.Module
-        Each parameter with at least two axes is pruned and shared, each ``*.bias`` is shared.
+        Each weight of `mcomp.matrices` is pruned and shared, each ``*.bias`` is shared.
     recipe : Recipe, dict, path, or name of a recipe
         See `recipe_for`.
     data : mcomp.data.Data, or another object with `.train`, an (x, y) pair
@@ -104,16 +125,13 @@ def compress(model, recipe, data, *, progress=True):
     loss = teaching(model, recipe, data)
     options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
     history = {}
-    with_axes = [name for name, p in small.named_parameters() if p.ndim > 1]
-    attach(small, {name: Sparse(0.0) for name in with_axes}, refresh="never")
-    pruning = GradualPruning(small, recipe.prune)
+    pruning = _start_pruning(small, recipe)
     history["prune"] = fit(
         small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
     )
     pruning.finish()
     notes += _held_note(pruning)
-    bake(small)
-    attach(small, _sharing(small, recipe.share), refresh="step")
+    _start_sharing(small, recipe)
     history["share"] = fit(
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,
@@ -130,6 +148,17 @@ def _held_note(pruning):
         return ()
     part = pruning.least * (1 - pruning.final)
     return (f"prune.least: {part:.2%} of {', '.join(pruning.held)} stays; one threshold would leave less",)
+
+
+def _start_pruning(model, recipe):
+    """The callback of the first stage, its masks on the matrices."""
+    attach(model, {name: Sparse(0.0) for name in matrices(model)}, refresh="never")
+    return GradualPruning(model, recipe.prune)
+
+
+def _start_sharing(model, recipe):
+    """From the first stage to the second: the zeros stay, what is left shares values."""
+    attach(bake(model), _sharing(model, recipe.share), refresh="step")
 
 
 class GradualPruning(Scheduled):
@@ -176,14 +205,11 @@ def teaching(model, recipe, data):
 
 
 def _sharing(model, stage):
-    """The codec of every parameter: the zeros stay zeros, what is left shares values."""
-    rules = {}
-    for name, p in model.named_parameters():
-        if p.ndim > 1:
-            rules[name] = Sparse(sparsity(p.detach())) | Codebook(stage.values)
-        elif name.endswith("bias"):
-            rules[name] = Codebook(stage.bias_values)
-    return rules
+    """The codec of every matrix and bias: the zeros stay zeros, what is left shares values."""
+    found = matrices(model)
+    rules = {name: Sparse(sparsity(m.value)) | Codebook(stage.values) for name, m in found.items()}
+    biases = [name for name, p in model.named_parameters() if name.endswith("bias") and p.ndim == 1]
+    return rules | dict.fromkeys(biases, Codebook(stage.bias_values))
 
 
 def _half_codebooks(model):

@@ -14,7 +14,7 @@ from mcomp.trace import LINEAR, trace
 
 __all__ = [
     "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "graph_of",
-    "made_by", "naming", "not_plain", "own_forward", "own_forward", "places",
+    "made_by", "naming", "not_plain", "own_forward", "places",
 ]  # fmt: skip
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

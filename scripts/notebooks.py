@@ -26,7 +26,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 ENVIRONMENT = {
     "MCOMP_STATIC": "1",  # no widgets, no progress file: mcomp/course
     "MCOMP_CHECK_FIGURES": "1",  # a figure without axis labels is an error: mcomp/figures.py
-    "OMP_NUM_THREADS": "2",  # sums, and so trained weights, depend on the number of threads
+    # Sums, and so trained weights, depend on the number of threads; scripts/portable.py tries others.
+    "OMP_NUM_THREADS": os.environ.get("MCOMP_THREADS", "2"),
+    "MKL_NUM_THREADS": os.environ.get("MCOMP_THREADS", "2"),
     "OMP_WAIT_POLICY": "passive",  # two processes on two cores: threads that spin cost a factor of 3 to 10
     "PYTHONHASHSEED": "0",
     "TQDM_DISABLE": "1",  # bars print times

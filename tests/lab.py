@@ -1,18 +1,21 @@
 """JupyterLab in a real browser, as a learner uses it: for tests/test_browser.py.
 
 `start_lab` serves a folder; `Notebook` opens one notebook of it, runs cells, types, presses keys and reads
-what stands on the page.
+what stands on the page. `needed` finds the cells that others can't run without.
 """
 
 import contextlib
+import dis
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import types
 import urllib.request
 from pathlib import Path
 
@@ -31,6 +34,7 @@ SETTINGS = {
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # every cell is on the page
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
+STALLED = 600  # seconds in which not one cell ends, or nothing answers: only then a wait is given up
 # In the page: the kernel is idle and no cell's number is a star.
 IDLE = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'
     && [...document.querySelectorAll('.jp-InputPrompt')].every(prompt => !prompt.textContent.includes('*'))"""
@@ -84,9 +88,9 @@ def start_lab(folder, home, **environment):
             server.kill()
 
 
-def _wait_until_served(address, server, log, seconds=60):
+def _wait_until_served(address, server, log):
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
-    end = time.monotonic() + seconds
+    end = time.monotonic() + STALLED
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(OSError), direct.open(address, timeout=5):
             return
@@ -99,9 +103,9 @@ class Notebook:
 
     def __init__(self, page, url, token, path):
         self.page = page
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(1000 * STALLED)
         page.goto(f"{url}/lab/tree/{path}?token={token}&reset")
-        page.wait_for_function(IDLE, timeout=60_000)
+        page.wait_for_function(IDLE)
         self.cells = page.locator(".jp-Notebook-cell:visible")
 
     def model(self):
@@ -115,21 +119,30 @@ class Notebook:
                 return number
         raise ValueError(f"no code cell has {text!r}")
 
-    def run_all(self, seconds=300):
+    def run_all(self):
         """Choose Run, Run All Cells in the menu and wait for the end."""
         self.page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
         self.watch()
         self.page.get_by_text("Run All Cells", exact=True).click()
-        self.wait(seconds)
+        self.wait()
 
     def watch(self):
         """Before a cell is started: note from now on whether the kernel was busy, for `wait`."""
         self.page.evaluate(WATCH)
 
-    def wait(self, seconds=60):
-        """After `watch`: until the kernel was busy and no cell is running or waiting to run."""
-        self.page.wait_for_function("() => window.wasBusy", timeout=1000 * seconds)
-        self.page.wait_for_function(IDLE, timeout=1000 * seconds)
+    def wait(self):
+        """After `watch`: until the kernel was busy and no cell is running or waiting to run.
+
+        However long that takes, as long as one cell ends after the other.
+        """
+        ended, since = None, time.monotonic()
+        while not self.page.evaluate(f"() => window.wasBusy && ({IDLE})()"):
+            now = [cell.get("execution_count") for cell in self.model()["cells"]]
+            if now != ended:
+                ended, since = now, time.monotonic()
+            if time.monotonic() - since > STALLED:
+                raise RuntimeError(f"no cell has ended for {STALLED} seconds; so far: {ended}")
+            self.page.wait_for_timeout(250)
 
     def type(self, number, source):
         """Replace what stands in a code cell."""
@@ -138,12 +151,12 @@ class Notebook:
         self.page.keyboard.press("Control+A" if sys.platform != "darwin" else "Meta+A")
         self.page.keyboard.insert_text(source)
 
-    def run(self, number, seconds=60):
+    def run(self, number):
         """Run one cell as Ctrl+Enter does and wait for the end; gives what the reader reads under it."""
         self.cells.nth(number).locator(".cm-content").click()
         self.watch()
         self.page.keyboard.press("Control+Enter")
-        self.wait(seconds)
+        self.wait()
         return self.read(number)
 
     def output(self, number):
@@ -173,11 +186,10 @@ class Notebook:
         handle.focus()
         for _ in range(times):
             handle.press(key)
-        for _ in range(100):
-            if self.pictures(number) != before:
-                return True
+        give_up = time.monotonic() + STALLED
+        while self.pictures(number) == before and time.monotonic() < give_up:
             self.page.wait_for_timeout(50)
-        return False
+        return self.pictures(number) != before
 
     def errors(self):
         """(cell number, name, value) of every error output."""
@@ -187,3 +199,39 @@ class Notebook:
             for output in cell.get("outputs", [])
             if output["output_type"] == "error"
         ]
+
+
+def needed(sources, wanted):
+    """The numbers of the cells that those `wanted` need, themselves included, ascending: by names alone.
+
+    A cell is needed if it gives a needed cell further down a name that this one reads before it gives it.
+    """
+    names, found = set(), []
+    for number in reversed(range(len(sources))):
+        reads, writes = _names(sources[number])
+        if number in wanted or writes & names:
+            found.append(number)
+            names = names - writes | reads
+    return found[::-1]
+
+
+def _names(source):
+    """The global names that a cell reads before it gives them, and those that it gives."""
+    code = compile(re.sub(r"(?m)^\s*[%!].*$", "pass", source), "<cell>", "exec")
+    reads, writes = set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname == "STORE_NAME":
+            writes.add(step.argval)
+        elif step.opname == "LOAD_NAME" and step.argval not in writes:
+            reads.add(step.argval)
+    return reads | (_inner_reads(code) - writes), writes
+
+
+def _inner_reads(code):
+    """The global names that functions, classes and comprehensions in `code` read."""
+    found = set()
+    for inner in (x for x in code.co_consts if isinstance(x, types.CodeType)):
+        steps = dis.get_instructions(inner)
+        found |= {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+        found |= _inner_reads(inner)
+    return found

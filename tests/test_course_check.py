@@ -127,9 +127,9 @@ class Strange:
 
 
 BAD = [
-    (loops, "timed out", "may loop for ever"),
+    (loops, "timed out", "slower than 3 s of computing"),
     *(
-        pytest.param(answer, "timed out", "may loop for ever", marks=needs_alarms)
+        pytest.param(answer, "timed out", "slower than 3 s of computing", marks=needs_alarms)
         for answer in (loops_and_swallows, loops_and_clings, sleeps)
     ),
     (prints_megabytes, "printed too much", "hello hello"),
@@ -190,7 +190,7 @@ def test_the_same_verdict_outside_of_the_main_thread(answer):
     found = []
     thread = threading.Thread(target=lambda: found.append(check(TOPK, answer, seconds=0.5)))
     thread.start()
-    thread.join(10)
+    thread.join()
     assert [verdict.status for verdict in found] == [check(TOPK, answer, seconds=0.5).status]
     assert not any("(run)" in t.name for t in threading.enumerate())  # stopped, not left behind
 
@@ -202,7 +202,7 @@ def test_someone_else_s_alarm_still_rings():
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         check(TOPK, TOPK.oracle)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while not rung and time.monotonic() < end:
             time.sleep(0.01)
     finally:

@@ -84,7 +84,7 @@ def course(tmp_path, monkeypatch):
 
 def execute(cells, allow_errors=False):
     book = new_notebook(cells=[new_code_cell(source) for source in cells])
-    NotebookClient(book, kernel_name="python3", timeout=60, allow_errors=allow_errors).execute()
+    NotebookClient(book, kernel_name="python3", timeout=600, allow_errors=allow_errors).execute()
     return book
 
 
@@ -100,7 +100,7 @@ def nbval(path):
         "no:cacheprovider",
     ]
     result = subprocess.run(
-        [*command, path.name], cwd=path.parent, capture_output=True, text=True, timeout=120
+        [*command, path.name], cwd=path.parent, capture_output=True, text=True, timeout=600
     )
     return result.stdout.strip().splitlines()[-1] if result.returncode == 0 else result.stdout
 
@@ -365,7 +365,7 @@ def test_answers_are_taken_out_of_a_notebook(course):
     assert scope["magnitude_mask"](1, 1) is True
     assert "print" not in found["02.1"]
     assert "exercise" not in found["02.1"]
-    for text in ("", "{}", "[]", '{"cells": [{"cell_type": "code"}]}'):
+    for text in ("", "{}", "[]", '{"cells": 3}'):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"t\.ipynb is not a notebook"):
             answers(path)

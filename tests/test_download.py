@@ -14,7 +14,7 @@ WANT = {
     "sha256": hashlib.sha256(CONTENT).hexdigest(),
     "nbytes": len(CONTENT),
     "progress": False,
-    "timeout": 5,
+    "timeout": 60,
 }
 
 

@@ -8,10 +8,22 @@ import pytest
 MCOMP = Path(__file__).resolve().parent.parent / "mcomp"
 # A room may import rooms of the floors above it in this list, and rooms to its left on its own floor.
 FLOORS = (
-    ("arrays", "files", "figures"),
+    ("arrays", "files", "figures", "threads"),
     ("coding", "prune", "quantize", "lowrank"),  # arrays in, arrays out: no torch
     # what methods are tried on
-    ("calling", "layers", "train", "watch", "trace", "plain", "kept", "made", "data", "architectures", "measure"),
+    (
+        "calling",
+        "layers",
+        "train",
+        "watch",
+        "trace",
+        "plain",
+        "kept",
+        "made",
+        "data",
+        "architectures",
+        "measure",
+    ),
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
     ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter
@@ -20,7 +32,7 @@ FLOORS = (
     ("cli",),
 )
 ORDER = [room for floor in FLOORS for room in floor]
-NO_TORCH = ("arrays", "files", "figures", "coding", "prune", "quantize", "lowrank")
+NO_TORCH = ("arrays", "files", "figures", "threads", "coding", "prune", "quantize", "lowrank")
 
 
 def room_of(path):

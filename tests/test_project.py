@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import portable
 import pytest
 import yaml
 from notebooks import find
@@ -98,7 +99,10 @@ def test_environment_yml_is_the_same_list_by_conda_names():
 
 def test_ci_tries_the_oldest_versions_of_pyproject():
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
-    assert yaml.safe_load(workflow)["jobs"].keys() == {"pinned", "range"}
+    jobs = yaml.safe_load(workflow)["jobs"]
+    assert jobs.keys() == {"pinned", "processors", "without-torch", "range"}
+    assert jobs["processors"]["strategy"]["matrix"]["as"] == list(portable.PROCESSORS)
+    assert jobs["without-torch"]["strategy"]["matrix"]["python"] == list(portable.PYTHONS)
     for name in ("torch", "numpy"):
         (bound,) = from_pyproject()[name].specifier
         assert f'"{name}=={bound.version}.*"' in workflow

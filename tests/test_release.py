@@ -108,7 +108,7 @@ def course(tmp_path, monkeypatch):
     config, root = Config(), tmp_path / "course"
     config.CourseDirectory.root = str(root)
     config.CourseDirectory.db_url = f"sqlite:///{tmp_path}/gradebook.db"
-    config.Execute.timeout = 300  # a test cell imports torch, and the machine may be busy
+    config.Execute.timeout = 600  # a test cell imports torch, and the machine may be busy
     api = NbGraderAPI(config=config)
     api.log.setLevel(logging.ERROR)
     return api, root

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from mcomp.course.check import SECONDS
 from mcomp.course.compare import is_array
 from mcomp.course.show import COLOURS, code, escape, panel
 
 KINDS = {"right": "good", "to do": "quiet"}  # all others are bad
 SMALL = 64  # entries; a larger array is shown by its corners
 REMARKS = {
-    "timed out": "your function was stopped: it may loop for ever",
+    "timed out": f"your function was stopped: slower than {SECONDS:.0f} s of computing, or it waits; "
+    "does a loop never end?",
     "printed too much": "your function was stopped: it prints too much",
 }
 LEFT = "text-align:left;vertical-align:middle;padding:.15em .6em .15em 0"

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 from mcomp.course import fence
 from mcomp.course.check import run
+from mcomp.course.clock import PATIENCE
 from mcomp.course.model import Case
 from mcomp.course.sandbox import Outcome, call
 from mcomp.course.wire import unpack, write_outcomes
@@ -55,20 +56,22 @@ def _in_child(task, job, out):
             _write(out, _answer(task, job["library"], job["seconds"]))
         finally:
             os._exit(0)
-    end = Outcome("error", error=ENDED) if _wait(child, 2 * job["seconds"] + 1) else Outcome("time")
+    end = Outcome("error", error=ENDED) if _wait(child, job["seconds"]) else Outcome("time")
     return b"\n" + write_outcomes(task["id"], [end])  # the copy may have ended within a line
 
 
 def _wait(child, seconds):
-    """Did the child end by itself? If not, it is ended."""
-    give_up = time.monotonic() + seconds
-    while os.waitpid(child, os.WNOHANG)[0] == 0:
+    """Did the child end by itself before it had computed twice that long? If not, it is ended."""
+    give_up = time.monotonic() + PATIENCE * seconds
+    while True:
+        ended, _, usage = os.wait4(child, os.WNOHANG)
+        if ended:
+            return usage.ru_utime + usage.ru_stime < 2 * seconds
         if time.monotonic() > give_up:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return False
         time.sleep(0.01)
-    return True
 
 
 def _fence_in(job, tasks):

@@ -5,25 +5,18 @@ This keeps accidents in, not attacks: code that means harm needs a process of it
 
 import builtins
 import contextlib
-import ctypes
 import io
 import linecache
 import re
-import signal
 import sys
-import threading
-import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from mcomp.course.clock import TimeUp, limited
+
 ROOM = 100_000  # characters that an answer may print over all its cases
 STUB = "NotImplementedError"
-TICK = 0.02  # seconds between two alarms, for code that swallows the first
-
-
-class TimeUp(BaseException):
-    """Raised inside the learner's function; not an Exception, so that `except Exception` lets it through."""
 
 
 class TooMuchOutput(BaseException):
@@ -42,6 +35,7 @@ class Outcome:
     printed: str = ""
     inputs: Any = None  # the arguments after the call
     changed: bool = False  # did the call change them?
+    seconds: float = 0.0  # of computing
 
 
 class Capped(io.TextIOBase):
@@ -89,24 +83,21 @@ def _no_input(*_):
 def call(function, args, kwargs, *, seconds, room=ROOM):
     """Call `function` and say what happened.
 
-    Endless Python code ends after `seconds`; a call that stays inside compiled code can't be interrupted.
+    Endless Python code ends after `seconds` of computing; a call that stays inside compiled code can't be
+    interrupted.
     """
     out = Capped(room)
-    try:
-        with capture(out):
-            value = _limited(lambda: function(*args, **kwargs), seconds)
-        return Outcome("value", value, printed=out.text, inputs=(args, kwargs))
-    except TimeUp:
-        return Outcome("time", printed=out.text)
-    except TooMuchOutput:
-        return Outcome("output", printed=out.text)
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: the kernel must live
-        line, code = _where(error, function)
-        if type(error) is NotImplementedError and not error.args:
-            return Outcome(
-                "to do", error=_whose(error, function) or STUB, line=line, code=code, printed=out.text
-            )
-        return Outcome("error", error=_one_line(error), line=line, code=code, printed=out.text)
+    with capture(out):
+        value, error, used = limited(lambda: function(*args, **kwargs), seconds)
+    common = {"printed": out.text, "seconds": used}
+    if error is None:
+        return Outcome("value", value, inputs=(args, kwargs), **common)
+    if isinstance(error, (TimeUp, TooMuchOutput)):
+        return Outcome("time" if isinstance(error, TimeUp) else "output", **common)
+    common["line"], common["code"] = _where(error, function)
+    if type(error) is NotImplementedError and not error.args:
+        return Outcome("to do", error=_whose(error, function) or STUB, **common)
+    return Outcome("error", error=_one_line(error), **common)  # SystemExit too: the kernel must live
 
 
 def _one_line(error):
@@ -140,75 +131,3 @@ def _where(error, function):
     if not line:
         return 0, ""
     return line - code.co_firstlineno + 1, linecache.getline(code.co_filename, line).strip()
-
-
-def _limited(work, seconds):
-    """`work()`, or TimeUp after that many seconds."""
-    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        return _by_alarm(work, seconds)
-    return _in_thread(work, seconds)
-
-
-def _by_alarm(work, seconds):
-    """The alarm rings again and again, for an answer that swallows the first exception."""
-    rings = 0
-
-    def ring(signum, frame):
-        nonlocal rings
-        inside = frame
-        while inside is not None and inside.f_code is not work.__code__:
-            inside = inside.f_back
-        if inside is None:  # an alarm that comes late must not hit the checker
-            return
-        rings += 1
-        if rings > 1:
-            _raise_after(rings % 8, frame, inside)
-        raise TimeUp
-
-    before, trace, start = signal.signal(signal.SIGALRM, ring), sys.gettrace(), time.monotonic()
-    left, again = signal.setitimer(signal.ITIMER_REAL, seconds, TICK)
-    try:
-        return work()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.settrace(trace)
-        signal.signal(signal.SIGALRM, before)
-        if left:  # somebody else's timer goes on
-            signal.setitimer(signal.ITIMER_REAL, max(left - time.monotonic() + start, TICK), again)
-
-
-def _raise_after(lines, frame, last):
-    """Raise TimeUp once more, that many lines later: in the end outside of any `try` that would catch it."""
-
-    def step(frame, event, arg):
-        nonlocal lines
-        lines -= event == "line"
-        if lines < 0:
-            raise TimeUp
-        return step
-
-    while frame is not last:
-        frame.f_trace, frame = step, frame.f_back
-    sys.settrace(step)
-
-
-def _in_thread(work, seconds):
-    """For Windows and for other threads than the main one: an exception sent into a thread of its own."""
-    result = {}
-
-    def run():
-        try:
-            result["value"] = work()
-        except BaseException as error:
-            result["error"] = error
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    give_up = time.monotonic() + 1
-    while thread.is_alive() and not result and time.monotonic() < give_up:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeUp))
-        thread.join(TICK)
-    if "value" in result:
-        return result["value"]
-    raise result.get("error") or TimeUp

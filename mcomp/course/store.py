@@ -10,7 +10,7 @@ from pathlib import Path
 from mcomp.course.show import static
 
 EMPTY = {"version": 1, "exercises": {}, "quiz": {}, "predictions": {}}
-PATIENCE = 5.0  # seconds to wait for another kernel's lock
+PATIENCE = 30.0  # seconds to wait for another kernel's lock
 
 
 def location():

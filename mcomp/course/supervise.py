@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcomp.course import specs
+from mcomp.course.clock import PATIENCE
 from mcomp.course.jail import ENDED
 from mcomp.course.sandbox import Outcome
 from mcomp.course.wire import read_outcomes
 
-START = 120.0  # seconds until a fresh process must be ready: torch is slow to import on a busy machine
-GRACE = 5.0  # seconds beyond an answer's own (for what it needs, then for itself) until its process is ended
+START = 600.0  # seconds until a fresh process must be ready: torch is slow to import on a busy machine
+GRACE = 30.0  # seconds beyond all that its own clock gives an answer until its process is ended
 MOST = 64_000_000  # bytes that a submission may send
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL")
 KEPT_APART = ("solutions", "tests")  # beside the package in a checkout
@@ -26,7 +27,7 @@ KEPT_APART = ("solutions", "tests")  # beside the package in a checkout
 
 @dataclass(frozen=True)
 class Limits:
-    """For one answer: seconds for all its cases, bytes of memory beyond Python, numpy and torch."""
+    """For one answer: seconds of computing, all cases; bytes of memory beyond Python, numpy and torch."""
 
     seconds: float = 5.0
     memory: int = 1 << 30
@@ -63,7 +64,7 @@ def _one_process(tasks, library, limits, private):
         child = _start(scratch)
         try:
             threading.Thread(target=_feed, args=(child, json.dumps(job).encode()), daemon=True).start()
-            return _listen(child, [task["id"] for task in tasks], 2 * limits.seconds + GRACE)
+            return _listen(child, [task["id"] for task in tasks], 2 * PATIENCE * limits.seconds + GRACE)
         finally:
             _end(child)
 

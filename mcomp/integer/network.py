@@ -128,7 +128,9 @@ def _check_ends(model, graph, nodes):
         raise bad_value(f"the inputs of {type(model).__name__}", inputs, "one tensor")
     (result,) = next(node for node in graph.nodes if node.op == "output").args
     if result is not nodes[-1]:
-        raise bad_value(f"what {type(model).__name__} gives", str(result), f"one tensor, the last: {_name(nodes[-1])}")
+        raise bad_value(
+            f"what {type(model).__name__} gives", str(result), f"one tensor, the last: {_name(nodes[-1])}"
+        )
 
 
 def _keeps_grid(node, module):
@@ -183,7 +185,9 @@ def _observe(model, graph, x, observer):
             raise bad_value(_where(model, node), type(value).__name__, "a tensor that comes from the images")
         shape = tuple(value.shape[1:])
         if shapes.setdefault(node, shape) != shape or tuple(value.shape[:1]) != (visit.images,):
-            raise bad_value(f"the shape of {_where(model, node)}", tuple(value.shape), "an entry for each image")
+            raise bad_value(
+                f"the shape of {_where(model, node)}", tuple(value.shape), "an entry for each image"
+            )
         seen[node].update(value)
         return value
 

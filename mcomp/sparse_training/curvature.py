@@ -100,6 +100,8 @@ def _each(slope, weights, targets, leaves, own):
     try:
         return vmap(slope, (None, 0, [0 if mine else None for mine in own]))(weights, targets, leaves)
     except (RuntimeError, NotImplementedError):  # it branches on data, or torch has no rule for an operation
-        rows = [[t[i] if mine else t for t, mine in zip(leaves, own, strict=True)] for i in range(len(targets))]
+        rows = [
+            [t[i] if mine else t for t, mine in zip(leaves, own, strict=True)] for i in range(len(targets))
+        ]
         found = [slope(weights, target, row) for target, row in zip(targets, rows, strict=True)]
         return {name: torch.stack([g[name] for g in found]) for name in weights}

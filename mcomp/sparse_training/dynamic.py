@@ -57,12 +57,20 @@ class Scheduled(Masking):
 
     def before_step(self, run):
         """Prune to what the schedule says, if it is time to."""
-        self.step, end = run.step, max(run.steps * self.ramp, 1)
-        every = max(1, min(EVERY, int(end) // CHOICES))
+        self.step, (every, end) = run.step, self._pace(run.steps)
         if run.step + 1 == run.steps:
             self.finish()
         elif run.step % every == 0 and not self.done:
             self.prune(self.schedule(run.step, start=0, end=end, final=self.final, **self.options))
+
+    def _pace(self, steps):
+        end = max(steps * self.ramp, 1)
+        return max(1, min(EVERY, int(end) // CHOICES)), end
+
+    def choices(self, steps):
+        """How often the masks are chosen in a training of that many steps, about."""
+        every, end = self._pace(steps)
+        return math.ceil(end / every) if steps else 0
 
     def finish(self):
         """Prune to the final sparsity, unless that is done."""

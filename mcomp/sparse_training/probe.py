@@ -107,7 +107,9 @@ def layer_hessians(model, x, *, batch_size=1000):
         If a layer is of another kind.
     """
     names = _layers(model)
-    grams = input_grams(model, x, names=names, dtype=next(iter(weights_of(model).values())).dtype, batch_size=batch_size)
+    grams = input_grams(
+        model, x, names=names, dtype=next(iter(weights_of(model).values())).dtype, batch_size=batch_size
+    )
     return {_weight(name): gram for name, gram in grams.items()}
 
 
@@ -191,7 +193,9 @@ def _per_weight(name, layer, squares):
         return functional_call(layer, {"weight": w}, (squares,)).sum()
 
     if not _is_linear(layer, squares):
-        raise bad_value("a layer", f"{name} ({type(layer).__name__})", "one whose outputs are linear in its weight")
+        raise bad_value(
+            "a layer", f"{name} ({type(layer).__name__})", "one whose outputs are linear in its weight"
+        )
     sums = grad(summed)(torch.zeros_like(layer.weight.detach()))
     return sums if getattr(layer, "groups", 1) > 1 else sums[0]  # all outputs see the same inputs
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["OPERATIONS", "Cell", "Refused", "Wrong", "check", "judge", "names", "operation", "same", "same_state"]
+__all__ = [
+    "OPERATIONS",
+    "Cell",
+    "Refused",
+    "Wrong",
+    "check",
+    "judge",
+    "names",
+    "operation",
+    "same",
+    "same_state",
+]
 
 OPERATIONS = {}
 CLOSE = 1e-9  # of the largest entry: float64 has 1e-16, a network of ten layers loses a few digits of it

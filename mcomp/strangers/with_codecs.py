@@ -9,8 +9,20 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from mcomp.codecs import (
-    Binary, Codebook, LowRank, MiniFloat, NMSparse, PowerOfTwo, Product, Sparse, Ternary, Uniform, attach,
-    attached, bake, decode,
+    Binary,
+    Codebook,
+    LowRank,
+    MiniFloat,
+    NMSparse,
+    PowerOfTwo,
+    Product,
+    Sparse,
+    Ternary,
+    Uniform,
+    attach,
+    attached,
+    bake,
+    decode,
 )  # fmt: skip
 from mcomp.file import load, save
 from mcomp.layers import matrices

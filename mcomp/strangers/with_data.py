@@ -23,7 +23,11 @@ from mcomp.measure import report
 from mcomp.ptq import adaround
 from mcomp.qat import attach_grids, bake_grids, grids
 from mcomp.sparse_training.probe import (
-    fisher_diagonal, gradients, hessian_diagonal, input_rms, layer_hessians,
+    fisher_diagonal,
+    gradients,
+    hessian_diagonal,
+    input_rms,
+    layer_hessians,
 )  # fmt: skip
 from mcomp.strangers.products import multiplied
 from mcomp.strangers.right import Refused, check, operation, same
@@ -52,7 +56,9 @@ def _as_read(model):
     """All parameters, those behind a parametrization as the tensor that the layer reads."""
     made = {name: m for name, m in model.named_modules() if parametrize.is_parametrized(m)}
     found = {name: p for name, p in model.named_parameters() if "parametrizations." not in name}
-    return found | {f"{path}.{leaf}": getattr(m, leaf) for path, m in made.items() for leaf in m.parametrizations}
+    return found | {
+        f"{path}.{leaf}": getattr(m, leaf) for path, m in made.items() for leaf in m.parametrizations
+    }
 
 
 @operation("matrices", "what the network multiplies with, the axis of the outputs, and tables of embeddings")

@@ -89,7 +89,9 @@ def _size(model):
 def factorized(s):
     model = s.model()
     whole = unfactorized(model)
-    layers = {n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d)) and n not in whole}
+    layers = {
+        n: m for n, m in model.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d)) and n not in whole
+    }
     least = sum(m.weight.numel() for n, m in model.named_modules() if n in whole and hasattr(m, "weight"))
     ranks = choose_ranks(model, least + int(0.8 * sum(m.weight.numel() for m in layers.values())))
     small = factorize(model, ranks)
