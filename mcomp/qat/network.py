@@ -143,7 +143,11 @@ def _inputs(model, layers, x):
     """What each layer reads when the network sees `x`, all its calls: by name, in the order of the first."""
     seen = {}
     watch(
-        model, x, lambda name, layer, a: seen.setdefault(name, []).append(a), names=layers, batch_size=calling.count(x)
+        model,
+        x,
+        lambda name, layer, a: seen.setdefault(name, []).append(a),
+        names=layers,
+        batch_size=calling.count(x),
     )
     return seen
 

@@ -1,7 +1,7 @@
 """What an outcome is: right, refused with a name, or wrong. There is no fourth.
 
-An operation of the matrix is a function ``op(stranger) -> note or None``. It runs the library and raises `Wrong`
-where the result isn't what it should be. A `ValueError` of the library is a refusal if it names a layer or a
+An operation of the matrix is a function ``op(stranger) -> note or None``. It runs the library and raises
+`Wrong` where the result isn't what it should be. A `ValueError` of the library is a refusal if it names a layer or a
 parameter of the network, or the network itself; anything else that is raised is wrong.
 """
 
@@ -119,7 +119,7 @@ def same(found, wanted, what, *, close=CLOSE):
 
 
 def same_state(found, wanted, what):
-    """`Wrong` unless two networks hold the same tensors bit for bit, in the same order, all training alike."""
+    """`Wrong` unless two networks hold the same tensors bit for bit, in order, all training alike."""
     a, b = found.state_dict(), wanted.state_dict()
     check(list(a) == list(b), f"{what}: other tensors: {sorted({*a} ^ {*b})[:4] or 'the order'}")
     for name in a:

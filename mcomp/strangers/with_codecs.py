@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 
 from mcomp.codecs import (
     Binary,
@@ -26,6 +25,7 @@ from mcomp.codecs import (
 )  # fmt: skip
 from mcomp.file import load, save
 from mcomp.layers import matrices
+from mcomp.plain import copied
 from mcomp.sparse_training import apply_masks, prunable_weights, sensitivity_scan
 from mcomp.strangers.right import check, operation, same, same_state
 
@@ -53,7 +53,9 @@ def fitting(model, codec, **options):
         try:
             return attach(model, rules, **options), ", ".join(refused)
         except ValueError as error:
-            named = [name for name in rules if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", str(error))]
+            named = [
+                name for name in rules if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", str(error))
+            ]
             if len(named) != 1 or len(rules) == 1:
                 raise  # it names none, or lists all
             refused.append(f"{named[0]} ({error})")
@@ -115,7 +117,7 @@ def train_step(s):
 
 
 def _as_if_by_hand(s, model, plain, made):
-    """The step of each sparse weight: its gradient in the masked plain network where the mask is, else none."""
+    """The step of each sparse weight: its gradient in the masked plain network where the mask is."""
     masks = {name: half(_value(plain, name)) for name in made}
     by_hand = s.model()
     for name in made:
@@ -181,19 +183,11 @@ def save_attached(s):
     model = s.model()
     _, refused = fitting(model, Sparse(0.5) | Codebook(4))
     before = s.logits(model)
-    baked = bake(s_copy(model))
-    loaded = _there_and_back(s, model, s_copy(baked))
+    baked = bake(copied(model))
+    loaded = _there_and_back(s, model, copied(baked))
     same_state(loaded, baked, "loaded")
     same(s.logits(loaded), before, "loaded against attached", close=ALIKE)
     return _without(refused)
-
-
-def s_copy(model):
-    """A deep copy, also of a network whose weights are made by old hooks from others."""
-    import copy
-
-    with torch.no_grad(), parametrize.cached():
-        return copy.deepcopy(model)
 
 
 @operation("apply_masks", "w times mask in each matrix, all else as it was")

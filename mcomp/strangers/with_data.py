@@ -166,7 +166,7 @@ def _multiplying(s):
 
 
 def _patches(layer, x):
-    """What a layer multiplies its weight with, a row for each use: (rows, in · k), in groups (rows, out · in · k)."""
+    """What a layer multiplies its weight with, a row for each use: (rows, in · k); in groups for each output."""
     if isinstance(layer, nn.Linear):
         return x.flatten(0, -2)
     each = layer.in_channels // layer.groups
