@@ -1,5 +1,6 @@
 """Look into a network while it runs: what its layers get and what they give. The network stays as it was."""
 
+import math
 from functools import partial
 
 import torch
@@ -11,6 +12,8 @@ from mcomp.arrays import bad_value
 from mcomp.train import evaluating
 
 __all__ = ["input_grams", "input_rows", "watch"]
+
+_CONVOLUTIONS = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
 
 
 def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
@@ -78,7 +81,7 @@ def input_rows(layer, x, *, name="the layer"):
 
     Parameters
     ----------
-    layer : Linear, or Conv2d without groups, padded with zeros
+    layer : Linear, or Conv1d, Conv2d or Conv3d without groups, padded with zeros
     x : tensor
         The layer's input.
     name : str
@@ -97,9 +100,14 @@ def input_rows(layer, x, *, name="the layer"):
     """
     if type(layer) is nn.Linear:
         return x.reshape(-1, x.shape[-1])
-    plain = type(layer) is nn.Conv2d and layer.groups == 1 and layer.padding_mode == "zeros"
+    plain = type(layer) in _CONVOLUTIONS and layer.groups == 1 and layer.padding_mode == "zeros"
     if not plain or isinstance(layer.padding, str):
-        raise bad_value(name, layer, "a Linear, or a Conv2d without groups, padded with zeros")
+        raise bad_value(name, layer, "a Linear, or a convolution without groups, padded with zeros")
+    if x.ndim != 4:  # what unfold doesn't do: a convolution whose outputs are the numbers that it reads
+        size = x.shape[1] * math.prod(layer.kernel_size)
+        ones = torch.eye(size, dtype=x.dtype, device=x.device).view(size, x.shape[1], *layer.kernel_size)
+        options = layer.stride, layer.padding, layer.dilation
+        return _CONVOLUTIONS[type(layer)](x, ones, None, *options).movedim(1, -1).reshape(-1, size)
     patches = F.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
     return patches.transpose(1, 2).flatten(0, 1)
 

@@ -13,6 +13,7 @@ import torch
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from mcomp import calling
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.codecs.attachment import attached
 from mcomp.codecs.code import decode
@@ -85,7 +86,7 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
         its scale, only the integers change. What else has a codec stays as it is. Not changed.
     original : torch.nn.Module
         The same network in float.
-    x : tensor (n, ...)
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
         Training images, a few hundred; their labels aren't needed.
     steps, lr, batch_size, seed
         Of the search in each layer.
@@ -128,7 +129,8 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
 def _in_order(original, x, layers):
     """The layers that run, in order; ValueError if one runs again, or its weight isn't its own."""
     ran = []
-    watch(original, x[:1], lambda name, layer, a: ran.append(name), names=layers)
+    first = calling.take(x, slice(1))
+    watch(original, first, lambda name, layer, a: ran.append(name), names=layers, every=False)
     for name in ran:
         if ran.count(name) > 1:
             raise bad_value(

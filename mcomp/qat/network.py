@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from mcomp import calling
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.codecs.activations import activations, put_activations
 from mcomp.codecs.attachment import own_class
@@ -142,7 +143,11 @@ def _inputs(model, layers, x):
     """What each layer reads when the network sees `x`, all its calls: by name, in the order of the first."""
     seen = {}
     watch(
-        model, x, lambda name, layer, a: seen.setdefault(name, []).append(a), names=layers, batch_size=len(x)
+        model,
+        x,
+        lambda name, layer, a: seen.setdefault(name, []).append(a),
+        names=layers,
+        batch_size=calling.count(x),
     )
     return seen
 

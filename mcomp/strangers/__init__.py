@@ -3,7 +3,7 @@
 `matrix()` runs all operations on all networks; each cell is right, refused with a layer's name, or wrong.
 """
 
-from mcomp.strangers import images, mobile, odd, transformers  # noqa: F401 (they register themselves)
+from mcomp.strangers import images, llama, mobile, odd, transformers  # noqa: F401 (they register themselves)
 from mcomp.strangers.matrix import counts, markdown, matrix, reasons, rows
 from mcomp.strangers.right import OPERATIONS, Cell
 from mcomp.strangers.stranger import STRANGERS, Stranger

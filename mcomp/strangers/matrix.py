@@ -3,7 +3,7 @@
 from tqdm.auto import tqdm
 
 from mcomp.arrays import bad_value
-from mcomp.strangers import with_codecs, with_data, with_surgery  # noqa: F401 (they register themselves)
+from mcomp.strangers import with_codecs, with_data, with_gradients, with_surgery  # noqa: F401 (register)
 from mcomp.strangers.right import OPERATIONS, judge
 from mcomp.strangers.stranger import STRANGERS
 
@@ -12,9 +12,9 @@ __all__ = ["counts", "markdown", "matrix", "reasons", "rows"]
 SIGNS = {"right": "✓", "refused": "–", "wrong": "✗"}
 HEAD = """# Any network
 
-Each row is an operation of mcomp, each column a small network written as people write them: mcomp/strangers/.
-✓ is exactly right in float64, by the measure named below; – is refused, with the name of the layer that is the
-reason; ✗ is anything else, and `tests/test_strangers.py` allows none. `mcomp strangers` prints this on your
+Each row is an operation of mcomp, each column a small network written as people write them.
+✓ is exactly right in float64, by the measure named below; – is refused, with the name of the layer that is
+the reason; ✗ is anything else, and tests/test_strangers.py allows none. `mcomp strangers` prints this on your
 machine, `mcomp strangers --markdown` wrote this file.
 """
 

@@ -194,8 +194,8 @@ def siamese():
 @stranger("pruned", "masks of torch.nn.utils.prune still on the layers")
 def pruned():
     network = named(
-        conv1=nn.Conv2d(3, 6, 3), bn1=nn.BatchNorm2d(6), relu1=nn.ReLU(), pool=nn.MaxPool2d(2), flat=nn.Flatten(),
-        fc1=nn.Linear(54, 8), relu2=nn.ReLU(), fc2=nn.Linear(8, CLASSES),
+        conv1=nn.Conv2d(3, 6, 3), bn1=nn.BatchNorm2d(6), relu1=nn.ReLU(), pool=nn.MaxPool2d(2),
+        flat=nn.Flatten(), fc1=nn.Linear(54, 8), relu2=nn.ReLU(), fc2=nn.Linear(8, CLASSES),
     )  # fmt: skip
     prune.l1_unstructured(network.conv1, "weight", amount=0.5)
     prune.l1_unstructured(network.fc1, "weight", amount=0.7)

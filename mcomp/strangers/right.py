@@ -1,10 +1,12 @@
 """What an outcome is: right, refused with a name, or wrong. There is no fourth.
 
-An operation of the matrix is a function ``op(stranger) -> note or None``. It runs the library and raises `Wrong`
-where the result isn't what it should be. A `ValueError` of the library is a refusal if it names a layer or a
-parameter of the network, or the network itself; anything else that is raised is wrong.
+An operation of the matrix is a function ``op(stranger) -> note or None``. It runs the library and raises
+`Wrong` where the result isn't what it should be. A `ValueError` of the library is a refusal if it names a
+layer or a parameter of the network, or the network itself; anything else that is raised is wrong.
 """
 
+import contextlib
+import io
 import re
 import time
 from dataclasses import dataclass
@@ -62,7 +64,8 @@ def judge(stranger, name, run):
     """Do one operation with one network, whatever it raises."""
     began, text = time.process_time(), ""
     try:
-        with torch.random.fork_rng(devices=[]):
+        # what the library prints beside, such as the batch norms that it left, is no part of the matrix
+        with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()):
             torch.manual_seed(3)
             outcome, text = "right", run(stranger) or ""
     except Wrong as error:
@@ -119,7 +122,7 @@ def same(found, wanted, what, *, close=CLOSE):
 
 
 def same_state(found, wanted, what):
-    """`Wrong` unless two networks hold the same tensors bit for bit, in the same order, all training alike."""
+    """`Wrong` unless two networks hold the same tensors bit for bit, in order, all training alike."""
     a, b = found.state_dict(), wanted.state_dict()
     check(list(a) == list(b), f"{what}: other tensors: {sorted({*a} ^ {*b})[:4] or 'the order'}")
     for name in a:

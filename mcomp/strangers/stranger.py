@@ -1,6 +1,6 @@
 """A stranger: a small network written as people write them, with inputs for it and a way to its logits.
 
-The networks register themselves with `@stranger`; `STRANGERS` holds them by name. Nothing in them knows mcomp.
+The networks register themselves with `@stranger`; `STRANGERS` holds them by name. None of them knows mcomp.
 """
 
 import copy
@@ -71,10 +71,8 @@ class Stranger:
     def logits(self, model, x=None):
         """What `model`, this network or what was made of it, says of `x`: called as its author would."""
         x = self.x if x is None else x
-        if isinstance(x, dict):
-            out = model(**x)
-        else:
-            out = model(*x) if isinstance(x, tuple) else model(x)
+        args, kwargs = ((), x) if isinstance(x, dict) else (x if isinstance(x, tuple) else (x,), {})
+        out = model(*args, **kwargs)
         return out if self.pick is None else self.pick(out)
 
     def loss(self, model):

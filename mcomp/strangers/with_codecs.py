@@ -1,11 +1,11 @@
 """Operations on weights: each codec attached, trained, baked, saved; masks put on and layers scanned."""
 
+import re
 import tempfile
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 
 from mcomp.codecs import (
     Binary,
@@ -25,6 +25,7 @@ from mcomp.codecs import (
 )  # fmt: skip
 from mcomp.file import load, save
 from mcomp.layers import matrices
+from mcomp.plain import copied
 from mcomp.sparse_training import apply_masks, prunable_weights, sensitivity_scan
 from mcomp.strangers.right import check, operation, same, same_state
 
@@ -52,10 +53,12 @@ def fitting(model, codec, **options):
         try:
             return attach(model, rules, **options), ", ".join(refused)
         except ValueError as error:
-            named = [name for name in rules if f"'{name}'" in str(error) or f"{name} " in str(error)]
-            if not named or len(rules) == 1:
-                raise
-            refused.append(named[0])
+            named = [
+                name for name in rules if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", str(error))
+            ]
+            if len(named) != 1 or len(rules) == 1:
+                raise  # it names none, or lists all
+            refused.append(f"{named[0]} ({error})")
             del rules[named[0]]
 
 
@@ -114,7 +117,7 @@ def train_step(s):
 
 
 def _as_if_by_hand(s, model, plain, made):
-    """The step of each sparse weight: its gradient in the masked plain network where the mask is, else none."""
+    """The step of each sparse weight: its gradient in the masked plain network where the mask is."""
     masks = {name: half(_value(plain, name)) for name in made}
     by_hand = s.model()
     for name in made:
@@ -164,8 +167,8 @@ def _there_and_back(s, model, wanted):
             tensor.zero_()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stranger.safetensors")
-        check(save(model, path) == path.stat().st_size, "the size isn't that of the file")
-        return load(path, model=empty)
+        check(save(model, path, progress=False) == path.stat().st_size, "the size isn't that of the file")
+        return load(path, model=empty, progress=False)
 
 
 @operation("save and load", "every tensor bit for bit, shared ones shared")
@@ -180,19 +183,11 @@ def save_attached(s):
     model = s.model()
     _, refused = fitting(model, Sparse(0.5) | Codebook(4))
     before = s.logits(model)
-    baked = bake(s_copy(model))
-    loaded = _there_and_back(s, model, s_copy(baked))
+    baked = bake(copied(model))
+    loaded = _there_and_back(s, model, copied(baked))
     same_state(loaded, baked, "loaded")
     same(s.logits(loaded), before, "loaded against attached", close=ALIKE)
     return _without(refused)
-
-
-def s_copy(model):
-    """A deep copy, also of a network whose weights are made by old hooks from others."""
-    import copy
-
-    with torch.no_grad(), parametrize.cached():
-        return copy.deepcopy(model)
 
 
 @operation("apply_masks", "w times mask in each matrix, all else as it was")
