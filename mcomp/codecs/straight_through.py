@@ -16,6 +16,8 @@ from mcomp.plain import naming
 
 __all__ = ["Attached", "StraightThrough"]
 
+READ = ("plain", "sparse")  # kinds whose values `refit` reads from the weight: no state
+
 
 class StraightThrough(torch.autograd.Function):
     """Forward `projected`; backward the gradient to `projected` and, where `keep` (None: everywhere), `w`."""
@@ -116,12 +118,10 @@ def _form(code):
 
 def _packed(code):
     """A code as dicts of tensors, for `torch.save`, less the values that are read from the weight anyway."""
-    floats = {
-        n: _packed(x) if isinstance(x, Code) else x.clone() for n, x in code.floats.items() if not _read(n, x)
-    }
-    symbols = {
-        name: x.clone() for name, x in code.symbols.items()
-    }  # a view would be saved with all behind it
+    kept = {name: x for name, x in code.floats.items() if code.kind not in READ or isinstance(x, Code)}
+    floats = {name: _packed(x) if isinstance(x, Code) else x.clone() for name, x in kept.items()}
+    # clones: a view would be saved with all that lies behind it
+    symbols = {name: x.clone() for name, x in code.symbols.items()}
     return {"kind": code.kind, "shape": list(code.shape), "symbols": symbols, "floats": floats}
 
 
@@ -131,15 +131,10 @@ def _unpacked(packed, like):
     floats = {
         n: _unpacked(x, like) if isinstance(x, dict) else x.to(like) for n, x in packed["floats"].items()
     }
-    if packed["kind"] in ("plain", "sparse") and "values" not in floats:
+    if packed["kind"] in READ and not floats:
         n = len(symbols["positions"]) if symbols else math.prod(packed["shape"])
         floats["values"] = like.new_zeros(n)
     return Code(packed["kind"], tuple(packed["shape"]), symbols, floats)
-
-
-def _read(name, x):
-    """Whether a float array of a code is part of the weight, which `refit` reads anew."""
-    return name == "values" and not isinstance(x, Code)
 
 
 def _arrays(code):

@@ -89,7 +89,8 @@ class Uniform(Codec):
             whole = whole - (zero[..., None] if shape else zero)
         wide = xp.result_type(xp.float32, scale)  # of float16, products are rounded once, at the end
         y = xp.astype(whole, wide) * xp.astype(scale[..., None] if shape else scale, wide)
-        if wide != scale.dtype:  # a rounded scale may put the ends of the grid beyond what float16 holds
+        # a rounded scale may put the ends of the grid beyond what float16 holds
+        if xp.isdtype(scale.dtype, "real floating") and wide != scale.dtype:
             most = float(xp.finfo(scale.dtype).max)
             y = xp.clip(y, -most, most)
         return uncells(xp.astype(y, scale.dtype), code.shape, **layout)

@@ -14,8 +14,8 @@ HEAD = """# Any network
 
 Each row is an operation of mcomp, each column a small network written as people write them.
 ✓ is exactly right in float64, by the measure named below; – is refused, with the name of the layer that is
-the reason; ✗ is anything else, and tests/test_strangers.py allows none. `mcomp strangers` prints this on
-your machine, `mcomp strangers --markdown` wrote this file.
+the reason; ✗ is anything else, and tests/test_strangers.py allows none. `mcomp strangers` prints this on your
+machine, `mcomp strangers --markdown` wrote this file.
 """
 
 
