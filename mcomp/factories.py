@@ -10,6 +10,7 @@ import torch
 
 from mcomp.architectures import imported
 from mcomp.arrays import bad_value
+from mcomp.calling import count
 
 __all__ = ["data_of", "network_of"]
 
@@ -53,10 +54,10 @@ def _check_pair(name, pair):
     x, y = pair
     if not isinstance(y, torch.Tensor) or y.ndim != 1 or y.is_floating_point() or y.is_complex():
         raise bad_value(f"y in {name}", getattr(y, "dtype", type(y).__name__), "an integer tensor (n,)")
-    if isinstance(x, torch.Tensor) and len(x) != len(y):
-        raise bad_value(f"len(x) in {name}", len(x), f"{len(y)}, as many as labels")
     if len(y) == 0:
         raise bad_value(f"len(y) in {name}", 0, "at least one")
+    if count(x) != len(y):
+        raise bad_value(f"len(x) in {name}", count(x), f"{len(y)}, as many as labels")
 
 
 def _called(name):

@@ -17,6 +17,7 @@ import torch
 from rich.table import Table
 
 from mcomp import distill, zoo
+from mcomp.calling import take
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, attached, bake
 from mcomp.file.container import load, save
@@ -76,21 +77,22 @@ def estimate(model, recipe, data, *, epochs=5):
     """
     recipe, _ = recipe_for(recipe, model, data)
     trial, (x, y) = copy.deepcopy(model), data.train
-    few = SimpleNamespace(train=(x[: 4 * recipe.batch_size], y[: 4 * recipe.batch_size]))
-    loss, part = [], len(few.train[0]) / len(x)
+    y_few = y[: 4 * recipe.batch_size]
+    few = SimpleNamespace(train=(take(x, slice(0, len(y_few))), y_few))
+    loss, part = [], len(y_few) / len(y)
     teacher = _seconds(lambda: loss.append(teaching(model, recipe, few))) / part
     options = {"batch_size": recipe.batch_size, "loss": loss[0], "progress": False}
     train = lambda *callbacks, epochs=epochs: fit(trial, few, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
     pruning = _start_pruning(trial, recipe)
     train(epochs=1)  # warm up
-    steps = math.ceil(len(x) / recipe.batch_size) * recipe.prune.epochs
+    steps = math.ceil(len(y) / recipe.batch_size) * recipe.prune.epochs
     total = teacher + _seconds(train) / epochs / part * recipe.prune.epochs
     total += _seconds(pruning.finish) * pruning.choices(steps)
     total += _seconds(lambda: _start_sharing(trial, recipe))
     total += _seconds(lambda: train(Settle(trial, recipe.share.settle))) / epochs / part * recipe.share.epochs
     with tempfile.TemporaryDirectory() as folder:
         total += _seconds(lambda: save(bake(trial), Path(folder, "trial.safetensors")))
-    shown = 2 * (len(data.validation[0]) + len(data.test[0])) / len(few.train[0])
+    shown = 2 * (len(data.validation[1]) + len(data.test[1])) / len(y_few)
     return total + _seconds(lambda: evaluate(trial, few.train)) * shown
 
 
@@ -109,7 +111,7 @@ def compress(model, recipe, data, *, progress=True):
         Each weight of `mcomp.matrices` is pruned and shared, each ``*.bias`` is shared.
     recipe : Recipe, dict, path, or name of a recipe
         See `recipe_for`.
-    data : mcomp.data.Data, or another object with `.train`, an (x, y) pair
+    data : mcomp.data.Data, or another object with `.train`, an (x, y) pair; x as in `mcomp.calling`
 
     Returns
     -------

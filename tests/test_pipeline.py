@@ -277,6 +277,36 @@ def test_a_recipe_of_your_own_is_not_changed(data):
     assert recipe_for("deep-compression", zoo.load("lenet300"), few) == (load_recipe("deep-compression"), ())
 
 
+class Two(torch.nn.Module):
+    """Takes two inputs by keyword, one of them a mask, and gives an object with logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.recurrent, self.norm = torch.nn.GRU(3, 8, batch_first=True), torch.nn.LayerNorm(8)
+        self.head = torch.nn.Linear(8, 4)
+
+    def forward(self, x, mask):
+        hidden = self.norm(self.recurrent(x)[0]) * mask[..., None]
+        return SimpleNamespace(logits=self.head(hidden.mean(1)), hidden=hidden)
+
+
+def test_a_network_with_several_inputs(tmp_path):
+    torch.manual_seed(0)
+    x = {"x": torch.randn(40, 5, 3), "mask": (torch.rand(40, 5) < 0.8).float()}
+    pair = (x, torch.arange(40) % 4)
+    data = SimpleNamespace(train=pair, validation=pair, test=pair)
+    model = Two()
+    assert estimate(model, QUICK, data, epochs=1) > 0
+    small = compress(model, {**QUICK, "batch_size": 20}, data, progress=False)
+    zeros = {name: int((p == 0).sum()) for name, p in small.model.named_parameters()}
+    total = sum(m.value.numel() for m in mcomp.matrices(model).values())
+    assert sum(zeros[name] for name in mcomp.matrices(model)) == total - kept_count(total, 0.9)
+    assert zeros["norm.weight"] == 0
+    small.save(tmp_path / "x")
+    assert torch.equal(predict(mcomp.load(tmp_path / "x", model=Two()), x), predict(small.model, x))
+    assert "dict of inputs" in recipe_for("deep-compression", model, data)[1][0]
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

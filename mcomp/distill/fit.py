@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 from torch.nn import functional as F
 
-from mcomp import train
+from mcomp import calling, train
 from mcomp.arrays import bad_value, check_real
 from mcomp.distill.losses import kd_loss
 
@@ -58,8 +58,8 @@ def teaching(teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None):
     soft = loss or (lambda student, answers, labels: kd_loss(student, answers, T=T))
     if augment is None:
         logits = teacher if isinstance(teacher, torch.Tensor) else _answers(_networks(teacher), x)
-        if logits.ndim != 2 or len(logits) != len(x):
-            raise bad_value("the teacher's logits", tuple(logits.shape), f"({len(x)}, classes)")
+        if logits.ndim != 2 or len(logits) != calling.count(x):
+            raise bad_value("the teacher's logits", tuple(logits.shape), f"({calling.count(x)}, classes)")
         answer = lambda batch: logits[batch.index]  # noqa: E731
     else:
         networks = _networks(teacher)

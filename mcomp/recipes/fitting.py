@@ -6,6 +6,7 @@ import torch
 
 from mcomp import zoo
 from mcomp.arrays import bad_value
+from mcomp.calling import take
 from mcomp.recipes import load_recipe, recipes
 from mcomp.train import predict
 
@@ -38,10 +39,10 @@ def recipe_for(source, model, data):
 
 def _classes(model, data):
     """How many classes the network tells apart, if it can be trained on these labels at all."""
-    (x, y), allowed = data.train, "logits (n, classes) of a classifier"
-    logits = predict(model, x[:2])
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-        raise bad_value("what the network gives", tuple(getattr(logits, "shape", ())), allowed)
+    x, y = data.train
+    logits = predict(model, take(x, slice(0, 2)))
+    if logits.ndim != 2:
+        raise bad_value("what the network gives", tuple(logits.shape), "logits (n, classes) of a classifier")
     if int(y.min()) < 0 or int(y.max()) >= logits.shape[1]:
         held = f"{int(y.min())} to {int(y.max())}"
         raise bad_value("the labels", held, f"0 to {logits.shape[1] - 1}, as the network has classes")
@@ -50,9 +51,10 @@ def _classes(model, data):
 
 def _mismatch(teacher, data, classes):
     """Why the network `teacher` of the zoo can't teach here; empty if it can."""
-    shape = tuple(data.train[0].shape[1:])
+    x = data.train[0]
+    given = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else f"a {type(x).__name__} of inputs"
     try:
-        known = predict(zoo.load(teacher), data.train[0][:1].float()).shape[1]
-    except (RuntimeError, ValueError):
-        return f"the teacher {teacher} takes images of (1, 28, 28), not {shape}"
+        known = predict(zoo.load(teacher), x[:1].float()).shape[1]
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError):
+        return f"the teacher {teacher} takes images of (1, 28, 28), not {given}"
     return "" if known == classes else f"the teacher {teacher} knows {known} classes, the network {classes}"
