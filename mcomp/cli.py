@@ -234,10 +234,11 @@ def _unopened(path):
 
     contents = read(path, max_bytes=path.stat().st_size)
     kinds = ("plain", "sparse", "codebook", "codec")  # by the tag, see mcomp.codecs.codes
-    rows = [
-        (f"tensor {i}", kinds[min(part[0], 3)] if part else "", None, len(part), 0.0)
-        for i, part in enumerate(contents.parts, 1)
-    ]
+    rows = []
+    for i, (_, n) in enumerate(contents.spans):
+        part = contents.part(i)
+        kind = "equal" if contents.refers(i) else kinds[min(part[0], 3)] if part else ""
+        rows.append((f"tensor {i + 1}", kind, None, n, 0.0))
     return [*rows, ("", "format", None, contents.nbytes - sum(row[3] for row in rows), 0.0)]
 
 
