@@ -233,11 +233,12 @@ def _unopened(path):
     from mcomp.file import read
 
     contents = read(path, max_bytes=path.stat().st_size)
-    kinds = ("plain", "sparse", "codebook", "codec")  # by the first byte, see mcomp.codecs.codes
+    kinds = ("plain", "sparse", "codebook", "codec")  # by the tag, see mcomp.codecs.codes
     rows = []
-    for i, (_, nbytes) in enumerate(contents.spans):
-        kind = "equal" if contents.refers(i) else kinds[min(contents.part(i)[0], 3)] if nbytes else ""
-        rows.append((f"tensor {i + 1}", kind, None, nbytes, 0.0))
+    for i, (_, n) in enumerate(contents.spans):
+        part = contents.part(i)
+        kind = "equal" if contents.refers(i) else kinds[min(part[0], 3)] if part else ""
+        rows.append((f"tensor {i + 1}", kind, None, n, 0.0))
     return [*rows, ("", "format", None, contents.nbytes - sum(row[3] for row in rows), 0.0)]
 
 

@@ -67,7 +67,7 @@ def encode_mask(mask, hint=None):
     >>> mask = np.zeros((100, 100), bool)
     >>> mask[::10, ::10] = True
     >>> len(encode_mask(mask)), len(encode_mask(~mask)), len(encode_mask(mask & False))
-    (41, 66, 1)
+    (32, 33, 1)
     """
     return run(encode_mask_steps(mask, hint))
 
@@ -84,7 +84,7 @@ def mask_codes(mask, hint=None):
     Examples
     --------
     >>> {name: len(data) for name, data in mask_codes(np.arange(800) % 100 == 0).items()}
-    {'plain': 101, 'runs': 11, 'densities': 19, 'adaptive': 11}
+    {'plain': 101, 'runs': 11, 'densities': 19, 'adaptive': 11, 'crossed': 27}
     """
     return run(_mask_codes(mask, hint, quick=False))
 

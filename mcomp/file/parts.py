@@ -63,17 +63,19 @@ def tensors_of(parts, likes):
 
 
 def _shortest(bits, code, quick):
-    """The shortest of: all numbers, the non-zero ones and where they are, the code that a codec gave."""
+    """The shortest of: the code that a codec gave, the non-zero numbers and where they are, all numbers."""
     options, effort = [], Effort(quick)
     positions = np.flatnonzero(bits.reshape(-1).view(f"u{bits.itemsize}"))
-    if positions.size < bits.size:
-        kept = Code("plain", positions.shape, floats={"values": bits.reshape(-1)[positions]})
-        sparse = Code("sparse", bits.shape, {"positions": positions}, {"values": kept})
-        options.append((yield from code_to_bytes_steps(sparse, effort)))
-    if code is not None and not (options and _says_only_positions(code)) and _faithful(bits, code):
+    zeros = positions.size < bits.size
+    if code is not None and not (zeros and _says_only_positions(code)) and _faithful(bits, code):
         data = yield from code_to_bytes_steps(code, effort)
         if (yield from _comes_back(data, bits, code)):
             options.append(data)
+    kept = bits.reshape(-1)[positions]
+    if zeros and not (options and least_bytes(kept) >= len(options[0])):
+        values = Code("plain", positions.shape, floats={"values": kept})
+        sparse = Code("sparse", bits.shape, {"positions": positions}, {"values": values})
+        options.append((yield from code_to_bytes_steps(sparse, effort)))
     if not options or least_bytes(bits) < min(map(len, options)):
         plain = Code("plain", bits.shape, floats={"values": bits.reshape(-1)})
         options.append((yield from code_to_bytes_steps(plain, effort)))
