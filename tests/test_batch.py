@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mcomp.coding import batch, lanes
+from mcomp.coding import abreast, batch, lanes
 from mcomp.coding.batch import Bits, Decode, Encode, Table, run, run_all
 from mcomp.coding.bits import CorruptFileError
 from mcomp.coding.entropy import histogram, quantize_counts
@@ -73,13 +73,13 @@ def test_generators_side_by_side():
 def test_many_short_streams_take_few_steps_of_numpy(monkeypatch):
     """The work of a network of many small layers: steps are counted, not seconds."""
     rng, steps = np.random.default_rng(3), []
-    counted = batch._decode_span
+    counted = abreast._decode_span
 
     def count(layout, span, *rest):
         steps.extend(span)
         return counted(layout, span, *rest)
 
-    monkeypatch.setattr(batch, "_decode_span", count)
+    monkeypatch.setattr(abreast, "_decode_span", count)
     streams = [np.clip(rng.normal(128, 30, 8000).astype(int), 0, 255) for _ in range(40)]
     data = [rans_encode(s, 256) for s in streams]
     run_all([rans_decode_steps(d, 8000, 256) for d in data])

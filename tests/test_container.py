@@ -25,10 +25,11 @@ from mcomp.codecs.attachment import attach, bake, codes, outline
 from mcomp.codecs.codes import code_to_bytes
 from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, pack_bits, varint
+from mcomp.coding.floats import PLANES, RAW
 from mcomp.coding.huffman import huffman_encode
 from mcomp.coding.positions import mask_codes
 from mcomp.coding.rans import rans_encode
-from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, PLANES, RANS, RAW, _encode_adaptive
+from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, RANS, _encode_adaptive
 from mcomp.file import NeedsModelError, byte_rows, container, load, read, save
 from mcomp.file import parts as parts_module
 from mcomp.file.frame import checksum, seal, unseal

@@ -4,11 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mcomp.coding import streams
+from mcomp.coding import floats
 from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, packed_size
 from mcomp.coding.entropy import entropy, histogram
-from mcomp.coding.streams import pack_floats, pack_symbols, unpack_floats, unpack_symbols
+from mcomp.coding.floats import pack_floats, unpack_floats
+from mcomp.coding.streams import pack_symbols, unpack_symbols
 
 
 @pytest.mark.parametrize("alphabet", [1, 2, 3, 4, 15, 16, 17, 255, 256, 257, 1000, 65535, 65536])
@@ -132,7 +133,7 @@ def test_floats_take_no_more_than_the_shortest_way(n):
     for x in (w, grid, sparse, rng.normal(size=n), rng.integers(0, 9, n), np.zeros(n, bool)):
         planes = np.ascontiguousarray(x).view(np.uint8).reshape(n, -1).T
         values, index = np.unique(x.view(f"u{x.itemsize}"), return_inverse=True)
-        ways = [bytes(1) + x.tobytes(), run(streams._planes(planes))]
+        ways = [bytes(1) + x.tobytes(), run(floats._planes(planes))]
         if values.size <= n // 2:
-            ways.append(run(streams._table(values, index)))
+            ways.append(run(floats._table(values, index)))
         assert len(pack_floats(x)) == min(map(len, ways))

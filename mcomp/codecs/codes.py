@@ -1,7 +1,6 @@
 """A `Code` as bytes and back, stream by stream. Shape and dtype stay outside: the network knows them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,52 +9,21 @@ import numpy as np
 from mcomp.arrays import array_namespace, is_torch_array, to_numpy
 from mcomp.codecs import Code, decode
 from mcomp.codecs.named import NESTED, name_bytes, read_arrays, read_name, symbol_bytes, value_bytes
+from mcomp.codecs.stream import Stream, entropy_bits
 from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, Reader, varint
 from mcomp.coding.entropy import entropy
+from mcomp.coding.floats import pack_floats_steps, unpack_floats_steps
 from mcomp.coding.positions import decode_mask_steps, encode_mask_steps
-from mcomp.coding.streams import (
-    pack_floats_steps,
-    pack_symbols_steps,
-    unpack_floats_steps,
-    unpack_symbols_steps,
-)
+from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = [
-    "Effort", "Stream", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps",
-    "numbers",
-    "stream_rows", "streams",
+    "Effort", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps",
+    "numbers", "stream_rows", "streams",
 ]  # fmt: skip
 
 PLAIN, SPARSE, CODEBOOK, NAMED = range(4)  # the tag, a code's first byte
 DEPTH = 4  # codes within codes
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Part of a code in a file.
-
-    Attributes
-    ----------
-    name : str
-        "positions", "values", "centroids", "index", or the name of an array of another codec.
-    count : int
-        How many numbers it describes.
-    data : bytes
-        With its tag and length.
-    entropy_bits : float, computed when asked for
-        Of the numbers as independent draws: what a coder that knows their frequencies, and nothing else,
-        needs on average. Context can get below it; tables and rounding cost extra.
-    """
-
-    name: str
-    count: int
-    data: bytes
-    bits: Callable = field(repr=False)
-
-    @property
-    def entropy_bits(self):
-        return self.bits()
 
 
 def code_to_bytes(code):
@@ -112,7 +80,7 @@ def numbers(x):
 def _plain(code, effort):
     values = numbers(code.floats["values"]).reshape(-1)
     data = bytes([PLAIN]) + (yield from pack_floats_steps(values, quick=effort.quick))
-    return [Stream("values", values.size, data, lambda: _entropy_bits(values))]
+    return [Stream("values", values.size, data, lambda: entropy_bits(values))]
 
 
 def _sparse(code, effort):
@@ -140,7 +108,7 @@ def _codebook(code, effort):
     data = (yield from pack_symbols_steps(index, k, quick=effort.quick)) if k else b""
     return [
         Stream("centroids", k, head, lambda: 8.0 * centroids.nbytes),
-        Stream("index", index.size, data, lambda: _entropy_bits(index)),
+        Stream("index", index.size, data, lambda: entropy_bits(index)),
     ]
 
 
@@ -150,7 +118,7 @@ def _named(code, effort):
     for name, x in code.symbols.items():
         x = numbers(x).reshape(-1)
         data = yield from symbol_bytes(x, quick=effort.quick)
-        found.append(Stream(name, x.size, head + name_bytes(name) + data, partial(_entropy_bits, x)))
+        found.append(Stream(name, x.size, head + name_bytes(name) + data, partial(entropy_bits, x)))
         head = b""
     head += bytes([len(code.floats)])
     for name, x in code.floats.items():
@@ -184,11 +152,6 @@ def _mask_shape(shape):
     if len(shape) > 4:
         return shape[0], math.prod(shape[1:])
     return tuple(shape) or (1,)
-
-
-def _entropy_bits(values):
-    counts = np.unique(values.view(f"u{values.itemsize}"), return_counts=True)[1]
-    return values.size * entropy(counts) if values.size else 0.0
 
 
 def code_from_bytes(data, shape, dtype):

@@ -13,12 +13,8 @@ import numpy as np
 
 from mcomp.arrays import bad_value
 from mcomp.coding.bits import CorruptFileError, varint
-from mcomp.coding.streams import (
-    pack_floats_steps,
-    pack_symbols_steps,
-    unpack_floats_steps,
-    unpack_symbols_steps,
-)
+from mcomp.coding.floats import pack_floats_steps, unpack_floats_steps
+from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = ["NAMES", "name_bytes", "read_arrays", "read_name", "symbol_bytes", "value_bytes"]
 

@@ -20,11 +20,7 @@ from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = ["decode_crossed_steps", "encode_crossed_steps"]
 
-STEP, CLASSES, MIDDLE = (
-    64,
-    64,
-    32,
-)  # a class is a quarter of a nat; row classes 0-63, column offsets -32 to 31
+STEP, CLASSES, MIDDLE = 64, 64, 32  # a class is a quarter of a nat; columns' offsets are -32 to 31
 TOP = 2752 // STEP  # log-odds beyond 10.75 are not told apart
 GROUP, PRECISION = 4, 16
 ROUNDS = 4  # rows, then columns
@@ -60,7 +56,7 @@ def _best_classes(kept, total, offsets):
     """A class for each of n rows, from how much of each of k groups of columns it keeps.
 
     `kept` (n, k); `total` (k,) columns of each group; `offsets` (CLASSES, k) the log-odds that class and
-    group make, in steps, plus 96. Returns the classes (n,) and the bits of the mask and of the classes.
+    group make, in steps, plus 96. Returns the classes, shape (n,).
     """
     zero, one = _bits()
     cost = (total - kept) @ zero[offsets].T + kept @ one[offsets].T  # (n, CLASSES)

@@ -15,13 +15,11 @@ The lowest three bits of the first byte say which. A mask of more than two dimen
 (shape[0], product of the rest), as a layer sees its weights.
 """
 
-import math
-
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.coding.adaptive import MaskModel
-from mcomp.coding.arith import SQUASH, BitDecoder, BitEncoder, ln_fixed
+from mcomp.coding.adaptive_mask import TURNED, decode_adaptive, encode_adaptive, matrix_shape, options_of
+from mcomp.coding.arith import SQUASH, ln_fixed
 from mcomp.coding.batch import run, together
 from mcomp.coding.bits import CorruptFileError, Reader, pack_bits, packed_size, unpack_bits, varint
 from mcomp.coding.crossed import decode_crossed_steps, encode_crossed_steps
@@ -35,10 +33,8 @@ from mcomp.coding.rans import (
 __all__ = ["decode_mask", "decode_mask_steps", "encode_mask", "encode_mask_steps", "mask_codes"]
 
 METHODS = ("plain", "constant", "runs", "densities", "adaptive", "crossed")
-MAX_ADAPTIVE, MAX_ROWS = 1 << 19, 4096  # entries and rows that the adaptive code takes, for the time it needs
 MAX_QUICK = 1 << 13  # entries that it takes in a large network
 DENSITY = np.array([0] + [SQUASH[-2048 + 128 * c] for c in range(31)])  # class 0 = nothing kept
-TURNED = 8  # bit of the first byte: the matrix was transposed (adaptive), columns not rows (densities)
 
 
 def encode_mask(mask, hint=None):
@@ -93,7 +89,7 @@ def _mask_codes(mask, hint, quick):
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise bad_value("mask.dtype", mask.dtype.name, "bool")
-    matrix, hint = mask.reshape(_matrix_shape(mask.shape)), _check_hint(hint, mask.shape)
+    matrix, hint = mask.reshape(matrix_shape(mask.shape)), _check_hint(hint, mask.shape)
     if mask.size == 0:
         return {}
     if mask.all() or not mask.any():
@@ -101,15 +97,15 @@ def _mask_codes(mask, hint, quick):
     codes = {"plain": b"\0" + pack_bits(mask, 1), "runs": b"\2" + _encode_runs(np.flatnonzero(mask))}
     both = [_encode_densities(matrix), encode_crossed_steps(matrix)]
     codes["densities"], crossed = yield from together(both)
-    options = _quick_options(mask.shape) if quick else _options(mask.shape)
-    tries = [_encode_adaptive(matrix, hint, option, mask.shape) for option in options]
+    options = _quick_options(mask.shape) if quick else options_of(mask.shape)
+    tries = [encode_adaptive(matrix, hint, option, mask.shape) for option in options]
     return codes | ({"adaptive": min(tries, key=len)} if tries else {}) | {"crossed": b"\5" + crossed}
 
 
 def _quick_options(shape):
-    """Those of `_options` that see a small mask in few rows: numpy's work goes by rows."""
-    rows, columns = _matrix_shape(shape)
-    few = [o for o in _options(shape) if (o == TURNED) == (rows > columns and len(shape) > 1)]
+    """Those of `options_of` that see a small mask in few rows: numpy's work goes by rows."""
+    rows, columns = matrix_shape(shape)
+    few = [o for o in options_of(shape) if (o == TURNED) == (rows > columns and len(shape) > 1)]
     return few[:1] if rows * columns <= MAX_QUICK else []
 
 
@@ -133,15 +129,15 @@ def decode_mask(data, shape, hint=None):
 def decode_mask_steps(data, shape, hint=None):
     """`decode_mask` as a generator for `mcomp.coding.batch.run_all`."""
     shape = tuple(check_int("shape", n, 0) for n in shape)
-    rows, columns = _matrix_shape(shape)
+    rows, columns = matrix_shape(shape)
     hint, reader, size = _check_hint(hint, shape), Reader(data), rows * columns
     if size == 0:
         reader.end()
         return np.zeros(shape, bool)
     option = reader.byte()
     method, option = option & 7, option & ~7
-    if method == 4 and option in _options(shape):
-        return _decode_adaptive(reader, hint, option, shape).reshape(shape)
+    if method == 4 and option in options_of(shape):
+        return decode_adaptive(reader, hint, option, shape).reshape(shape)
     if method in (4, 6, 7) or option & ~TURNED or (option and method in (0, 2, 5)):
         raise CorruptFileError(f"a mask of shape {shape} can't be coded by method {method}, option {option}")
     if method == 1:
@@ -158,15 +154,8 @@ def decode_mask_steps(data, shape, hint=None):
     return (yield from decode_crossed_steps(reader, (rows, columns))).reshape(shape)
 
 
-def _matrix_shape(shape):
-    """(rows, columns); 1-D masks are one row."""
-    if not 1 <= len(shape) <= 4:
-        raise bad_value("mask.ndim", len(shape), "1 to 4")
-    return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
-
-
 def _check_hint(hint, shape):
-    columns = _matrix_shape(shape)[1]
+    columns = matrix_shape(shape)[1]
     if hint is None or columns == 0:
         return np.zeros(columns, np.int64)
     hint = np.asarray(hint)
@@ -229,65 +218,3 @@ def _decode_densities(reader, rows, columns, turned):
     p1 = np.repeat(DENSITY[classes[some]], n)
     mask[some] = (yield from rans_decode_binary_steps(reader.rest(), p1)).reshape(-1, n)
     return mask.T if turned else mask
-
-
-def _options(shape):
-    """The first bytes (without the method) that the adaptive code knows for masks of this shape."""
-    rows, columns = _matrix_shape(shape)
-    if rows * columns > MAX_ADAPTIVE:
-        return []
-    options = [TURNED] * (len(shape) > 1 and columns <= MAX_ROWS)
-    return options + [16 * i for i in range(len(_widths(shape)))] * (rows <= MAX_ROWS)
-
-
-def _widths(shape):
-    """Lengths of lines to try: none, a square image's, that of one of three channels, a filter's."""
-    columns = _matrix_shape(shape)[1]
-    if len(shape) == 1:
-        return [0]
-    if len(shape) > 2:
-        return [0] + [w for w in sorted({math.prod(shape[2:]), shape[-1]}) if 1 < w < columns]
-    squares = [math.isqrt(columns // c) for c in (1, 3) if math.isqrt(columns // c) ** 2 * c == columns]
-    return [0] + [w for w in squares if w >= 8]
-
-
-def _layout(shape, option):
-    """Rows, columns and line length that the model sees; a long 1-D mask is folded to a square."""
-    rows, columns = _matrix_shape(shape)
-    if len(shape) == 1:
-        columns = math.isqrt(columns - 1) + 1
-        rows = -(-shape[0] // columns)
-    if option == TURNED:
-        return columns, rows, 0
-    return rows, columns, _widths(shape)[option >> 4]
-
-
-def _model(density, layout, hint, option):
-    """A function ``run(step)`` that codes a whole matrix in either direction."""
-    rows, columns, width = layout
-    model = MaskModel(columns, width, 24 * density - 3072)
-    hints = hint.tolist() if option == TURNED else [hint if hint.size == columns else 0] * rows
-    return lambda step: np.stack([model.code_row(step, h) for h in hints])
-
-
-def _encode_adaptive(matrix, hint, option, shape):
-    rows, columns, width = _layout(shape, option)
-    bits = (matrix.T if option == TURNED else matrix).reshape(-1)
-    bits = np.concatenate([bits, np.zeros(rows * columns - bits.size, bool)])
-    kept = int(bits.sum())
-    density = round((256 * math.log((kept + 0.5) / (bits.size - kept + 0.5)) + 3072) / 24)
-    density = min(max(density, 0), 255)
-    coder = BitEncoder(iter(bits.astype(np.int64).tolist()))
-    _model(density, (rows, columns, width), hint, option)(coder.step)
-    return bytes([4 | option, density]) + coder.finish()
-
-
-def _decode_adaptive(reader, hint, option, shape):
-    density, layout = reader.byte(), _layout(shape, option)
-    coder = BitDecoder(reader.rest())
-    matrix = _model(density, layout, hint, option)(coder.step).astype(bool)
-    coder.finish()
-    matrix, size = (matrix.T if option == TURNED else matrix).reshape(-1), math.prod(shape)
-    if matrix[size:].any():
-        raise CorruptFileError(f"kept entries after the last of {size}")
-    return matrix[:size]

@@ -1,7 +1,7 @@
-"""Streams for a file: symbols and floats in the shortest of the codes of this package, exactly.
+"""Streams for a file: symbols in the shortest of the codes of this package, exactly.
 
-A symbol stream starts with a byte that names its code; an empty one has no bytes at all. Floats are cut
-into byte planes, or listed once each when few are distinct: NaN payloads and -0.0 come back as they were.
+A stream starts with a byte that names its code; an empty one has no bytes at all. Other numbers:
+mcomp/coding/floats.py.
 """
 
 import math
@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from mcomp.arrays import bad_value, check_int
+from mcomp.arrays import check_int
 from mcomp.coding.arith import BitDecoder, encode_bits
-from mcomp.coding.batch import run, together
+from mcomp.coding.batch import run
 from mcomp.coding.bits import (
     CorruptFileError,
     Reader,
@@ -26,13 +26,9 @@ from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode_steps
 from mcomp.coding.rans import rans_decode_steps, rans_encode_steps
 
-__all__ = [
-    "least_bytes", "pack_floats", "pack_floats_steps", "pack_symbols", "pack_symbols_steps", "unpack_floats",
-    "unpack_floats_steps", "unpack_symbols", "unpack_symbols_steps",
-]  # fmt: skip
+__all__ = ["floor_bytes", "pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
 
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
-RAW, PLANES, TABLE = range(3)
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
 MAX_QUICK = 1 << 13  # and those in a network of many layers
 CLIP = 16, 65520  # no bit is thought to be surer than that
@@ -198,117 +194,6 @@ def _decode_adaptive(data, n, width):
     return np.array(numbers, symbol_dtype(1 << width))
 
 
-def _float_dtype(dtype):
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "biuf" or dtype.itemsize not in (1, 2, 4, 8):
-        raise bad_value("dtype", dtype.name, "a bool, integer or float dtype of 1, 2, 4 or 8 bytes")
-    return dtype.newbyteorder("<"), np.dtype(f"<u{dtype.itemsize}")
-
-
-def pack_floats(x):
-    """Code numbers losslessly: raw bytes, byte planes, or each distinct value once and an index stream.
-
-    Parameters
-    ----------
-    x : array, any shape (flattened)
-        Floats, integers or bools of 1 to 8 bytes. bfloat16 comes as uint16.
-
-    Returns
-    -------
-    data : bytes
-        At most one byte more than the raw bytes; none for an empty array.
-
-    Examples
-    --------
-    >>> len(pack_floats(np.float32([1.5, -0.0, 1.5, 1.5] * 100)))  # 400 numbers, two of them distinct
-    52
-    """
-    return run(pack_floats_steps(x))
-
-
-def pack_floats_steps(x, *, quick=False):
-    """`pack_floats` as a generator for `mcomp.coding.batch.run_all`."""
-    x = np.asarray(x)
-    stored, pattern = _float_dtype(x.dtype)
-    if x.size == 0:
-        return b""
-    raw = np.ascontiguousarray(x.reshape(-1), dtype=stored)
-    planes = raw.view(np.uint8).reshape(x.size, -1).T  # (bytes a number, n)
-    ways = [(sum(_least_bytes(p, 256) for p in planes), lambda: _planes(planes, quick))]
-    values = np.sort(raw.view(pattern))
-    values = values[np.append(True, values[1:] != values[:-1])]
-    if values.size <= min(65536, x.size // 2):
-        index = np.searchsorted(values, raw.view(pattern))
-        ways.append((values.nbytes + _least_bytes(index, values.size), lambda: _table(values, index, quick)))
-    best = bytes([RAW]) + raw.tobytes()
-    for least, way in sorted(ways, key=lambda w: w[0]):
-        if least < len(best):
-            best = min(best, (yield from way()), key=len)
-    return best
-
-
-def least_bytes(x):
-    """A number of bytes that `pack_floats` can't get below, found in a pass over `x`."""
-    raw = np.ascontiguousarray(np.asarray(x).reshape(-1))
-    planes = raw.view(np.uint8).reshape(raw.size, -1).T
-    values = np.sort(raw.view(f"u{raw.itemsize}"))
-    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-    table = raw.size * entropy(np.diff(starts, append=raw.size)) / 8 + starts.size * raw.itemsize
-    return min(raw.nbytes, sum(_least_bytes(p, 256) for p in planes), table)
-
-
-def _planes(planes, quick=False):
-    parts = yield from together([pack_symbols_steps(p, 256, quick=quick) for p in planes])
-    return bytes([PLANES]) + b"".join(varint(len(p)) + p for p in parts)
-
-
-def _table(values, index, quick=False):
-    coded = yield from pack_symbols_steps(index, values.size, quick=quick)
-    return bytes([TABLE]) + varint(values.size) + values.tobytes() + coded
-
-
-def _least_bytes(s, alphabet):
+def floor_bytes(s, alphabet):
     """A number of bytes that `pack_symbols` can't get below: the entropy."""
     return s.size * entropy(np.bincount(s, minlength=alphabet)) / 8
-
-
-def unpack_floats(data, n, dtype):
-    """Inverse of `pack_floats`: `n` numbers of `dtype`, bit for bit, from exactly `data`.
-
-    Raises
-    ------
-    CorruptFileError
-        If `data` is not what `pack_floats` writes for n numbers of this dtype.
-
-    Examples
-    --------
-    >>> unpack_floats(pack_floats(np.float32([1.5, -0.0])), n=2, dtype=np.float32)
-    array([ 1.5, -0. ], dtype=float32)
-    """
-    return run(unpack_floats_steps(data, n, dtype))
-
-
-def unpack_floats_steps(data, n, dtype):
-    """`unpack_floats` as a generator for `mcomp.coding.batch.run_all`."""
-    n, reader = check_int("n", n, 0), Reader(data)
-    stored, pattern = _float_dtype(dtype)
-    if n == 0:
-        reader.end()
-        return np.zeros(0, dtype)
-    code = reader.byte(high=TABLE)
-    if code == RAW:
-        raw = np.frombuffer(reader.read(n * pattern.itemsize), pattern)
-    elif code == PLANES:
-        parts = [reader.read(reader.varint(reader.left())) for _ in range(pattern.itemsize)]
-        planes = yield from together([unpack_symbols_steps(part, n, 256) for part in parts])
-        raw = np.stack(planes, axis=1).view(pattern).reshape(-1)
-    else:
-        size = reader.varint(high=min(65536, n))
-        if size == 0:
-            raise CorruptFileError(f"a table of no values for {n} numbers")
-        values = np.frombuffer(reader.read(size * pattern.itemsize), pattern)
-        raw = values[(yield from unpack_symbols_steps(reader.rest(), n, size))]
-    reader.end()
-    if stored.kind == "b" and raw.max() > 1:
-        raise CorruptFileError(f"a bool is {int(raw.max())}; allowed: 0 and 1")
-    return raw.view(stored).astype(dtype)

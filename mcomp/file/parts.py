@@ -10,7 +10,7 @@ from mcomp.codecs import Code, decode
 from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers
 from mcomp.coding.batch import run_all
 from mcomp.coding.bits import CorruptFileError, Reader, varint
-from mcomp.coding.streams import least_bytes
+from mcomp.coding.floats import least_bytes
 
 __all__ = ["Writer", "bits_dtype", "check_tensor", "place_of_equal", "tensors_of"]
 
