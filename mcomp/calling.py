@@ -6,6 +6,8 @@ long as that of the first one hold a row for each example and are cut into batch
 along as it is. Where logits are wanted, ``output=`` picks them.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -24,7 +26,7 @@ def invoke(model, x):
     >>> invoke(torch.add, (torch.ones(1), torch.ones(1)))
     tensor([2.])
     """
-    if isinstance(x, dict):
+    if isinstance(x, Mapping):
         return model(**x)
     return model(*x) if isinstance(x, (tuple, list)) else model(x)
 
@@ -64,7 +66,7 @@ def pick(answer, output=None):
         found = answer
     else:
         found = _held(answer, "logits")
-        tensors = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, torch.Tensor)]
+        tensors = [leaf for leaf in tree_leaves(_tree(answer)) if isinstance(leaf, torch.Tensor)]
         found = tensors[0] if found is None and len(tensors) == 1 else found
     if not isinstance(found, torch.Tensor):
         allowed = f'what picks a tensor from {_described(answer)}, such as "logits", 0 or a function'
@@ -74,7 +76,7 @@ def pick(answer, output=None):
 
 def _held(answer, output):
     """What `answer` holds under a key, an attribute or a place; None if it doesn't."""
-    if isinstance(output, str) and not isinstance(answer, dict):
+    if isinstance(output, str) and not isinstance(answer, Mapping):
         return getattr(answer, output, None)
     try:
         return answer[output]
@@ -83,7 +85,7 @@ def _held(answer, output):
 
 
 def _described(answer):
-    if isinstance(answer, dict):
+    if isinstance(answer, Mapping):
         return f"{type(answer).__name__} with {', '.join(map(str, answer)) or 'nothing'}"
     if isinstance(answer, (tuple, list)):
         kinds = ", ".join(type(item).__name__ for item in answer)
@@ -99,10 +101,15 @@ def count(x):
     ValueError
         If there is no tensor with a first axis, or it has no rows.
     """
-    tensors = [leaf for leaf in tree_leaves(x) if isinstance(leaf, torch.Tensor) and leaf.ndim]
+    tensors = [leaf for leaf in tree_leaves(_tree(x)) if isinstance(leaf, torch.Tensor) and leaf.ndim]
     if not tensors or not tensors[0].numel():
         raise bad_value("x", _shape(x), ALLOWED)
     return len(tensors[0])
+
+
+def _tree(x):
+    """Another mapping than a dict, such as what a tokenizer returns, as a dict: torch looks into those."""
+    return dict(x) if isinstance(x, Mapping) else x
 
 
 def _shape(x):
@@ -118,12 +125,14 @@ def take(x, rows):
     {'x': tensor([0, 1]), 'scale': tensor(2.)}
     """
     n = count(x)
-    return tree_map(lambda t: t[rows] if isinstance(t, torch.Tensor) and t.ndim and len(t) == n else t, x)
+    return tree_map(
+        lambda t: t[rows] if isinstance(t, torch.Tensor) and t.ndim and len(t) == n else t, _tree(x)
+    )
 
 
 def copied(x):
     """`x` with a copy of every tensor, for a network that may write into what it gets."""
-    return tree_map(lambda t: t.clone() if isinstance(t, torch.Tensor) else t, x)
+    return tree_map(lambda t: t.clone() if isinstance(t, torch.Tensor) else t, _tree(x))
 
 
 def parts(x, batch_size):

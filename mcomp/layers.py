@@ -9,14 +9,16 @@ from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value
 
-__all__ = ["RULES", "Matrix", "matrices"]
+__all__ = ["RULES", "Matrix", "left_out", "matrices"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
+_ADDED = re.compile(r"embed|position|(^|_)(pos|token)(_|$)|table|bias")
 # Class, or its name for a class of another library -> (pattern of the parameter's name, output axis, input
 # axis). A (300, 784) Linear has outputs on axis 0; Hugging Face's Conv1D is a Linear stored as (in, out).
+# A class goes before a name: what inherits from nn.Conv1d is one, even if it is called Conv1D.
 RULES = {
     nn.Linear: ("weight", 0, 1),
     nn.Bilinear: ("weight", 0, 1),
@@ -67,9 +69,10 @@ def matrices(model, *, rules=None):
 
     Known by class (`RULES`): linear and convolutional layers, also transposed ones and Hugging Face's Conv1D,
     the projections of attention, recurrent layers, embeddings. In a module of another class a parameter
-    counts if it has two or more axes, isn't a vector in disguise (one long axis) and doesn't begin with an
-    axis of length 1, as what is added to every row does. Normalisation layers don't count; a tied Parameter
-    counts once, where the network names it first.
+    counts if it has two or more axes, isn't a vector in disguise (one long axis), and neither begins with an
+    axis of length 1, as what is added to every row does, nor is called a table (``pos_embed``,
+    ``relative_position_bias_table``). Normalisation layers don't count; a tied Parameter counts once, where
+    the network names it first. `left_out` says of each other parameter why it isn't here.
 
     Parameters
     ----------
@@ -81,26 +84,51 @@ def matrices(model, *, rules=None):
     -------
     matrices : dict of str to `Matrix`
 
+    Raises
+    ------
+    ValueError
+        If a rule isn't three values, or a lazy layer has no shape yet.
+
     Examples
     --------
     >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.LSTM(4, 2))
     >>> [f"{name} {tuple(m.value.shape)}" for name, m in matrices(model).items()]
     ['0.weight (4, 1, 3, 3)', '2.weight_ih_l0 (8, 4)', '2.weight_hh_l0 (8, 2)']
     """
-    table, found, first = {**RULES, **(rules or {})}, {}, {}
+    found, first = {}, {}
+    for name, place, reason in _judged(model, rules):
+        holder = place[2]
+        if reason is not None:
+            continue
+        if id(holder) in first:
+            found[first[id(holder)]].append(name)
+        else:
+            first[id(holder)] = name
+            found[name] = [place]
+    return {name: _matrix(name, *entry[0], tuple(entry[1:])) for name, entry in found.items()}
+
+
+def left_out(model, *, rules=None):
+    """The parameters that `matrices` doesn't name, each with the reason: dict of str to str.
+
+    Examples
+    --------
+    >>> left_out(nn.Sequential(nn.Linear(4, 2), nn.LayerNorm((3, 2))))
+    {'0.bias': 'a vector', '1.weight': 'of a norm', '1.bias': 'of a norm'}
+    """
+    return {name: reason for name, _, reason in _judged(model, rules) if reason is not None}
+
+
+def _judged(model, rules):
+    """(name, its place, why it is no weight matrix or None) of each parameter in each place."""
     for path, module in _modules(model):
         cls = parametrize.type_before_parametrizations(module)
-        rule = _rule(cls, table)
+        rule = _rule(cls, rules or {}) or _rule(cls, RULES)
         for leaf, holder, made_by in _weights(module):
-            if not _counts(cls, rule, leaf, getattr(module, leaf)):
-                continue
             name = f"{path}.{leaf}".lstrip(".")
-            if id(holder) in first:
-                found[first[id(holder)]].append(name)
-            else:
-                first[id(holder)] = name
-                found[name] = [(module, leaf, holder, made_by, cls, rule)]
-    return {name: _matrix(name, *entry[0], tuple(entry[1:])) for name, entry in found.items()}
+            if isinstance(holder, nn.parameter.UninitializedParameter):
+                raise bad_value(name, "without a shape", "a parameter that has one; run the network once")
+            yield name, (module, leaf, holder, made_by, cls, rule), _reason(cls, rule, leaf, module)
 
 
 def _modules(model):
@@ -119,13 +147,12 @@ def _matrix(name, module, leaf, holder, made_by, cls, rule, tied):
 
 
 def _rule(cls, table):
-    """The entry of the nearest class, or of its name."""
-    for base in cls.__mro__:
-        for key in (base, base.__name__):
-            if key in table:
-                if len(table[key]) != 3:
-                    raise bad_value(f"rules[{key!r}]", table[key], "(pattern, output axis, input axis)")
-                return table[key]
+    """The entry of the nearest class, else that of the nearest class's name."""
+    for key in (*cls.__mro__, *(base.__name__ for base in cls.__mro__)):
+        if key in table:
+            if len(table[key]) != 3:
+                raise bad_value(f"rules[{key!r}]", table[key], "(pattern, output axis, input axis)")
+            return table[key]
     return None
 
 
@@ -144,9 +171,25 @@ def _weights(module):
         yield name, getattr(chain, "original", next(chain.parameters(), chain)), "parametrize"
 
 
-def _counts(cls, rule, leaf, w):
+def _reason(cls, rule, leaf, module):
+    """Why a module's own parameter is no weight matrix; None if it is one."""
+    w = getattr(module, leaf)
+    if rule is not None and re.fullmatch(rule[0], leaf):
+        return None
+    if not w.is_floating_point():
+        return f"of {str(w.dtype).removeprefix('torch.')}"
+    if any(re.search(r"norm(\dd)?$", base.__name__.lower()) for base in cls.__mro__):
+        return "of a norm"
+    if w.ndim < 2 or w.numel() == max(w.shape):
+        return "a vector"
     if rule is not None:
-        return re.fullmatch(rule[0], leaf) is not None
-    if "norm" in cls.__name__.lower() or w.ndim < 2:
-        return False
-    return w.shape[0] > 1 and w.numel() > max(w.shape)
+        return f"no weight of a {cls.__name__}"
+    if w.shape[0] == 1 or _ADDED.search(leaf.lower()):
+        return "added or looked up, by its shape or name"
+    return "a scale or shift: both have one shape" if _has_shift(module, w) else None
+
+
+def _has_shift(module, w):
+    """Whether another parameter is called a shift and has the shape of `w`: then both go entry by entry."""
+    own = module.named_parameters(recurse=False)
+    return any(p.shape == w.shape for name, p in own if re.search("bias|beta|shift", name.lower()))

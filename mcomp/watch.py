@@ -39,7 +39,7 @@ def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
     ------
     ValueError
         If a name is unknown, `x` is empty, or a layer is never called: attention, for one, multiplies with
-        the weight of its `out_proj` itself.
+        the weight of its `out_proj` itself; or what would be looked at is no tensor.
 
     Examples
     --------
@@ -73,7 +73,11 @@ def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
 
 def _hook(look, called, name, layer, inputs, named, output=None):
     called.add(name)
-    look(name, layer, next(iter((*inputs, *named.values()))) if output is None else output)
+    passing = next(iter((*inputs, *named.values())), None) if output is None else output
+    if not isinstance(passing, torch.Tensor):
+        what = f"the {'input' if output is None else 'output'} of the layer {name}"
+        raise bad_value(what, type(passing).__name__, "a tensor; watch a layer inside or behind it")
+    look(name, layer, passing)
 
 
 def input_rows(layer, x, *, name="the layer"):

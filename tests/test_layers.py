@@ -1,7 +1,11 @@
 """Weight matrices by whatever name, and networks however they are called."""
 
+from collections import UserDict
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune, weight_norm
@@ -10,10 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import mcomp
 from mcomp import calling, zoo
 from mcomp.codecs import Sparse, Uniform, attach, calibrate
-from mcomp.layers import matrices
+from mcomp.codecs.activations import activations
+from mcomp.layers import left_out, matrices
 from mcomp.measure import layer_costs, report, unread
 from mcomp.sparse_training import prunable_weights
-from mcomp.sparse_training.probe import input_rms
+from mcomp.sparse_training.probe import input_rms, outputs
 from mcomp.train import evaluate, fit, predict
 from mcomp.watch import watch
 
@@ -101,6 +106,52 @@ def test_norms_vectors_and_biases_are_no_matrices():
     assert matrices(model) == {}
 
 
+class NormLinear(nn.Module):
+    """Called after what it does to its inputs: no norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.u = nn.Parameter(torch.ones(4, 4)), nn.Parameter(torch.ones(4, 4))
+
+
+class Foreign(nn.Module):
+    """What stands in a module of one's own without being multiplied."""
+
+    def __init__(self):
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.ones(5, 8))
+        self.relative_position_bias_table = nn.Parameter(torch.ones(9, 4))
+        self.gamma, self.beta = nn.Parameter(torch.ones(4, 6)), nn.Parameter(torch.ones(4, 6))
+        self.whole = nn.Parameter(torch.ones(4, 6, dtype=torch.int8), requires_grad=False)
+        self.token_mix = nn.Parameter(torch.ones(5, 7))
+
+
+def test_what_is_left_out_is_named_with_the_reason():
+    model = nn.ModuleDict({"own": Foreign(), "norm": nn.LayerNorm((4, 5)), "fc": NormLinear()})
+    model["hf"], model["scale"] = Conv1D(6, 3), nn.BatchNorm2d(3)
+    added, scale = "added or looked up, by its shape or name", "a scale or shift: both have one shape"
+    assert left_out(model) == {
+        "own.pos_embed": added, "own.relative_position_bias_table": added, "own.gamma": scale,
+        "own.beta": scale, "own.whole": "of int8", "own.token_mix": added,
+        "norm.weight": "of a norm", "norm.bias": "of a norm", "hf.bias": "a vector",
+        "scale.weight": "of a norm", "scale.bias": "of a norm",
+    }  # fmt: skip
+    assert list(matrices(model)) == ["fc.weight", "fc.u", "hf.weight"]
+    assert {*matrices(model), *left_out(model)} == {name for name, _ in model.named_parameters()}
+    mine = {Foreign: ("token_mix", 1, 0)}  # what the name misjudges, a rule sets right
+    assert matrices(model, rules=mine)["own.token_mix"].out_axis == 1
+
+
+def test_a_class_goes_before_a_name():
+    named = type("Conv1D", (nn.Conv1d,), {})  # not GPT-2's
+    assert axes(named(2, 3, 1)) == {"weight": (0, 1)}
+
+
+def test_a_lazy_layer_is_named():
+    with pytest.raises(ValueError, match=r"1\.weight is 'without a shape'; allowed: .*run the network once"):
+        matrices(nn.Sequential(nn.ReLU(), nn.LazyLinear(3)))
+
+
 def test_a_tied_parameter_counts_once_and_a_frozen_one_says_so():
     model = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 50, bias=False), nn.Linear(50, 2))
     model[1].weight, model[2].weight.requires_grad = model[0].weight, False
@@ -171,6 +222,41 @@ def test_macs_are_half_of_what_torch_counts(model, x, missing):
     assert ours
 
 
+class Pieces(nn.Module):
+    """Without gradients in `inference_mode` torch hands over layers that it takes apart elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.rnn, self.conv = nn.Linear(4, 3), nn.LSTM(3, 2), nn.Conv1d(2, 2, 1)
+
+    def forward(self, x):
+        y, _ = self.rnn(self.fc(x))
+        return torch.einsum("ijk,ilk->ijl", y, y).sum() + self.conv(y.transpose(1, 2)).sum()
+
+    inside = torch.inference_mode()(forward)
+
+
+def test_inference_mode_hides_no_product():
+    model, x = Pieces(), torch.zeros(3, 2, 4)
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as peer:
+        model(x)
+    plain = layer_costs(model, x)
+    model.forward = model.inside
+    found = layer_costs(model, x)
+    assert [(cost.name, cost.macs) for cost in found] == [(cost.name, cost.macs) for cost in plain]
+    assert 2 * sum(cost.macs for cost in found) == peer.get_total_flops() > 0
+
+
+class Summed(nn.Module):
+    def forward(self, a, b):
+        return torch.addbmm(torch.zeros(3, 5), a, b)
+
+
+def test_products_of_a_batch_added_up():
+    (row,) = layer_costs(Summed(), (torch.zeros(2, 3, 4), torch.zeros(2, 4, 5)))
+    assert row.macs == 2 * 3 * 4 * 5
+
+
 def test_the_product_of_two_activations_is_charged_to_the_module_that_makes_it():
     rows = {cost.name: cost for cost in layer_costs(Attention(), torch.zeros(1, 5, 8))}
     assert rows["qkv"].macs == 5 * 8 * 24
@@ -204,6 +290,25 @@ def test_a_network_is_called_by_keyword_everywhere():
     before = model.fc.weight.detach().clone()
     fit(model, Data, epochs=1, lr=1e-2, batch_size=4, progress=False)
     assert not torch.equal(model.fc.weight, before)
+
+
+def test_what_a_tokenizer_returns_is_a_dict_of_keywords():
+    model, x = Named(), inputs()
+    assert torch.equal(predict(model, UserDict(x), batch_size=4), predict(model, x, batch_size=4))
+    assert calling.count(UserDict(x)) == len(x["mask"])
+    copy = calling.copied(UserDict(x))
+    copy["mask"].zero_()
+    assert x["mask"].any()
+    y = torch.ones(3)
+    assert calling.pick(UserDict(logits=y, hidden=y + 1)) is y
+    assert calling.pick(UserDict(out=y, loss=None)) is y
+    with pytest.raises(ValueError, match="UserDict with a, b"):
+        calling.pick(UserDict(a=y, b=y))
+
+
+def test_an_output_that_is_no_tensor_is_named():
+    with pytest.raises(ValueError, match="the output of the layer 0 is 'tuple'; allowed: a tensor"):
+        outputs(nn.Sequential(nn.LSTM(4, 3)), torch.zeros(5, 2, 4), names=["0"])
 
 
 def test_what_picks_no_tensor_is_refused_with_what_there_is():
@@ -273,3 +378,23 @@ def test_half_precision_is_observed_in_float32():
     y = model(torch.full((1, 3), 6e4, dtype=torch.float16))
     assert bool(y.isfinite().all())
     assert y.float().max() <= 6e4  # the grid doesn't reach past what was seen, so nothing overflows
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(
+    low=st.floats(-65504, 0, width=16), high=st.floats(0, 65504, width=16),
+    bits=st.integers(2, 8), symmetric=st.booleans(), first=st.booleans(),
+)  # fmt: skip
+def test_a_network_made_half_keeps_its_range(low, high, bits, symmetric, first):
+    """Before or after it was calibrated: a scale of float16 overflows at one end and is zero at the other."""
+    model = nn.Sequential(nn.Identity())
+    attach(model, {"0.output": Uniform(bits, symmetric=symmetric)})
+    x = torch.tensor([[low, high]])
+    if first:
+        calibrate(model.half(), x.half())
+    else:
+        calibrate(model, x).half()
+    y, step = model(x.half()).float(), float(activations(model)["0.output"].scale)
+    assert bool(y.isfinite().all())
+    # half a step by rounding, as much by the zero point's; a float16 has 11 bits, or steps of 2**-24
+    assert float((y - x).abs().max()) <= 1.001 * step + float(x.abs().max()) * 2**-11 + 2**-24

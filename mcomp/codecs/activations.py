@@ -34,7 +34,10 @@ class ClippedStraightThrough(torch.autograd.Function):
         low = (grid.qmin - grid.zero_point) * grid.scale
         high = (grid.qmax - grid.zero_point) * grid.scale
         ctx.save_for_backward((x >= low) & (x <= high))
-        return fake_quantize(x, grid)
+        if x.dtype != torch.float16:
+            return fake_quantize(x, grid)
+        most = torch.finfo(x.dtype).max  # the last point of the grid may lie half a step beyond it
+        return fake_quantize(x.float(), grid).clamp_(-most, most).to(x.dtype)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -60,6 +63,13 @@ class ActivationGrid(nn.Module):
         self.observing, self.seen = False, 0  # how many batches the observer saw
         self.register_buffer("scale", torch.tensor(float("nan")))
         self.register_buffer("zero_point", torch.tensor(0, dtype=torch.int32))
+
+    def _apply(self, fn, recurse=True):
+        """The scale stays float32 in a network made half: rounded to fewer digits it would pass the range."""
+        scale = self.scale
+        super()._apply(fn, recurse)
+        self.scale = scale.to(self.scale.device)
+        return self
 
     def grid(self):
         """The grid; ValueError before it was calibrated."""

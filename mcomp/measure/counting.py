@@ -76,9 +76,15 @@ class _Counter(TorchDispatchMode):
         self.stack, self.macs, self.read = stack, defaultdict(int), set()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if name not in _OPERATIONS:  # in inference mode a linear or recurrent layer arrives in one piece
+            with self:
+                result = function.decompose(*args, **(kwargs or {}))
+            if result is not NotImplemented:
+                return result
         result = function(*args, **(kwargs or {}))
         self.read.update(address(x) for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor))
-        count = _OPERATIONS.get(function.overloadpacket.__name__)
+        count = _OPERATIONS.get(name)
         if count is not None:
             self.macs[self.stack[-1]] += count(result, *args)
         return result
@@ -109,6 +115,11 @@ def _added(result, bias, a, b, *_):
     return _matrices(result, a, b)
 
 
+def _summed(result, bias, a, b, *_):
+    """The products of a batch, added up."""
+    return a.numel() * b.shape[-1]
+
+
 def _bilinear(result, x, w, *_):
     """x W z for each output, whose matrix W is used once."""
     return result.numel() * math.prod(w.shape[-2:])
@@ -116,7 +127,7 @@ def _bilinear(result, x, w, *_):
 
 _OPERATIONS = {
     "mm": _matrices, "bmm": _matrices, "mv": _matrices, "dot": lambda result, a, b: a.numel(),
-    "addmm": _added, "baddbmm": _added, "addmv": _added, "_trilinear": _bilinear,
+    "addmm": _added, "baddbmm": _added, "addmv": _added, "addbmm": _summed, "_trilinear": _bilinear,
     "convolution": _convolution, "_convolution": _convolution,
     "_scaled_dot_product_flash_attention": _attention,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
