@@ -627,7 +627,9 @@ def test_the_largest_numbers_of_half_precision_stay_finite(dtype, codec):
 def test_attaching_searches_for_a_code_once(monkeypatch):
     """An SVD or a k-means of a large matrix takes seconds."""
     calls, encode = [], LowRank.encode
-    monkeypatch.setattr(LowRank, "encode", lambda self, w, **start: calls.append(1) or encode(self, w, **start))
+    monkeypatch.setattr(
+        LowRank, "encode", lambda self, w, **start: calls.append(1) or encode(self, w, **start)
+    )
     layer = torch.nn.Linear(6, 4)
     attach(layer, {"weight": LowRank(2)})
     assert len(calls) == 1
