@@ -13,9 +13,22 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from mcomp.arrays import bad_value, check_int
 
-__all__ = ["call", "copied", "count", "invoke", "parts", "pick", "take"]
+__all__ = ["arguments", "call", "copied", "count", "invoke", "parts", "pick", "take"]
 
 ALLOWED = "a tensor, a tuple of arguments or a dict of keyword arguments, with a row for each example"
+
+
+def arguments(x):
+    """How a network is called: a tuple holds its arguments, a dict those by name, all else is the only one.
+
+    Examples
+    --------
+    >>> arguments((1, 2)), arguments({"mask": 1}), arguments(3)
+    (((1, 2), {}), ((), {'mask': 1}), ((3,), {}))
+    """
+    if isinstance(x, Mapping):
+        return (), dict(x)
+    return (x, {}) if isinstance(x, tuple) else ((x,), {})
 
 
 def invoke(model, x):
@@ -26,9 +39,8 @@ def invoke(model, x):
     >>> invoke(torch.add, (torch.ones(1), torch.ones(1)))
     tensor([2.])
     """
-    if isinstance(x, Mapping):
-        return model(**x)
-    return model(*x) if isinstance(x, (tuple, list)) else model(x)
+    args, kwargs = arguments(x)
+    return model(*args, **kwargs)
 
 
 def call(model, x, *, output=None):

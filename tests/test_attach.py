@@ -622,3 +622,16 @@ def test_the_largest_numbers_of_half_precision_stay_finite(dtype, codec):
     wide = codec.project(w.float())
     errors = [torch.linalg.norm((x.double() - w.double()) / w.double().abs().max()) for x in (found, wide)]
     assert errors[0] < 1.1 * errors[1]  # a scale of eight to eleven bits moves a few weights to a neighbour
+
+
+def test_attaching_searches_for_a_code_once(monkeypatch):
+    """An SVD or a k-means of a large matrix takes seconds."""
+    calls, encode = [], LowRank.encode
+    monkeypatch.setattr(
+        LowRank, "encode", lambda self, w, **start: calls.append(1) or encode(self, w, **start)
+    )
+    layer = torch.nn.Linear(6, 4)
+    attach(layer, {"weight": LowRank(2)})
+    assert len(calls) == 1
+    layer.weight.sum()  # in training, where each forward pass chooses anew
+    assert len(calls) == 2

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mcomp.calling import arguments
 from mcomp.channels import Plan, channel_graph, remove_channels, zero_channels
-from mcomp.channels.tracing import arguments
 
 IMAGE = (2, 3, 8, 8)
 

@@ -6,6 +6,8 @@ import math
 import os
 import random
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 
@@ -879,3 +881,32 @@ def test_the_bar_is_silent_on_request(path, capfd, monkeypatch):
     save(tiny(), path)
     load(path)
     assert "save" in capfd.readouterr().err
+
+
+MEMORY = """
+import resource, sys, tempfile
+from pathlib import Path
+import torch
+from mcomp.file import load, save
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+path, peaks = Path(tempfile.mkdtemp(), "m"), []
+for millions in (0, 3, 6):
+    layers = (torch.nn.Linear(1000, 1000, bias=False) for _ in range(millions))
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), *layers)
+    save(model, path, progress=False)
+    load(path, model=model, progress=False)
+    peaks.append(peak())
+print(*peaks)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
+def test_saving_and_loading_take_a_batch_of_memory_and_a_few_copies():
+    """A batch is at most two million numbers, whatever the network's size: 100 million pass within 2 GB."""
+    result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    start, three, six = map(int, result.stdout.split())
+    assert three - start < 200e6  # a batch: its symbols, streams and float64 work space; seen: 90e6
+    assert six - three < 4 * 4 * 3_000_000  # four times what three million more weights take

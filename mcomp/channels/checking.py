@@ -9,9 +9,9 @@ import copy
 import numpy as np
 import torch
 
+from mcomp.calling import arguments
 from mcomp.channels.plan import Plan
 from mcomp.channels.surgery import remove_channels, zero_channels
-from mcomp.channels.tracing import arguments
 
 __all__ = ["UNUSED", "disagreements"]
 

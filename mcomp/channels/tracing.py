@@ -13,9 +13,10 @@ import torch
 from torch import fx, nn
 
 from mcomp.arrays import bad_value
+from mcomp.calling import arguments
 from mcomp.trace import Tracer, untraceable
 
-__all__ = ["Size", "arguments", "trace_shapes"]
+__all__ = ["Size", "trace_shapes"]
 
 # What tells a number that depends on the data, not on its shape; and what makes none.
 _READS = ("item", "tolist", "equal", "allclose", "is_nonzero", torch.equal, torch.allclose, torch.is_nonzero,
@@ -146,19 +147,6 @@ def _is_plain(value):
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     return isinstance(value, _PLAIN)
-
-
-def arguments(x):
-    """How a network is called: a tuple holds its arguments, a dict those by name, all else is the only one.
-
-    Examples
-    --------
-    >>> arguments((1, 2)), arguments({"mask": 1}), arguments(3)
-    (((1, 2), {}), ((), {'mask': 1}), ((3,), {}))
-    """
-    if isinstance(x, dict):
-        return (), x
-    return (x, {}) if isinstance(x, tuple) else ((x,), {})
 
 
 def trace_shapes(model, x, leaves=()):

@@ -85,7 +85,9 @@ def attach(
     for name, parametrization in made.items():
         module, leaf = _owner(model, name)
         own_class(module)
+        parametrization.refresh = "never"  # registering calls it: no second and third search for a code
         parametrize.register_parametrization(module, leaf, parametrization)
+        parametrization.refresh = refresh
         if isinstance(module, nn.RNNBase) and _forget not in module._forward_hooks.values():
             module.register_forward_hook(_forget)
     return made | activations
