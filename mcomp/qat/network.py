@@ -147,6 +147,7 @@ def _inputs(model, layers, x):
         x,
         lambda name, layer, a: seen.setdefault(name, []).append(a),
         names=layers,
+        every=False,
         batch_size=calling.count(x),
     )
     return seen
