@@ -335,7 +335,7 @@ def test_a_smaller_network_is_saved_trained_and_compressed_like_any_other(resnet
     mcomp.save(small, tmp_path / "small.safetensors")
     again = remove_channels(zoo.build("resnet"), plan_channels(graph, scores, ratio=0.3))
     assert torch.equal(mcomp.load(tmp_path / "small.safetensors", model=again)(x), small(x))
-    assert torch.equal(mcomp.load(tmp_path / "small.safetensors")(x), small(x))  # the plan is in the file
+    assert torch.equal(mcomp.load(tmp_path / "small.safetensors")(x), small(x))  # the file knows the plan
     F.cross_entropy(small(x), torch.arange(5)).backward()
     assert all(p.grad is not None and p.grad.shape == p.shape for p in small.parameters())
     attach(small, {"fc.weight": Sparse(0.5)})

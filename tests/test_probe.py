@@ -273,9 +273,9 @@ def test_movement_adds_up_weight_times_gradient():
         (lambda m, x, y: probe.outputs(m, x, names=["9"]), "name is '9'; allowed: one of 0, 1"),
         (
             lambda m, x, y: probe.layer_hessians(
-                torch.nn.Sequential(torch.nn.Conv1d(4, 2, 1, groups=2)), torch.randn(2, 4, 3)
+                torch.nn.Sequential(torch.nn.Conv2d(2, 2, 1, groups=2)), torch.randn(2, 2, 3, 3)
             ),
-            "the layer 0 is Conv1d",
+            "the layer 0 is Conv2d",
         ),
     ],
 )

@@ -142,8 +142,14 @@ def _check_weight(model, name, layer):
 def _inputs(model, layers, x):
     """What each layer reads when the network sees `x`, all its calls: by name, in the order of the first."""
     seen = {}
-    look = lambda name, layer, a: seen.setdefault(name, []).append(a)  # noqa: E731
-    watch(model, x, look, names=layers, every=False, batch_size=calling.count(x))
+    watch(
+        model,
+        x,
+        lambda name, layer, a: seen.setdefault(name, []).append(a),
+        names=layers,
+        every=False,
+        batch_size=calling.count(x),
+    )
     return seen
 
 
