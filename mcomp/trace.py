@@ -8,7 +8,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from mcomp.arrays import bad_value
 
 __all__ = [
-    "LINEAR", "Tracer", "between", "calls", "check_plain", "layer", "sole_user", "trace", "untraceable",
+    "LINEAR", "Tracer", "between", "calls", "check_own_tensors", "layer", "sole_user", "trace",
+    "untraceable",
 ]  # fmt: skip
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -70,7 +71,7 @@ def untraceable(model, error):
     return bad_value("model", type(model).__name__, allowed)
 
 
-def check_plain(model):
+def check_own_tensors(model):
     """Refuse a network in which some weight is made from other tensors when it is asked for.
 
     Raises
@@ -81,8 +82,8 @@ def check_plain(model):
 
     Examples
     --------
-    >>> check_plain(nn.Sequential(nn.Linear(2, 3)))
-    >>> check_plain(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))))
+    >>> check_own_tensors(nn.Sequential(nn.Linear(2, 3)))
+    >>> check_own_tensors(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))))
     Traceback (most recent call last):
     ...
     ValueError: layer is '0, whose weight _WeightNorm makes'; allowed: ...

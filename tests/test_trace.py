@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from mcomp.codecs import Sparse, attach
-from mcomp.trace import check_plain, trace
+from mcomp.trace import check_own_tensors, trace
 
 
 class Untraced(nn.Module):
@@ -99,11 +99,11 @@ MADE_UP = {
 def test_a_layer_whose_weights_are_made_up_is_named(make):
     model = nn.Sequential(make(nn.Linear(3, 4)), nn.ReLU(), nn.Linear(4, 2))
     with pytest.raises(ValueError, match=MADE_UP[make]):
-        check_plain(model)
+        check_own_tensors(model)
 
 
 def test_a_plain_network_passes():
-    assert check_plain(nn.Sequential(nn.Linear(3, 4), nn.LSTM(4, 4))) is None
+    assert check_own_tensors(nn.Sequential(nn.Linear(3, 4), nn.LSTM(4, 4))) is None
 
 
 def test_bad_input():

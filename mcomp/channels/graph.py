@@ -17,7 +17,7 @@ from mcomp.channels.groups import ChannelGraph, Group
 from mcomp.channels.labels import Channels, Walk
 from mcomp.channels.rules import FUNCTIONS, HINTS, METHODS, MODULES, Step, functional_layer, opaque
 from mcomp.channels.tracing import trace_shapes
-from mcomp.trace import check_plain
+from mcomp.trace import check_own_tensors
 
 __all__ = ["channel_graph"]
 
@@ -78,7 +78,7 @@ def channel_graph(model, x, *, rules=None):
     ['0']
     """
     rules = dict(rules or {})
-    check_plain(model)
+    check_own_tensors(model)
     copied = copy.deepcopy(model).eval()
     traced, closed = trace_shapes(copied, x, tuple(rules))
     tensors = dict([*copied.named_parameters(), *copied.named_buffers()])  # a shared one once
