@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcomp.course import results, table
-from mcomp.course.results import read
+from mcomp.course.results import alike, checked, higher, read, undecided
 
 
 @pytest.fixture
@@ -88,3 +88,38 @@ def test_a_table_shows_text_numpy_numbers_and_what_html_would_swallow(capsys):
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="2 entries"):
         table(["a", "b"], [(1, 2), (1,)])
+
+
+ABOVE, BELOW = [0.89, 0.88, 0.90], [0.86, 0.85, 0.86]  # the difference is 0.033, its interval 0.019 to 0.048
+
+
+def test_a_difference_is_told_only_where_its_interval_leaves_out_0():
+    from scipy import stats
+
+    low, high = stats.ttest_rel(ABOVE, BELOW).confidence_interval(0.95)
+    assert higher(ABOVE, BELOW)
+    assert higher(ABOVE, BELOW, by=low - 1e-6)
+    assert alike(ABOVE, BELOW, within=high + 1e-6)
+    assert undecided([0.89, 0.88, 0.90], [0.88, 0.89, 0.90])
+    for wrong in (
+        lambda: higher(ABOVE, BELOW, by=low + 1e-6),
+        lambda: higher(BELOW, ABOVE),
+        lambda: undecided(ABOVE, BELOW),
+        lambda: undecided(BELOW, ABOVE),
+        lambda: alike(ABOVE, BELOW, within=high - 1e-6),
+        lambda: alike(BELOW, ABOVE, within=high - 1e-6),
+    ):
+        with pytest.raises(AssertionError, match=r"the difference is -?0\.03333 \(.* to .*, 3 seeds\)"):
+            wrong()
+    with pytest.raises(ValueError, match="at least 3"):
+        higher([1.0, 2.0], [0.0, 1.0])
+
+
+def test_a_sentence_is_checked_by_all_its_claims(capsys):
+    checked("both", True, higher(ABOVE, BELOW))
+    assert capsys.readouterr().out == "checked: both\n"
+    with pytest.raises(AssertionError, match=r"not so: three \(claim 2 of 3\)"):
+        checked("three", True, np.bool_(False), True)
+    with pytest.raises(ValueError, match="at least one"):
+        checked("none")
+    assert capsys.readouterr().out == ""

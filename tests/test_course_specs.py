@@ -34,13 +34,17 @@ every_mistake = pytest.mark.parametrize(
 )
 
 
+def chapter_of(exercise):
+    return exercise.id.partition(".")[0]
+
+
 def answer_module(exercise):
-    return importlib.import_module(f"answers.ch{exercise.id[:2]}")
+    return importlib.import_module(f"answers.ch{chapter_of(exercise)}")
 
 
 def solution_source(exercise):
     """The whole source that defines the solution: of the notebook, else of tests/answers, renamed."""
-    for path in (ROOT / "solutions").glob(f"{exercise.id[:2]}_*.ipynb"):
+    for path in (ROOT / "solutions").glob(f"{chapter_of(exercise)}_*.ipynb"):
         if exercise.id in answers(path):
             return answers(path)[exercise.id]
     source = inspect.getsource(answer_module(exercise))
@@ -123,7 +127,7 @@ def test_a_mistake_is_recognised_in_torch_too(exercise):
 
 @every_exercise
 def test_an_exercise_is_complete(exercise):
-    number, _, place = exercise.id.partition(".")
+    number, place = exercise.id.split(".")
     assert load(number).exercises[int(place) - 1] is exercise is find(exercise.id)
     assert len(exercise.hints) == 3
     assert all(isinstance(hint, str) and len(hint) > 20 for hint in exercise.hints)

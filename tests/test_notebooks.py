@@ -17,7 +17,7 @@ SECTIONS = (
 )  # fmt: skip
 # Chapter 00 tells the whole story once and leaves the derivations to the others.
 MAY_LACK = {"00": {"By hand", "The mathematics", "Ladder", "Against theory", "Explore", "Quiz"}}
-TAGS = {"nbval-ignore-output", "timing", "hide-input"}
+TAGS = {"claims", "nbval-ignore-output", "timing", "hide-input"}
 MACHINE_PATH = re.compile(r"/(?:root|work|tmp|var/folders|home/\w+|Users/\w+)/|[A-Z]:\\|site-packages")
 FILLER = re.compile(
     r"\b(simply|obviously|powerful|seamless(?:ly)?|cutting-edge|delve)\b|\w!(?:\s|$)|TODO|FIXME", re.I
@@ -107,7 +107,8 @@ def sections(book, path):
         return
     found = [text.split(":")[0].strip() for level, text in headings(book) if level == "##"]
     found = [text for text in found if text in SECTIONS]
-    wanted = [name for name in SECTIONS if name in found or name not in MAY_LACK.get(path.stem[:2], ())]
+    may_lack = MAY_LACK.get(path.stem.partition("_")[0], ())
+    wanted = [name for name in SECTIONS if name in found or name not in may_lack]
     if found != wanted:
         yield f"sections are {found}; wanted, in this order: {wanted}"
 
@@ -187,6 +188,8 @@ def tags(book, path):
             yield f"code cell {number} has tags {sorted(mine - TAGS)}; allowed: {sorted(TAGS)}"
         if "timing" in mine and "nbval-ignore-output" not in mine:
             yield f"code cell {number}: `timing` goes with `nbval-ignore-output`"
+        if ("claims" in mine) != ("checked(" in cell.source):
+            yield f"code cell {number}: the tag `claims` goes with `results.checked`"
         trained = "nbval-ignore-output" in mine and "timing" not in mine and re.search(r"\d", printed(cell))
         if trained and not any(map(has_band, code[number - 1 : number + 1])):
             yield f"code cell {number} prints a trained number: assert its band there or in the next cell"
@@ -318,6 +321,8 @@ BREAKS = [
     (tags, add_cell("x = 1", tags=["NBVAL_IGNORE_OUTPUT"])),
     (tags, add_cell("x = 1", tags=["timing"])),
     (tags, add_cell("x", stream("0.89"), tags=["nbval-ignore-output"])),
+    (tags, add_cell("results.checked('x', y)")),
+    (tags, add_cell("x = 1", tags=["claims"])),
     (style, replace_prose("This is simply so.")),
     (style, replace_prose("It works!\n")),
     (numbers, replace_prose("It reached 88.7 %.")),

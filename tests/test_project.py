@@ -110,7 +110,7 @@ def test_ci_tries_the_oldest_versions_of_pyproject():
 
 def chapter_rows():
     """The README's table of chapters: (number, title, link or '', minutes, status)."""
-    rows = re.findall(r"^\| (\d\d) \| (.+?) \| (.*?) \| (.+?) \|$", readme(), flags=re.M)
+    rows = re.findall(r"^\| (\d\d[a-z]?) \| (.+?) \| (.*?) \| (.+?) \|$", readme(), flags=re.M)
     cells = [(n, re.fullmatch(r"\[(.+)\]\((.+)\)", title), title, *rest) for n, title, *rest in rows]
     return [
         (n, m[1] if m else title, m[2] if m else "", minutes, status)

@@ -100,7 +100,7 @@ class Chapter:
 
 
 def chapters():
-    """The numbers of the chapters that have a spec module, sorted.
+    """The numbers of the chapters that have a spec module, sorted; a chapter's second half is its "07b".
 
     >>> "02" in chapters()
     True
@@ -108,7 +108,7 @@ def chapters():
     from mcomp.course import specs
 
     names = (module.name for module in pkgutil.iter_modules(specs.__path__))
-    return sorted(name[2:] for name in names if re.fullmatch(r"ch\d\d", name))
+    return sorted(name[2:] for name in names if re.fullmatch(r"ch\d\d[a-z]?", name))
 
 
 def load(number):
@@ -138,7 +138,7 @@ def find(exercise_id):
     for exercise in known:
         if exercise.id == exercise_id:
             return exercise
-    if f"{number:0>2}" in chapters() and not known:  # find(2.1), find("2.1")
-        raise ValueError(f'exercise is {exercise_id!r}; did you mean "{number:0>2}.{place}"?')
+    if f"0{number}" in chapters() and not known:  # find(2.1), find("2.1"), find("7b.1")
+        raise ValueError(f'exercise is {exercise_id!r}; did you mean "0{number}.{place}"?')
     allowed = [exercise.id for exercise in known] or [f"{number}.1 and on" for number in chapters()]
     raise ValueError(f"exercise is {exercise_id!r}; allowed: {', '.join(allowed)}")

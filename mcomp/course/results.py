@@ -1,12 +1,16 @@
-"""What the experiments measured, as the chapters load it: `experiments/results/STEM.json`."""
+"""What the experiments measured, as the chapters load it, and the claims that it bears.
+
+Figures are lists with one entry a seed, so that two methods are compared seed by seed.
+"""
 
 import hashlib
 import json
 from pathlib import Path
 
 from mcomp.arrays import bad_value
+from mcomp.measure.paired import paired
 
-__all__ = ["course_folder", "read", "script_hash"]
+__all__ = ["alike", "checked", "course_folder", "higher", "read", "script_hash", "undecided"]
 
 
 def course_folder():
@@ -59,3 +63,75 @@ def read(stem, *, folder=None):
     if script_hash(root / result["script"]) != result["script_sha256"]:
         raise ValueError(f"{result['script']} has changed since {stem}.json was written: run it again")
     return result
+
+
+def checked(sentence, *claims):
+    """Print ``checked: sentence`` if every claim holds: how a "claims" cell backs the prose.
+
+    Raises
+    ------
+    AssertionError
+        If a claim is false, with the sentence and which.
+    ValueError
+        If there is no claim.
+
+    Examples
+    --------
+    >>> checked("the cubic schedule ends above one shot", higher([0.89, 0.88, 0.9], [0.86, 0.85, 0.86]))
+    checked: the cubic schedule ends above one shot
+    """
+    if not claims:
+        raise bad_value("claims", claims, "at least one condition")
+    false = [str(place) for place, claim in enumerate(claims, 1) if not claim]
+    if false:
+        raise AssertionError(f"not so: {sentence} (claim {', '.join(false)} of {len(claims)})")
+    print(f"checked: {sentence}")
+
+
+def higher(a, b, *, by=0.0):
+    """True if `a` is above `b`, seed by seed: the 95 % interval of the mean difference lies above `by`.
+
+    Parameters
+    ----------
+    a, b : sequences of n real numbers, a figure a seed in the same order; n from 3 to 20
+    by : float
+        How much higher, in the figures' unit.
+
+    Raises
+    ------
+    AssertionError
+        If the interval includes `by` or lies below it, with the interval.
+    ValueError
+        As `paired`; or with fewer than three seeds.
+    """
+    return _claim(_paired(a, b), lambda found: found.low > by, f"above {by:g}")
+
+
+def undecided(a, b):
+    """True if these seeds don't tell which is higher: the 95 % interval of the mean difference includes 0.
+
+    It doesn't say that they are alike, which wants `alike`. Errors as `higher`.
+    """
+    return _claim(_paired(a, b), lambda found: found.low <= 0 <= found.high, "around 0")
+
+
+def alike(a, b, *, within):
+    """True if `a` and `b` differ by less than `within`: the 95 % interval lies between -within and within.
+
+    Errors as `higher`.
+    """
+    found = _paired(a, b)
+    return _claim(found, lambda found: -within < found.low <= found.high < within, f"within {within:g} of 0")
+
+
+def _paired(a, b):
+    if len(a) < 3:
+        raise bad_value("the number of seeds", len(a), "at least 3: two differences say next to nothing")
+    return paired(a, b)
+
+
+def _claim(found, holds, wanted):
+    if not holds(found):
+        text = f"the difference is {found.mean:.4g} ({found.low:.4g} to {found.high:.4g}, {found.n} seeds)"
+        raise AssertionError(f"{text}; claimed: an interval {wanted}")
+    return True
