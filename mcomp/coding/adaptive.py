@@ -10,7 +10,7 @@ sums. All numbers are integers: log-odds times 256, weights times 2**16, probabi
 
 import numpy as np
 
-from mcomp.coding.arith import LIMIT, SQUASH, ln_fixed
+from mcomp.coding.arith import LIMIT, SQUASH, SQUASHED, ln_fixed
 
 __all__ = ["MaskModel"]
 
@@ -42,6 +42,7 @@ class MaskModel:
         self.image, self.width = width > 0, width or columns
         self.height = -(-columns // self.width)
         self.count = np.zeros(columns, np.int64)  # kept entries of each column so far
+        self.ln_hits = ln_fixed(np.arange(columns + 1) * 16 + SOFT_ROW)  # of so many kept entries in a row
         self.rows, p = 0, SQUASH[density]
         self.prior = PRIOR * p, PRIOR * (65536 - p)
         self.cells = self._windows(np.ones(columns, np.int64))  # columns in each window
@@ -85,15 +86,14 @@ class MaskModel:
         x, odds = self._features(hint)
         w = np.array(self.weights[: len(x)])
         base = odds + (w @ x + (self.weights[-1] << 8) >> 16)
-        expected = np.cumsum(np.array(SQUASH)[np.clip(base, -LIMIT, LIMIT - 1)])
+        expected = np.cumsum(SQUASHED[np.minimum(np.maximum(base, -LIMIT), LIMIT - 1)])
         expected = np.concatenate([[0], expected[:-1]]) >> 12  # sixteenths of an entry, before this one
         ln_expected = ln_fixed(expected + SOFT_ROW)
-        ln_hits = ln_fixed(np.arange(self.count.size + 1) * 16 + SOFT_ROW)
         row_weight = self.weights[-2]
         start = (base - (row_weight * ln_expected >> 16)).tolist()
-        bits, p = self._code(step, start, (row_weight * ln_hits >> 16).tolist())
+        bits, p = self._code(step, start, (row_weight * self.ln_hits >> 16).tolist())
         hits = np.cumsum(bits) - bits
-        self._learn(np.vstack([x, ln_hits[hits] - ln_expected, np.full(bits.size, 256)]), bits, p)
+        self._learn(np.vstack([x, self.ln_hits[hits] - ln_expected, np.full(bits.size, 256)]), bits, p)
         return bits
 
     def _code(self, step, start, rate):

@@ -12,7 +12,7 @@ import numpy as np
 
 from mcomp.coding.bits import CorruptFileError
 
-__all__ = ["LIMIT", "SQUASH", "AdaptiveBit", "BitDecoder", "BitEncoder", "encode_bits", "ln_fixed"]
+__all__ = ["LIMIT", "SQUASH", "SQUASHED", "AdaptiveBit", "BitDecoder", "BitEncoder", "encode_bits", "ln_fixed"]
 
 LIMIT = 3072  # log-odds are cut off at +-12 = LIMIT / 256
 
@@ -44,6 +44,7 @@ def _squash_table():
 
 LN = _ln_table(4096)
 SQUASH = _squash_table()  # SQUASH[t] for t in [-LIMIT, LIMIT), a negative t counting from the end
+SQUASHED = np.array(SQUASH, np.int64)  # the same for numpy's indices
 _LN, _POWERS = np.array(LN, np.int64), 1 << np.arange(12, 63)
 LN2 = LN[2]
 
@@ -56,6 +57,8 @@ def ln_fixed(v):
     >>> ln_fixed(np.array([1, 2, 1000, 10**6]))
     array([   0,  177, 1768, 3536])
     """
+    if v.size and v.max() < len(LN):
+        return _LN[v]
     shift = np.searchsorted(_POWERS, v, side="right")  # bits that are too many for the table
     return _LN[v >> shift] + (shift * 45426 >> 8)  # 45426 = 256 * 256 ln 2
 
