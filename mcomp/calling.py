@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from mcomp.arrays import bad_value, check_int
 
-__all__ = ["arguments", "call", "copied", "count", "invoke", "parts", "pick", "take"]
+__all__ = ["arguments", "call", "copied", "count", "invoke", "mapped", "parts", "pick", "take"]
 
 ALLOWED = "a tensor, a tuple of arguments or a dict of keyword arguments, with a row for each example"
 
@@ -144,7 +144,12 @@ def take(x, rows):
 
 def copied(x):
     """`x` with a copy of every tensor, for a network that may write into what it gets."""
-    return tree_map(lambda t: t.clone() if isinstance(t, torch.Tensor) else t, _tree(x))
+    return mapped(x, torch.clone)
+
+
+def mapped(x, change):
+    """`x` with ``change(tensor)`` in place of every tensor."""
+    return tree_map(lambda t: change(t) if isinstance(t, torch.Tensor) else t, _tree(x))
 
 
 def parts(x, batch_size):

@@ -6,7 +6,8 @@ class. Each step is a list [place, kind, data]: the submodule that was operated 
 | kind | data |
 |---|---|
 | keep | which entries of which axes stay, as `mcomp.kept.apply_kept` takes it |
-| put | dict of layer to what stands there now: [[leaf, class, arguments], ...], [] for an Identity |
+| put | dict of layer to what stands there now: [[leaf, class, arguments], ...], a Sequential of layers with
+        these names; one with the name "" for a single layer, [] for an Identity |
 | bias | names of layers that got a bias |
 """
 
@@ -32,6 +33,11 @@ LAYERS = {
         for n in (1, 2, 3)
     },
 }  # fmt: skip
+ACTIVATIONS = {  # layers without numbers
+    "GELU": (nn.GELU, ("approximate",)),
+    "LeakyReLU": (nn.LeakyReLU, ("negative_slope",)),
+    **{name: (getattr(nn, name), ()) for name in ("Hardswish", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Tanh")},
+}
 _clock = itertools.count()  # which of two steps came first, also where they are kept by different submodules
 
 
@@ -94,6 +100,8 @@ def spec(layer):
     ['Linear', {'in_features': 3, 'out_features': 2, 'bias': False}]
     """
     kind = type(layer).__name__
+    if kind in ACTIVATIONS:
+        return [kind, {name: getattr(layer, name) for name in ACTIVATIONS[kind][1]}]
     options = {name: getattr(layer, name) for name in LAYERS[kind][1]}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
     return [kind, {**plain, "bias": layer.bias is not None}]
@@ -118,9 +126,15 @@ def _put(model, layers):
     for name, parts in layers.items():
         before = _module(model, name)
         like = next((p for p in before.parameters() if p.is_floating_point()), torch.empty(0))
-        new = nn.Sequential() if parts else nn.Identity()
+        new, made = nn.Sequential() if parts else nn.Identity(), {}
         for leaf, kind, options in _parts(parts):
-            new.add_module(leaf, LAYERS[kind][0](**options, device=like.device, dtype=like.dtype))
+            if kind in LAYERS:
+                options |= {"device": like.device, "dtype": like.dtype}
+            made[leaf] = (LAYERS | ACTIVATIONS)[kind][0](**options)
+        if [*made] == [""]:
+            new = made.pop("")
+        for leaf, layer in made.items():
+            new.add_module(leaf, layer)
         new.train(before.training)
         model = new if not name else _set(model, name, new)
     return model
@@ -128,10 +142,12 @@ def _put(model, layers):
 
 def _parts(parts):
     for part in parts if isinstance(parts, list) else [parts]:
-        fits = isinstance(part, list) and len(part) == 3 and part[1] in LAYERS and isinstance(part[2], dict)
-        if not fits or not {*part[2]} <= {*LAYERS[part[1]][1], "bias"}:
+        known = LAYERS | ACTIVATIONS
+        fits = isinstance(part, list) and len(part) == 3 and part[1] in known and isinstance(part[2], dict)
+        options = {*known[part[1]][1]} | ({"bias"} if part[1] in LAYERS else set()) if fits else ()
+        if not fits or not {*part[2]} <= options:
             raise bad_value(
-                "a layer put in", str(part)[:80], f"[leaf, class of {', '.join(LAYERS)}, arguments]"
+                "a layer put in", str(part)[:80], f"[leaf, class of {', '.join(known)}, arguments]"
             )
         leaf, kind, options = part
         yield leaf, kind, {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}

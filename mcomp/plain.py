@@ -43,7 +43,7 @@ def not_plain(model, name, kinds=LAYERS):
     for leaf, p in layer.named_parameters(recurse=False):
         if len(found := places(model, p)) > 1:
             return f"its {leaf} is shared: {', '.join(found)}"
-    if own_forward(layer):
+    if isinstance(layer, LAYERS) and own_forward(layer):
         return f"its class {type(layer).__name__} has a forward of its own"
     return None
 

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from mcomp import calling
 from mcomp.arrays import bad_value, check_int
 from mcomp.measure.costs import LayerCost, arithmetic_intensity, layer_costs, macs_by_layer, unread
+from mcomp.measure.difference import largest_difference
 from mcomp.measure.machine import Roofline, roofline
 from mcomp.measure.sizes import count_parameters, file_bytes, float32_bytes, named_weights
 from mcomp.measure.timing import Latency, latency, peak_memory, torch_threads
@@ -26,8 +27,8 @@ from mcomp.train import evaluate, evaluating
 
 __all__ = [
     "Latency", "LayerCost", "Report", "Roofline", "arithmetic_intensity", "count_parameters", "file_bytes",
-    "float32_bytes", "latency", "layer_costs", "macs_by_layer", "named_weights", "peak_memory", "report",
-    "roofline", "torch_threads", "unread",
+    "float32_bytes", "largest_difference", "latency", "layer_costs", "macs_by_layer", "named_weights",
+    "peak_memory", "report", "roofline", "torch_threads", "unread",
 ]  # fmt: skip
 
 _LAYERS = "layer by layer, one input"
