@@ -19,7 +19,19 @@ from mcomp.codecs import Uniform, bake
 from mcomp.ptq import correct_bias, equalize
 from mcomp.strangers.right import Refused, check, operation, same, same_state
 from mcomp.strangers.with_codecs import fitting
-from mcomp.structure import choose_ranks, factorize, fold_batchnorm, unfactorized, unfolded
+from mcomp.structure import (
+    choose_ranks,
+    drop,
+    droppable,
+    factorize,
+    fold_batchnorm,
+    merge,
+    merge_branches,
+    mergeable,
+    unfactorized,
+    unfolded,
+    unmerged_branches,
+)
 
 NORMS = nn.modules.batchnorm._BatchNorm
 
@@ -36,6 +48,33 @@ def fold(s):
     check(left == list(reasons), f"{', '.join(left)} stayed, {', '.join(reasons)} is said to")
     check(all(name in said.getvalue() for name in left), "not printed")
     return "; ".join(f"{name} stays, {why}" for name, why in reasons.items())
+
+
+@operation("merge layers", "the same function, for every pair of layers that is taken")
+def layers_merged(s):
+    model = s.model()
+    for pair in mergeable(model, larger=True):
+        same(s.logits(merge(model, *pair, larger=True)), s.out, " and ".join(pair))
+    same_state(model, s.network, "the input")
+
+
+@operation("merge branches", "the same function, for every block that is taken; of each other it is said why")
+def branches_merged(s):
+    model = s.model()
+    for name, reason in unmerged_branches(model).items():
+        if not reason:
+            same(s.logits(merge_branches(model, name)), s.out, name)
+    same_state(model, s.network, "the input")
+
+
+@operation("drop a block", "what skipping the block gives, for the first six blocks that are taken")
+def dropped(s):
+    model = s.model()
+    for name in droppable(model, s.x)[:6]:
+        skipped = s.model()
+        skipped.get_submodule(name).register_forward_hook(lambda m, inputs, y: inputs[0])
+        same(s.logits(drop(model, [name], x=s.x)), s.logits(skipped), name)
+    same_state(model, s.network, "the input")
 
 
 @operation("equalize", "the same function")

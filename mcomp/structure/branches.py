@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcomp.arrays import bad_value
 from mcomp.made import ACTIVATIONS, remember, spec
-from mcomp.plain import copied, graph_of, not_plain
+from mcomp.plain import copied, graph_of, not_plain, places
 from mcomp.structure.affine import after, identity, of_layer, of_norm, summed, to_layer
 from mcomp.trace import LINEAR, calls, layer, trace
 
@@ -56,10 +56,9 @@ def merge_branches(model, name):
     blocks = dict(model.named_modules(remove_duplicate=False))
     if name not in blocks:
         raise bad_value("the name of a block", name, f"one of {', '.join(filter(None, blocks))}")
-    block = copied(model).get_submodule(name).eval()
     try:
+        made = _made(copied(blocks[name]).eval())
         _check_outside(model, name)
-        made = _made(block)
     except ValueError as error:
         raise ValueError(f"the block {name or type(model).__name__}: {error}") from None
     leaves = [""] if len(made) == 1 else ["layer", "activation"]
@@ -90,13 +89,23 @@ def unmerged_branches(model):
 
 
 def _check_outside(model, name):
-    """Nothing but the block's own forward calls or reads what is in it."""
+    """Nothing but the block's own forward calls or reads what is in it, by this name or another."""
     if not name:
         return
+    for leaf, p in model.get_submodule(name).named_parameters():
+        if foreign := [place for place in places(model, p) if not _inside(model, name, place)]:
+            raise bad_value("its parameter", f"{leaf}, shared with {foreign[0]}", "one of the block alone")
     whole = trace(model, (type(model.get_submodule(name)),))
     for node in whole.nodes:
         if node.op in ("call_module", "get_attr") and node.target.startswith(f"{name}."):
             raise bad_value("a layer", f"{node.target}, which is used from outside", "one of the block alone")
+
+
+def _inside(model, name, place):
+    """Whether a parameter's place lies in the block, under any of the block's names."""
+    block = model.get_submodule(name)
+    names = [n for n, m in model.named_modules(remove_duplicate=False) if m is block]
+    return any(place.startswith(f"{n}.") for n in names)
 
 
 def _made(block):

@@ -76,9 +76,7 @@ def drop(model, names, *, x):
     reasons = _reasons(model, names, x)
     for name in names:
         if reasons[name]:
-            raise bad_value(
-                "the block", f"{name}, {reasons[name]}", "one that keeps its input's shape"
-            )
+            raise bad_value("the block", f"{name}, {reasons[name]}", "one that keeps its input's shape")
     smaller, places = copied(model), {}
     for place, module in blocks.items():
         if any(module is blocks[name] for name in names):
@@ -130,9 +128,7 @@ def influence(model, names, x, *, axis=None, batch_size=500):
         h, g = (t.detach().double().movedim(along, -1).flatten(0, -2) for t in (before, after))
         size = h.norm(dim=1)
         if not bool((size > 0).all()):
-            raise bad_value(
-                "the input of", f"{name} with a position of zeros", "vectors with a direction"
-            )
+            raise bad_value("the input of", f"{name} with a position of zeros", "vectors with a direction")
         entry = sums[name]
         entry[0] += float((1 - F.cosine_similarity(h, g, dim=1)).sum())
         entry[1] += float(((g - h).norm(dim=1) / size).sum())
