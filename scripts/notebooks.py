@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from sections import pace
 from tqdm import tqdm
 
 from mcomp.files import write_atomic
@@ -85,12 +87,24 @@ def made_from(book, root=ROOT):
 
 
 def execute(path, after_cell=lambda **_: None):
-    """The notebook at `path`, executed in its own folder; RuntimeError names the cell that failed."""
+    """The notebook at `path`, executed in its own folder; RuntimeError names the cell that failed.
+
+    A chapter's sections are told what they took, see scripts/sections.py.
+    """
     book = nbformat.read(path, as_version=4)
     for cell in book.cells:
         cell.pop("outputs", None) if cell.cell_type != "code" else cell.update(
             outputs=[], execution_count=None
         )
+    spent = {}
+
+    def note(cell, cell_index, **_):
+        spent[id(cell)] = _cpu_seconds(client) - spent.get(id(cell), 0.0)
+
+    def done(cell, cell_index, **_):
+        note(cell, cell_index)
+        after_cell()
+
     client = NotebookClient(
         book,
         kernel_name="python3",
@@ -99,7 +113,8 @@ def execute(path, after_cell=lambda **_: None):
         store_widget_state=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
-        on_cell_executed=after_cell,
+        on_cell_execute=note,
+        on_cell_executed=done,
     )
     try:
         client.execute()
@@ -109,7 +124,16 @@ def execute(path, after_cell=lambda **_: None):
         for output in cell.outputs:
             if output.output_type == "error":
                 raise RuntimeError(f"{path.name}, code cell {number}: {output.ename}: {output.evalue}")
+    if path.parent.name == "chapters":
+        pace(book, spent)
     return book
+
+
+def _cpu_seconds(client):
+    """CPU seconds that a client's kernel has taken so far, processes that it started included."""
+    kernel = psutil.Process(client.km.provisioner.pid)
+    processes = [kernel, *kernel.children(recursive=True)]
+    return sum(sum(process.cpu_times()[:4]) for process in processes)
 
 
 def normalise(book, root=ROOT):

@@ -10,6 +10,8 @@ import statistics
 import nbformat
 import pytest
 from notebooks import ROOT, cells_hash, code_cells, find
+from sections import LINE, TITLE, in_words, minutes_of, pace, rounded, told
+from sections import sections as parts
 
 SECTIONS = (
     "Setup", "By hand", "The mathematics", "Ladder", "On a real network", "Against theory", "Where it breaks",
@@ -43,8 +45,9 @@ def plain(markdown):
         r"`[^`]*`",
         r"!\[[^\]]*\]\([^)]*\)",
         r"<[^>]*>",
+        LINE.pattern,
     ):
-        markdown = re.sub(pattern, " ", markdown, flags=re.S)
+        markdown = re.sub(pattern, " ", markdown, flags=re.S | re.M)
     return LINK.sub(r"\2", markdown)
 
 
@@ -223,9 +226,20 @@ def numbers(book, path):
                     yield f"no cell shows {number}{unit and ' ' + unit}: {paragraph.strip()[:60]!r}"
 
 
+def paced(book, path):
+    """Below each heading of a section what it takes; the minutes add up to the title's."""
+    if not is_chapter(path) or not TITLE.search(book.cells[0].source):
+        return
+    wanted = [in_words(n) for n in minutes_of(book)]
+    for (_, name, cells), minutes, (said, seconds) in zip(parts(book), wanted, told(book), strict=True):
+        computes = any(cell.cell_type == "code" for cell in cells)
+        if said != minutes or (seconds is None) == computes:
+            yield f"{name} says {said}, {seconds}; wanted: {minutes} and the seconds: run `make notebooks`"
+
+
 LIMITS = (
-    cell_sizes, prose_sizes, sections, title, executed, clean_outputs, alternative_text, links, tags, style,
-    numbers,
+    cell_sizes, prose_sizes, sections, paced, title, executed, clean_outputs, alternative_text, links, tags,
+    style, numbers,
 )  # fmt: skip
 
 
@@ -269,6 +283,7 @@ def good_book():
 
 
 def finish(book):
+    pace(book, {id(cell): 3.4 for cell in code_cells(book)})
     for number, cell in enumerate(code_cells(book), 1):
         cell.execution_count = number
     book.metadata.mcomp = {"cells": cells_hash(book)}
@@ -297,6 +312,9 @@ BREAKS = [
     (prose_sizes, lambda book: book.cells.__delitem__(slice(1, None))),
     (sections, lambda book: book.cells.__delitem__(slice(5, 7))),
     (sections, lambda book: book.cells.__setitem__(slice(3, 7), book.cells[5:7] + book.cells[3:5])),
+    (paced, lambda book: book.cells[3].update(source="## By hand\n\n" + "word " * 112)),
+    (paced, lambda book: book.cells[3].update(source=book.cells[3].source.replace("minute", "hour"))),
+    (paced, lambda book: book.cells.pop(4)),
     (title, lambda book: book.cells.pop(0)),
     (title, lambda book: book.cells[0].update(source="# Pruning (剪枝)")),
     (title, lambda book: book.cells[0].update(source="# Pruning, 3 minutes to read, 1 minute to run")),
@@ -364,6 +382,20 @@ def test_what_a_limit_lets_pass(limit, change):
     book = good_book()
     change(book)
     assert list(limit(book, CHAPTER)) == []
+
+
+def test_a_section_says_what_it_takes():
+    book = good_book()
+    assert told(book)[0] == ("2 minutes", "3")
+    assert [int(minutes.split()[0]) for minutes, _ in told(book)] == minutes_of(book)
+    assert sum(minutes_of(book)) == 20
+    assert len(minutes_of(book)) == len(SECTIONS) - 1  # the literature takes what you give it
+    before = [cell.source for cell in book.cells]
+    pace(book, {id(cell): 6.0 for cell in code_cells(book)})  # less than twice: the same bytes
+    assert [cell.source for cell in book.cells] == before
+    pace(book, {id(cell): 60.0 for cell in code_cells(book)})
+    assert {seconds for _, seconds in told(book)} == {"60"}
+    assert [rounded(s) for s in (0.2, 1.6, 14.4, 26)] == ["under 1", "2", "10", "30"]
 
 
 def test_notebooks_are_stored_one_way():
