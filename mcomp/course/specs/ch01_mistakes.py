@@ -1,7 +1,4 @@
-"""Chapter 01, bits (01.1 to 01.4): the wrong answers that people write, each with what happened.
-
-That a 3×3 float32 kernel takes 288 bytes is an error of published tutorials.
-"""
+"""Chapter 01, bits (01.1 to 01.4): the wrong answers that people write, each with what happened."""
 
 import math
 
