@@ -24,7 +24,7 @@ help:
 	@echo "make portable   the same as other processors would run it, and what needs no torch on other Pythons"
 	@echo "make notebooks  re-execute the notebooks that changed (ALL=1: all of them)"
 	@echo "make lint       ruff only"
-	@echo "make figures    draw the README's picture again"
+	@echo "make figures    draw the README's pictures again"
 	@echo "make clean      remove caches (the environment is .venv: remove it by hand to install anew)"
 
 # The stamp is newer than both files exactly when the environment is up to date.

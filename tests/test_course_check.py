@@ -270,6 +270,17 @@ def test_two_mistakes_at_once_get_the_one_that_explains_most():
     assert "failing cases: you compared w, not |w|" in card.text(verdict)
 
 
+def test_a_right_value_beside_a_changed_input_is_no_known_mistake():
+    """Some mistakes of 00.2 are right for one axis: they explain nothing there."""
+
+    def in_place(w, k):
+        w[abs(w) < np.sort(abs(w), axis=None)[-k]] = 0
+        return w
+
+    verdict = check(find("00.2"), in_place)
+    assert (verdict.status, verdict.mistake, verdict.diagnosis) == ("changed its input", None, "")
+
+
 def test_an_answer_may_call_itself(capsys):
     scope = {}
     exec(

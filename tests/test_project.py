@@ -156,6 +156,13 @@ def test_readme_python_runs_as_it_stands(number, tmp_path):
         [sys.executable, "-c", block], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.returncode == 0, done.stderr
+    shown = re.findall(r"```python\n(?:(?!```).)*```\n\n```text\n(.*?)```", readme(), flags=re.S)
+    if number == 0:
+        (accuracy, nbytes), (told, size) = (
+            re.findall(r"[\d.]+", t.replace(",", "")) for t in (done.stdout, shown[0])
+        )
+        assert float(accuracy) == pytest.approx(float(told), abs=0.01)  # another processor, other rounding
+        assert int(nbytes) == pytest.approx(int(size), rel=0.05)
 
 
 def test_readme_is_one_page():
@@ -232,33 +239,66 @@ def test_a_result_is_of_its_script_as_it_stands(path):
         assert all(0.0 <= accuracy <= 1.0 for accuracy in method.get("accuracy", ())), name
 
 
-def test_the_readme_pictures_show_every_chapter(tmp_path):
+@pytest.fixture
+def course(tmp_path):
+    """A course with one result: two methods, and a curve that goes up and down."""
+    folder = tmp_path / "experiments" / "results"
+    folder.mkdir(parents=True)
+    script = tmp_path / "experiments" / "00_a.py"
+    script.write_text("pass\n")
+    result = {
+        "script": "experiments/00_a.py",
+        "script_sha256": hashlib.sha256(script.read_bytes()).hexdigest(),
+        "methods": {
+            "whole": {"bytes": [1000, 1000, 1000], "accuracy": [0.90, 0.91, 0.90]},
+            "small": {"bytes": [9, 10, 11], "accuracy": [0.86, 0.90, 0.87]},
+        },
+        "rate_distortion": {
+            "grid": {"bits": [2, 1], "mse": [0.1, 0.4]},
+            "formats": {"bits": [1, 2, 3], "mse": [0.4, 0.1, 0.2]},
+        },
+    }
+    (folder / "00_a.json").write_text(json.dumps(result))
+    return tmp_path
+
+
+def test_the_readme_s_front_shows_its_methods_with_true_ranges(course):
     import readme_figure
 
-    methods = {
-        "float32": {"bytes": [1000, 1000], "accuracy": [0.90, 0.91]},
-        "small": {"bytes": [9, 11], "accuracy": [0.89, 0.90]},
-    }
-    curves = {"grid": {"bits": [1, 2], "mse": [0.4, 0.1]}}
-    results = {
-        "00_a": {"network": "lenet300", "methods": methods},
-        "00_b": {"network": "lenet5", "methods": {"other": {}}},
-        "06_c": {"network": "lenet300", "methods": {"six": methods["small"]}, "rate_distortion": curves},
-        "06_d": {"network": "lenet5", "methods": {"no": {}}, "rate_distortion": {"finer": curves["grid"]}},
-    }
-    for stem, result in results.items():
-        (tmp_path / f"{stem}.json").write_text(json.dumps(result))
-    read = readme_figure.read_results(tmp_path)
-    assert read["00"] == {"methods": methods, "rate_distortion": {}}
-    assert list(read["06"]["methods"]) == ["six"]
-    assert list(read["06"]["rate_distortion"]) == ["grid", "finer"]
-    ax = readme_figure.draw_pareto(read, {"00": "00 First"}).axes[0]
-    assert len(ax.containers) == 2
-    assert "down to 1/100" in ax.get_title(loc="left") + ax.get_title()
-    ax = readme_figure.draw_rate_distortion(read, {"06": "06 A grid"}).axes[0]
-    assert ax.get_legend_handles_labels()[1] == ["Shannon's bound (Gaussian)", "06 A grid"]
-    assert len(ax.lines) == 3
-    looks = [tuple(readme_figure.style(i).values()) for i in range(14)]
-    assert len(set(looks)) == 14
-    with pytest.raises(ValueError, match="run the experiments"):
-        readme_figure.read_results(tmp_path / "nowhere")
+    methods = readme_figure.pick("methods", {"Small": ("00_a", "small")}, course)
+    (whole,) = readme_figure.pick("methods", {"all": ("00_a", "whole")}, course).values()
+    ax = readme_figure.draw_pareto(methods, whole).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["Small", "float32"]
+    assert (ax.get_title(loc="left") or ax.get_title()).endswith("100 times smaller")
+    (bar,) = ax.containers[0].lines[2]
+    assert [y for _, y in bar.get_segments()[0]] == pytest.approx([0.86, 0.90])  # not mean ± half the range
+
+
+def test_the_readme_s_curves_do_not_zigzag(course):
+    import readme_figure
+
+    declared = {"Grid": ("00_a", "grid"), "Formats": ("00_a", "formats")}
+    curves = readme_figure.pick("rate_distortion", declared, course)
+    _, grid, formats = readme_figure.draw_rate_distortion(curves).axes[0].lines
+    assert [line.get_label() for line in (grid, formats)] == ["Grid", "Formats"]
+    assert (grid.get_linestyle(), formats.get_linestyle()) == ("-", "None")
+    assert list(grid.get_xdata()) == [1, 2]
+
+
+def test_a_method_that_the_readme_misses_is_named(course):
+    import readme_figure
+
+    with pytest.raises(ValueError, match=r"of 'Big' in 00_a\.json is 'big'; allowed: whole, small"):
+        readme_figure.pick("methods", {"Big": ("00_a", "big")}, course)
+    with pytest.raises(ValueError, match=r"'01_b'; allowed: .*00_a"):
+        readme_figure.pick("methods", {"Big": ("01_b", "big")}, course)
+    (course / "experiments" / "00_a.py").write_text("other\n")
+    with pytest.raises(ValueError, match="has changed since"):
+        readme_figure.pick("methods", {"Small": ("00_a", "small")}, course)
+
+
+def test_the_readme_s_pictures_name_six_things_each():
+    import readme_figure
+
+    assert len(readme_figure.METHODS) == len(readme_figure.CURVES) == 6
+    assert set(readme_figure.ABOVE) <= {*readme_figure.METHODS, "float32"}

@@ -112,7 +112,8 @@ def judge(exercise, outcomes, *, seed=0):
         return Verdict(**head, status="right")
     at = bad[-1] if outcomes[-1].kind in ("time", "output") else bad[0]
     status, message = faults[at]
-    mistake, diagnosis = _diagnose(exercise, cases, outcomes, bad)
+    astray = [i for i in bad if not _right_but_changed(exercise, cases[i], outcomes[i])]
+    mistake, diagnosis = _diagnose(exercise, cases, outcomes, astray)
     return Verdict(
         **head,
         status=status,
@@ -142,6 +143,11 @@ def _fault(exercise, case, outcome):
     return _compare(exercise, outcome.value, _expected(exercise, case))
 
 
+def _right_but_changed(exercise, case, outcome):
+    """A right value, and the input changed: no known mistake explains that, though many agree there."""
+    return outcome.changed and _compare(exercise, outcome.value, _expected(exercise, case)) is None
+
+
 def _compare(exercise, yours, expected):
     try:
         return difference(yours, expected, rtol=exercise.rtol, atol=exercise.atol)
@@ -156,7 +162,7 @@ def _diagnose(exercise, cases, outcomes, bad):
     does the same on the most failing cases is named, if those are at least half of them, two, and the one
     that the card shows. Whether it is all or a part, the sentence says.
     """
-    if len(outcomes) < len(cases):
+    if len(outcomes) < len(cases) or not bad:
         return None, ""
     best, most = None, max(2, len(bad) / 2) - 1e-9
     for mistake in exercise.mistakes:

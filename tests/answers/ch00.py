@@ -13,17 +13,15 @@ def torch_times_smaller(w, nbytes):
 
 
 def numpy_prune(w, k):
-    best = np.argsort(-abs(w))[:k]
-    pruned = np.zeros_like(w)
-    pruned[best] = w[best]
-    return pruned
+    sizes = np.sort(abs(w), axis=None)
+    return np.where(abs(w) >= sizes[-k], w, 0.0)
 
 
 def torch_prune(w, k):
-    best = w.abs().topk(k).indices
-    mask = torch.zeros_like(w)
+    best = w.flatten().abs().topk(k).indices
+    mask = torch.zeros(w.numel(), dtype=w.dtype)
     mask[best] = 1.0
-    return w * mask
+    return w * mask.reshape(w.shape)
 
 
 def numpy_nearest_value(w, values):

@@ -21,8 +21,8 @@ def numpy_entropy_bits(counts):
 
 
 def torch_entropy_bits(counts):
-    p = counts.double() / counts.sum()
-    return torch.special.entr(p).sum() / math.log(2)
+    nats = torch.distributions.Categorical(probs=counts.float()).entropy()  # 2e-7 for a symbol alone
+    return nats / math.log(2)
 
 
 def numpy_huffman_bits(counts):

@@ -9,11 +9,14 @@ import math
 import numpy as np
 
 from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch01_mistakes import MISTAKES, QUIZ
+from mcomp.course.specs.ch01_cost_mistakes import MISTAKES as OF_WORK
+from mcomp.course.specs.ch01_cost_mistakes import QUIZ
+from mcomp.course.specs.ch01_mistakes import MISTAKES as OF_BITS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "What does a network cost?"
+MISTAKES = OF_BITS | OF_WORK
 
 
 def packed_bytes(w, bits):
@@ -28,17 +31,18 @@ def packed_bytes(w, bits):
 
 
 def packed_cases(rng):
-    yield case(np.zeros((3, 3), np.float32), 32)
-    yield case(np.ones((3, 3), np.float32), 8)
+    yield case(np.zeros(3, np.float32), 32)
+    yield case(np.ones((1, 3)), 8)
     yield case(np.ones((3, 3), np.float32), 1)
     yield case(np.zeros((2, 4), np.float32), 2)
     for n in range(1, 17):
-        w = rng.normal(size=(n // 4 + 1, n)).astype(np.float32)
-        yield case(w, (3, 4, 12, 5, 1, 7)[n % 6])
+        shape = (n,) if n % 4 == 1 else (n // 4 + 1, n // 2 + 1) if n % 4 else (2, n // 4, 3)
+        w = rng.normal(size=shape).astype((np.float32, np.float64, np.float16)[n % 3])
+        yield case(w, (3, 4, 12, 5, 1, 7, 9)[n % 7])
 
 
 def entropy_bits(counts):
-    """Bits per symbol that no code can beat, when symbol i occurs counts[i] times: the entropy."""
+    """Bits per symbol that no code can beat, the entropy; symbol i occurs counts[i] times, which may be 0."""
     n, bits = sum(int(c) for c in counts), 0.0
     for c in counts:
         if c > 0:
@@ -58,7 +62,10 @@ def entropy_cases(rng):
 
 
 def huffman_bits(counts):
-    """Bits of a text coded with Huffman's code for it; a symbol that occurs alone costs 1 bit each time."""
+    """Bits of a text coded with Huffman's code for it, when symbol i occurs counts[i] times.
+
+    A symbol that occurs alone costs 1 bit each time, one that never occurs gets no word.
+    """
     trees = [int(c) for c in counts if c > 0]
     if len(trees) == 1:
         return trees[0]
@@ -83,7 +90,7 @@ def huffman_cases(rng):
 
 
 def rate_distortion(w, step):
-    """Round w to multiples of step; give the entropy in bits per weight and the mean squared error."""
+    """Round w to multiples of step: a pair, the entropy in bits per weight and the mean squared error."""
     counts, error = {}, 0.0
     for i in np.ndindex(w.shape):
         q = round(float(w[i]) / step)
@@ -115,14 +122,18 @@ def linear_intensity(w, n):
 
 def intensity_cases(rng):
     yield case(np.zeros((1, 2), np.float32), 1)
+    yield case(np.zeros((2, 1), np.float32), 3)
     yield case(np.zeros((2, 3), np.float32), 4)
-    for n in range(1, 17):
-        shape = tuple(int(side) for side in rng.integers(1, 12, size=2))
-        yield case(rng.normal(size=shape).astype(np.float32), (1, 2, 8, 3, 16)[n % 5])
+    for n in range(1, 16):
+        shape = (n % 4 + 1, (3 * n) % 5 + 1)
+        yield case(rng.normal(size=shape).round(1).astype(np.float32), (1, 2, 8, 3, 16, 100)[n % 6])
 
 
 def least_seconds(macs, nbytes, flops, bandwidth):
-    """The time no run can beat: layers one by one, at most `flops` FLOP and `bandwidth` bytes a second."""
+    """The time no run can beat: layers one by one, at most `flops` FLOP and `bandwidth` bytes a second.
+
+    `macs` and `nbytes` are arrays with an entry for each layer; computing and moving may overlap within one.
+    """
     seconds = 0.0
     for i in range(len(macs)):
         computing, moving = 2 * int(macs[i]) / flops, int(nbytes[i]) / bandwidth
@@ -153,10 +164,15 @@ def conv_cases(rng):
     yield case(np.zeros((1, 1, 2, 2)), 3, 4, 1, 0)
     yield case(np.zeros((1, 2, 2, 3)), 5, 7, 2, 1)
     yield case(np.zeros((3, 1, 1, 1)), 4, 4, 1, 0)
-    for n in range(1, 18):
-        shape = tuple(int(side) for side in rng.integers(1, 4, size=4))
+    yield case(np.zeros((2, 1, 2, 2)), 2, 2, 1, 0)
+    yield case(np.zeros((1, 2, 3, 1)), 6, 4, 3, 0)
+    yield case(np.zeros((2, 1, 1, 4)), 3, 9, 2, 2)
+    for n in range(1, 15):
+        shape = ((2, 1), (1, 3), (2, 2), (1, 1), (3, 1))[n % 5] + ((3, 2), (1, 3), (2, 1), (2, 2), (1, 2))[
+            n % 3
+        ]
         height, width = (int(side) for side in rng.integers(4, 15, size=2))
-        yield case(np.ones(shape), height, width, (1, 2, 3)[n % 3], n % 4)
+        yield case(np.zeros(shape), height, width, (1, 2, 3)[n % 3], n % 4)
 
 
 EXERCISES = (
@@ -176,7 +192,7 @@ EXERCISES = (
             "The cost of a symbol is log2(1 / p) bits; the mean weighs each cost by its p.",
             "Drop the symbols with count 0 first: p = c / c.sum(), then the sum of p * log2(1 / p).",
         ),
-        mistakes=MISTAKES["01.2"], rtol=1e-6, atol=1e-9,
+        mistakes=MISTAKES["01.2"], rtol=1e-6, atol=1e-6,
     ),
     Exercise(
         "01.3", huffman_bits, huffman_cases, title="The length of Huffman's code",

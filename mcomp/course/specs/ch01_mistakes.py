@@ -1,13 +1,10 @@
-"""Chapter 01: the wrong answers that people write, each with what happened; and the quiz.
-
-That a 3×3 float32 kernel takes 288 bytes is an error of published tutorials.
-"""
+"""Chapter 01, bits (01.1 to 01.4): the wrong answers that people write, each with what happened."""
 
 import math
 
 import numpy as np
 
-from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.model import Mistake
 
 
 def _p(counts):
@@ -20,18 +17,23 @@ def _entropy(counts, log=np.log2):
     return float(-(p * log(p)).sum())
 
 
-def _nan_entropy(counts):
+def _nan_entropy(counts, log=np.log2):
     p = counts / counts.sum()
     with np.errstate(all="ignore"):
-        return float(-(p * np.log2(p)).sum())
+        return float(-(p * log(p)).sum())
 
 
-def _joinings(counts, order=sorted, keep_zero=False):
-    """The counts that Huffman's joinings add up; `order` arranges the trees before each."""
+def _by_kinds(counts):
+    """The entropy with c / len(counts) in place of the probability."""
+    return float(sum(c / len(counts) * math.log2(len(counts) / c) for c in counts.tolist() if c))
+
+
+def _joinings(counts, arrange=sorted, keep_zero=False):
+    """The counts that Huffman's joinings add up; `arrange` puts the trees in order before each."""
     trees = [int(c) for c in counts if c > 0 or keep_zero]
     found = [trees[0]] if len(trees) == 1 else []
     while len(trees) > 1:
-        a, b, *rest = order(trees)
+        a, b, *rest = arrange(trees)
         trees = [a + b, *rest]
         found.append(a + b)
     return found
@@ -41,18 +43,46 @@ def _largest_first(trees):
     return sorted(trees, reverse=True)
 
 
+def _put_last(counts):
+    """Sorted once; each joined tree goes to the end."""
+    trees, total = sorted(int(c) for c in counts if c > 0), 0
+    while len(trees) > 1:
+        a, b, *rest = trees
+        trees, total = [*rest, a + b], total + a + b
+    return total or trees[0]
+
+
 def _sorted_once(counts):
     """Join along the sorted list, the newest tree always first: the list is never sorted again."""
     trees = sorted(int(c) for c in counts if c > 0)
     return trees[0] if len(trees) == 1 else int(np.cumsum(trees)[1:].sum())
 
 
+def _one_to_n(counts):
+    """Words of 1, 2, ... n bits, the most frequent symbol's the shortest."""
+    return sum(i * int(c) for i, c in enumerate(sorted(counts[counts > 0], reverse=True), 1))
+
+
 def _alone_is_free(counts):
     return sum(_joinings(counts)) if np.count_nonzero(counts) > 1 else 0
 
 
-def _rounded_up(counts):
-    return int(sum(c * max(1, math.ceil(math.log2(counts.sum() / c))) for c in counts if c > 0))
+def _no_last(counts):
+    return sum(_joinings(counts)[:-1])
+
+
+def _each_once(counts):
+    """The lengths of Huffman's words, added up."""
+    trees, total = [(int(c), 1) for c in counts if c > 0], 0
+    while len(trees) > 1:
+        (a, below_a), (b, below_b), *rest = sorted(trees)
+        trees, total = [(a + b, below_a + below_b), *rest], total + below_a + below_b
+    return total or 1
+
+
+def _words(counts, rounding=math.ceil, least=0):
+    """Bits of the text if each symbol's log2(1/p) is rounded to whole bits."""
+    return int(sum(c * max(least, rounding(math.log2(counts.sum() / c))) for c in counts if c > 0))
 
 
 def _fixed(counts):
@@ -67,38 +97,18 @@ def _point(w, step, rounding=np.round, back=None, mean=np.mean, rate=None):
     return (rate or _entropy)(counts), float(mean((w - near) ** 2))
 
 
-def _intensity(w, n, flop=2, number=4, weights=1, inputs=1, outputs=1):
-    out, size = w.shape
-    moved = weights * out * size + n * (inputs * size + outputs * out)
-    return flop * n * out * size / (number * moved)
+def _multiplied(w, step):
+    q = np.round(w * step)
+    return _entropy(np.unique(q, return_counts=True)[1]), float(((w - q / step) ** 2).mean())
 
 
-def _times(macs, nbytes, flops, bandwidth):
-    """Seconds of computing and of moving, layer by layer."""
-    return 2 * macs / flops, nbytes / bandwidth
+def _no_signs(w, step):
+    counts = np.unique(abs(np.round(w / step)), return_counts=True)[1]
+    return _entropy(counts), _point(w, step)[1]
 
 
-def _places(side, kernel, stride, padding):
-    return (side + 2 * padding - kernel) // stride + 1
-
-
-def _conv(w, height, width, stride, padding, weights=None):
-    down = _places(height, w.shape[2], stride, padding)
-    return down * _places(width, w.shape[3], stride, padding) * (weights or w.size)
-
-
-def _conv_one_side(w, height, width, stride, padding):
-    return _conv(w, height + padding, width + padding, stride, 0)
-
-
-def _conv_no_one(w, height, width, stride, padding):
-    sides = zip((height, width), w.shape[2:], strict=True)
-    return w.size * math.prod(_places(s, k, stride, padding) - 1 for s, k in sides)
-
-
-def _conv_up(w, height, width, stride, padding):
-    sides = zip((height, width), w.shape[2:], strict=True)
-    return w.size * math.prod(-(-(s + 2 * padding - k) // stride) + 1 for s, k in sides)
+def _spread(w, step):
+    return _point(w, step)[0], float((w - step * np.round(w / step)).var())
 
 
 MISTAKES = {
@@ -115,6 +125,20 @@ MISTAKES = {
                 "you rounded up every row; packed without gaps, only the last byte of all is filled up"),
         Mistake("in_memory", lambda w, bits: w.nbytes,
                 "that is what the array takes in memory now, whatever `bits` is"),
+        Mistake("from_memory", lambda w, bits: math.ceil(w.nbytes * bits / 32),
+                "w.nbytes depends on the type that w has now; count the weights, w.size"),
+        Mistake("bytes_times_bits", lambda w, bits: math.ceil(w.nbytes * bits / 8),
+                "you multiplied bytes by bits; each *weight* takes `bits` bits"),
+        Mistake("rows", lambda w, bits: math.ceil(len(w) * bits / 8),
+                "len(w) counts the rows; w.size counts all weights"),
+        Mistake("one_more", lambda w, bits: w.size * bits // 8 + 1,
+                "one byte too many where the bits fill the last byte exactly"),
+        Mistake("no_straddling", lambda w, bits: math.ceil(w.size / (8 // bits)) if bits <= 8 else 2 * w.size,
+                "you put whole weights into each byte; without gaps a weight may lie across two bytes"),
+        Mistake("words", lambda w, bits: 4 * math.ceil(w.size * bits / 32),
+                "you rounded up to words of 4 bytes; round up to the next byte"),
+        Mistake("not_zero", lambda w, bits: math.ceil(np.count_nonzero(w) * bits / 8),
+                "you left the zeros out; every weight is written"),
     ),
     "01.2": (
         Mistake("nats", lambda counts: _entropy(counts, np.log),
@@ -131,14 +155,55 @@ MISTAKES = {
                 "you took the plain mean of log2(1/p); a symbol counts as often as it occurs, so weigh by p"),
         Mistake("sign", lambda counts: -_entropy(counts),
                 "the sign is wrong: log2(p) is negative, log2(1/p) is positive"),
+        Mistake("nats_nan", lambda counts: _nan_entropy(counts, np.log),
+                "that is in nats, and nan where a count is 0; take log2 of the symbols that occur"),
+        Mistake("log10", lambda counts: _entropy(counts, np.log10),
+                "you took the logarithm to base 10; bits take log2"),
+        Mistake("bytes", lambda counts: _entropy(counts) / 8, "you divided by 8: those are bytes"),
+        Mistake("fixed_bits", lambda counts: math.ceil(math.log2(len(counts))),
+                "that is a fixed width for all symbols; frequent ones can do with less"),
+        Mistake("log_of_used", lambda counts: math.log2(np.count_nonzero(counts)),
+                "that is log2 of how many symbols occur, the entropy only if all are equally frequent"),
+        Mistake("unweighted_sum", lambda counts: float(-np.log2(_p(counts)).sum()),
+                "you added log2(1/p) once a symbol; weigh each by its p"),
+        Mistake("mean_of_terms", lambda counts: _entropy(counts) / np.count_nonzero(counts),
+                "you took the mean of p·log2(1/p); p is the weight already, so add up"),
+        Mistake("by_kinds", _by_kinds,
+                "you divided by the number of different symbols; p is the count over the sum of counts"),
+        Mistake("counted", lambda counts: _entropy(np.unique(counts, return_counts=True)[1]),
+                "you counted the counts: counts[i] already says how often symbol i occurs"),
+        Mistake("whole_bits", lambda counts: _words(counts) / int(counts.sum()),
+                "you rounded each log2(1/p) up: that is a code in whole bits; the entropy doesn't round"),
+        Mistake("rounded", lambda counts: math.ceil(_entropy(counts)),
+                "you rounded up; the entropy need not be a whole number"),
     ),
     "01.3": (
         Mistake("fixed_width", _fixed,
                 "that is the same width for all; frequent symbols should get shorter words"),
-        Mistake("rounded_up", _rounded_up,
+        Mistake("rounded_up", lambda counts: _words(counts, least=1),
                 "you rounded log2(1/p) up for each symbol: a prefix code, but Huffman's is shorter"),
+        Mistake("rounded_up_from_0", _words,
+                "you rounded log2(1/p) up; Huffman's code is shorter, and a symbol alone costs 1 bit, not 0"),
         Mistake("sorted_once", _sorted_once,
-                "you sorted once: a joined tree goes back among the others, and may not be the smallest"),
+                "you sorted once (or gave words of 1, 2, 3 … bits): a joined tree may not be the smallest"),
+        Mistake("put_last", _put_last,
+                "a joined tree went to the end of the list; sort again before each joining"),
+        Mistake("unsorted", lambda counts: sum(_joinings(counts, list)),
+                "you joined the first two as they stood; sort, so that the two smallest come first"),
+        Mistake("words_of_one_to_n", _one_to_n,
+                "you gave words of 1, 2, 3 … bits; join the two smallest instead, again and again"),
+        Mistake("no_last", _no_last,
+                "the last joining is missing: go on until one tree is left"),
+        Mistake("root", lambda counts: int(counts.sum()),
+                "that is the count of the last tree, the text's length; add up the counts of all joinings"),
+        Mistake("leaves_too", lambda counts: sum(_joinings(counts)) + int(counts.sum()),
+                "you added the single symbols too; only joinings cost bits"),
+        Mistake("each_once", _each_once,
+                "you added up the lengths of the words; each is written as often as its symbol occurs"),
+        Mistake("rounded", lambda counts: _words(counts, round),
+                "you rounded log2(1/p) for each symbol; such lengths need not belong to any prefix code"),
+        Mistake("entropy_up", lambda counts: math.ceil(counts.sum() * _entropy(counts)),
+                "that is the entropy rounded up once; Huffman's words are whole bits one by one"),
         Mistake("largest_first", lambda counts: sum(_joinings(counts, _largest_first)),
                 "you joined the largest two; the two rarest get the longest words"),
         Mistake("zero_joins", lambda counts: sum(_joinings(counts, keep_zero=True)),
@@ -155,6 +220,28 @@ MISTAKES = {
                 "you rounded down; the nearest multiple is np.round(w / step), and its error is smaller"),
         Mistake("truncated", lambda w, step: _point(w, step, rounding=np.trunc),
                 "you cut off the decimals (int() does): values between −step and step all became 0"),
+        Mistake("ceil", lambda w, step: _point(w, step, rounding=np.ceil),
+                "you rounded up; the nearest multiple is np.round(w / step), and its error is smaller"),
+        Mistake("swapped", lambda w, step: _point(w, step)[::-1],
+                "both numbers are right, in the other order: first the bits, then the error"),
+        Mistake("multiplied", _multiplied,
+                "you multiplied by the step and divided back; w / step gives the numbers"),
+        Mistake("absolute", lambda w, step: _point(w, step, mean=lambda x: np.sqrt(x).mean()),
+                "your error is the mean of |w − w′|; square before you take the mean"),
+        Mistake("worst", lambda w, step: _point(w, step, mean=lambda x: np.sqrt(x).max()),
+                "your error is the largest; the distortion is the mean squared error"),
+        Mistake("variance", _spread,
+                "you took the variance of the error, which subtracts its mean; take the mean of its square"),
+        Mistake("relative", lambda w, step: _point(w, step, mean=lambda x: x.mean() / w.var()),
+                "you divided the error by the variance of w; here it is asked for as it is"),
+        Mistake("bound", lambda w, step: (_point(w, step)[0], float(w.var() * 4.0 ** -_point(w, step)[0])),
+                "σ²·2^(−2R) is Shannon's bound for a Gaussian; measure the error that is there"),
+        Mistake("no_signs", _no_signs,
+                "you counted |q|: q and −q are two values, and the reader must tell them apart"),
+        Mistake("of_w", lambda w, step: (_entropy(np.unique(w, return_counts=True)[1]), _point(w, step)[1]),
+                "your rate is that of w as it was; after rounding there are fewer values: count q"),
+        Mistake("whole_levels", lambda w, step: _point(w, step, rate=lambda c: math.ceil(math.log2(len(c)))),
+                "your rate is a whole number of bits, the same for every level; take the entropy"),
         Mistake("not_back", lambda w, step: _point(w, step, back=lambda q, step: q),
                 "you compared w with q itself: multiply by step to come back to the weights"),
         Mistake("sum", lambda w, step: _point(w, step, mean=np.sum),
@@ -170,85 +257,4 @@ MISTAKES = {
         Mistake("total", lambda w, step: _point(w, step, rate=lambda c: float(c.sum() * _entropy(c))),
                 "your rate is that of the whole array; bits per weight are asked for"),
     ),
-    "01.5": (
-        Mistake("macs", lambda w, n: _intensity(w, n, flop=1),
-                "you counted MACs; each is two FLOP, a product and a sum"),
-        Mistake("numbers", lambda w, n: _intensity(w, n, number=1),
-                "you counted numbers that move; a float32 is 4 bytes"),
-        Mistake("weights_only", lambda w, n: _intensity(w, n, inputs=0, outputs=0),
-                "you moved the weights only; inputs and outputs move too, once for each of the batch"),
-        Mistake("no_outputs", lambda w, n: _intensity(w, n, outputs=0),
-                "the outputs are missing: they must be written"),
-        Mistake("weights_each_time", lambda w, n: _intensity(w, n, weights=n),
-                "you moved the weights again for each input; a batch shares them, and that is its point"),
-        Mistake("upside_down", lambda w, n: 1 / _intensity(w, n),
-                "that is bytes per FLOP; intensity is FLOP per byte"),
-    ),
-    "01.6": (
-        Mistake("sum", lambda macs, nbytes, *roof: float(np.sum(_times(macs, nbytes, *roof))),
-                "you added computing and moving; in one layer they overlap, so you wait for the longer only"),
-        Mistake("min", lambda macs, nbytes, *roof: float(np.minimum(*_times(macs, nbytes, *roof)).sum()),
-                "you took the shorter time; both must be over, so the longer one counts"),
-        Mistake("macs", lambda macs, *rest: float(np.maximum(*_times(macs / 2, *rest)).sum()),
-                "a MAC is two FLOP, a product and a sum"),
-        Mistake("computing", lambda *args: float(_times(*args)[0].sum()),
-                "you forgot the bytes: a layer can wait for its weights"),
-        Mistake("moving", lambda *args: float(_times(*args)[1].sum()),
-                "you forgot the arithmetic: many MACs on few bytes take their time too"),
-        Mistake("whole", lambda *args: float(max(times.sum() for times in _times(*args))),
-                "you took the larger of two sums; layers run one by one, so take the larger layer by layer"),
-        Mistake("slowest", lambda *args: float(np.maximum(*_times(*args)).max()),
-                "that is the slowest layer; the others run before and after it"),
-        Mistake("by_layer", lambda *args: np.maximum(*_times(*args)),
-                "those are the layers' times; add them up"),
-    ),
-    "01.7": (
-        Mistake("parameters", lambda w, height, width, stride, padding: w.size,
-                "those are the weights; each of them multiplies once at every place of the window"),
-        Mistake("flop", lambda w, *sizes: 2 * _conv(w, *sizes),
-                "that is FLOP, two for each MAC"),
-        Mistake("same_size", lambda w, height, width, stride, padding: height * width * w.size,
-                "the output isn't as large as the image: count the places where the window fits"),
-        Mistake("no_stride", lambda w, height, width, stride, padding: _conv(w, height, width, 1, padding),
-                "you let the window stop at every pixel; it moves by the stride"),
-        Mistake("no_padding", lambda w, height, width, stride, padding: _conv(w, height, width, stride, 0),
-                "the padding is missing: it makes the image larger on every side"),
-        Mistake("one_side", lambda w, height, width, *rest: _conv_one_side(w, height, width, *rest),
-                "padding is on both sides: the image grows by 2 * padding"),
-        Mistake("one_channel", lambda w, *sizes: _conv(w, *sizes, weights=w.size // w.shape[1]),
-                "an output sums over all input channels; yours sums over one"),
-        Mistake("no_one", _conv_no_one,
-                "one place is missing down and across: a window as large as the image fits once"),
-        Mistake("rounded_up", _conv_up,
-                "you rounded up: a window that hangs over the edge doesn't count"),
-    ),
 }  # fmt: skip
-
-QUIZ = (
-    Question("1,000 weights have 16 different values, not equally frequent. How small can their file be?", (
-        Option("500 bytes at best, because 16 values need 4 bits each",
-               "4 bits each is the fixed-width code; a code with short words for frequent values is shorter"),
-        Option("the weights take less than 500 bytes, and the table of the 16 values comes on top",
-               "the entropy is below 4 bits a weight, and the reader must learn the values and the code too",
-               right=True),
-        Option("as small as you like, if the code is good enough",
-               "no code that can be read back has a mean length below the entropy"),
-    )),
-    Question("One image goes through a large fully connected layer on one core. What does the time follow?", (
-        Option("the number of MACs, because arithmetic is the work",
-               "each weight is used for one MAC only, so fetching it takes longer than using it"),
-        Option("the bytes of the weights, because each is fetched for a single MAC",
-               "half a FLOP for each byte is far below the ridge of the roof: memory is the limit",
-               right=True),
-        Option("the batch size, because larger batches share the weights",
-               "true of a batch, but here there is one image"),
-    )),
-    Question("You spend one more bit on each weight of a finely rounded layer. The mean squared error", (
-        Option("halves", "the step halves; the error goes with its square"),
-        Option("falls to a quarter",
-               "D = σ²·2^(−2R): a factor of 4 for each bit, on Shannon's bound and on a fine grid",
-               right=True),
-        Option("falls by a quarter of a bit",
-               "a quarter of a bit is what a fine grid needs above Shannon's bound, at any rate"),
-    )),
-)  # fmt: skip
