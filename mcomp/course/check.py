@@ -156,7 +156,8 @@ def _diagnose(exercise, cases, outcomes, bad):
     does the same on the most failing cases is named, if those are at least half of them, two, and the one
     that the card shows. Whether it is all or a part, the sentence says.
     """
-    if len(outcomes) < len(cases):
+    bad = [i for i in bad if _wrong(exercise, cases[i], outcomes[i])]
+    if len(outcomes) < len(cases) or not bad:
         return None, ""
     best, most = None, max(2, len(bad) / 2) - 1e-9
     for mistake in exercise.mistakes:
@@ -168,6 +169,11 @@ def _diagnose(exercise, cases, outcomes, bad):
         if bad[0] in alike and explained > most:
             best, most = mistake, explained
     return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
+
+
+def _wrong(exercise, case, outcome):
+    """False for the right value of an answer that changed its input: no known mistake explains it."""
+    return outcome.kind != "value" or _compare(exercise, outcome.value, _expected(exercise, case)) is not None
 
 
 def _agree(exercise, a, b):
