@@ -239,12 +239,13 @@ QUIZ = (
         Option("falls, because a useless weight is gone",
                "the network computes the same function as before"),
     )),
-    Question("You prune to 50 % and then train for some epochs. Which criterion do you take first?", (
-        Option("magnitude: it costs nothing, and after fine-tuning the others are not better here",
-               "in the chapter's figure the criteria lie together at low sparsity", right=True),
-        Option("Optimal Brain Surgeon, because it is exact",
-               "it is exact for one weight of a quadratic; half of a network is neither"),
-        Option("random, because training repairs everything",
-               "random stays behind on all seeds, more so the more you prune"),
+    Question("You prune to 98 % and then train for some epochs. What do you settle first?", (
+        Option("how many weights each layer keeps; the largest of each will do",
+               "with Damage's counts, or Erdős–Rényi's, magnitude's ranking is not beaten in this chapter",
+               right=True),
+        Option("the inverse Hessian, because Optimal Brain Surgeon is exact",
+               "it is exact for one weight of a quadratic, and training undoes what its update gained"),
+        Option("nothing: random weights do, because training repairs everything",
+               "in the same layers random ends over a point below the largest"),
     )),
 )  # fmt: skip
