@@ -40,7 +40,8 @@ def output_mean(y):
 def output_std(y):
     """Neurons by the standard deviation of their outputs: what is lost when a constant takes their place.
 
-    The least squares constant is the mean; added to the next layer's bias, it costs nothing (chapter 03).
+    The least squares constant is the mean; added to the next layer's bias, it costs nothing. What the next
+    layer loses is this times the norm of the weights out of the neuron (chapter 03).
 
     Parameters
     ----------

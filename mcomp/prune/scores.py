@@ -56,9 +56,9 @@ def random_score(w, seed):
 def taylor(w, g):
     """Order one: ``|w·g|``, how much the linear part of the loss changes when `w` goes to zero.
 
-    Molchanov et al. 2017, arXiv:1611.06440, section 2.2. On an untrained network this is SNIP's connection
-    sensitivity before it is normalised: the gradient for a mask at 1 is w·g (Lee et al. 2019,
-    arXiv:1810.02340, section 4.1).
+    For feature maps Molchanov et al. 2017, arXiv:1611.06440, section 2.2; for weights, squared, Molchanov et
+    al. 2019, arXiv:1906.10771. On an untrained network this is SNIP's connection sensitivity before it is
+    normalised: the gradient for a mask at 1 is w·g (Lee et al. 2019, arXiv:1810.02340, section 4.1).
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ NeurIPS 5. A linear layer's rows share the Hessian of their squared output error
 measures (Dong, Chen and Pan 2017, arXiv:1705.07565).
 """
 
-from mcomp.arrays import array_namespace, bad_value, check_real, device
+from mcomp.arrays import array_namespace, bad_value, check_real, device, scatter
 from mcomp.prune.scores import check_floating
 
 
@@ -46,7 +46,9 @@ def obs_update(w, inverse, *, keep):
     """The weights after Optimal Brain Surgeon: zero where `keep` is False, and the others moved.
 
     The least of ``(v - w)ᵀH(v - w)/2`` over all v that are zero outside `keep`, row by row. For one weight
-    this is eq. 5 of Hassibi and Stork 1993; for a set Q, ``v = w - H⁻¹[:, Q] H⁻¹[Q, Q]⁻¹ w_Q``.
+    this is eq. 5 of Hassibi and Stork 1993; for a set Q, ``v = w - H⁻¹[:, Q] H⁻¹[Q, Q]⁻¹ w_Q``. A row that
+    keeps fewer than it loses is solved from the other side, ``v_K = w_K + H[K, K]⁻¹ H[K, Q] w_Q``: the same
+    point, and a system as small as what stays.
 
     Parameters
     ----------
@@ -75,11 +77,17 @@ def obs_update(w, inverse, *, keep):
         raise bad_value("keep", f"{keep.dtype} of shape {tuple(keep.shape)}", f"bool of {tuple(w.shape)}")
     rows = xp.reshape(w, (-1, w.shape[-1]))  # (rows, n)
     masks = xp.reshape(keep, rows.shape)
-    moved = xp.stack([_without(rows[i, :], inverse, masks[i, :]) for i in range(rows.shape[0])])
+    few = 2 * xp.count_nonzero(masks, axis=1) < w.shape[-1]  # (rows,): fewer stay than go
+    hessian = xp.linalg.inv(inverse) if bool(xp.any(few)) else inverse
+    moved = xp.stack([
+        _only(rows[i, :], hessian, masks[i, :]) if few[i] else _without(rows[i, :], inverse, masks[i, :])
+        for i in range(rows.shape[0])
+    ])  # fmt: skip
     return xp.reshape(xp.where(masks, moved, xp.zeros_like(moved)), w.shape)
 
 
 def _without(row, inverse, mask):
+    """The row moved so that what the mask leaves out arrives at zero."""
     xp = array_namespace(row)
     (gone,) = xp.nonzero(~mask)
     if gone.shape[0] == 0:
@@ -87,6 +95,18 @@ def _without(row, inverse, mask):
     columns = xp.take(inverse, gone, axis=1)  # (n, gone)
     push = xp.linalg.solve(xp.take(columns, gone, axis=0), xp.take(row, gone)[:, None])  # (gone, 1)
     return row - (columns @ push)[:, 0]
+
+
+def _only(row, hessian, mask):
+    """The same point, from the equations of what stays."""
+    xp = array_namespace(row)
+    (kept,) = xp.nonzero(mask)
+    if kept.shape[0] == 0:
+        return xp.zeros_like(row)
+    columns = xp.take(hessian, kept, axis=1)  # (n, kept)
+    lost = columns.T @ xp.where(mask, xp.zeros_like(row), row)  # (kept,)
+    push = xp.linalg.solve(xp.take(columns, kept, axis=0), lost[:, None])[:, 0]
+    return scatter(xp.take(row, kept) + push, kept, n=row.shape[0])
 
 
 def damped_inverse(hessian, *, damping=0.01):

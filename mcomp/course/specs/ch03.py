@@ -28,9 +28,11 @@ def taylor_score(w, g):
 def taylor_cases(rng):
     yield case(np.array([2.0, -1.0]), np.array([-0.5, 3.0]))
     yield case(np.array([[0.0, 1.0], [-4.0, 0.5]]), np.array([[9.0, 0.0], [-1.0, -2.0]]))
-    for n in range(1, 18):
-        shape = (n // 5 + 1, n)
-        yield case(rng.normal(size=shape).round(2), rng.normal(size=shape).round(2))
+    yield case(np.array([-2.0]), np.array([-3.0]))
+    yield case(np.array([[[3.0], [-1.0]]]), np.array([[[-1.0], [2.0]]]))  # any shape
+    for n in range(1, 16):
+        shape = (n // 5 + 1, n % 4 + 1)
+        yield case(rng.normal(size=shape).round(1), rng.normal(size=shape).round(1))
 
 
 def predicted_rise(w, g, hessian, gone):
@@ -47,12 +49,15 @@ def predicted_rise(w, g, hessian, gone):
 
 def rise_cases(rng):
     yield case(np.array([2.0]), np.array([0.5]), np.array([[3.0]]), np.array([True]))
-    eye = np.array([[1.0, 1.0], [1.0, 1.0]])
-    yield case(np.array([1.0, -1.0]), np.array([0.0, 0.0]), eye, np.array([True, True]))
-    yield case(np.array([1.0, 2.0]), np.array([0.5, -0.5]), eye, np.array([False, True]))
-    for n in range(1, 16):
-        size = n // 3 + 2
-        yield case(rng.normal(size=size), rng.normal(size=size), _curved(rng, size), rng.random(size) < 0.6)
+    ones = np.array([[1.0, 1.0], [1.0, 1.0]])
+    yield case(np.array([1.0, -1.0]), np.array([0.0, 0.0]), ones, np.array([True, True]))
+    yield case(np.array([1.0, 2.0]), np.array([0.5, -0.5]), ones, np.array([False, True]))
+    yield case(np.array([1.0]), np.array([3.0]), np.array([[2.0]]), np.array([True]))  # the loss falls
+    yield case(np.array([1.0, 2.0]), np.array([0.5, 1.0]), ones, np.array([False, False]))  # nothing goes
+    yield case(np.array([2.0, -1.0]), np.array([1.0, 2.0]), 2 * ones, np.array([True, True]))
+    for n in range(1, 14):
+        w, g = rng.normal(size=(2, n // 4 + 2)).round(1)
+        yield case(w, g, _curved(rng, len(w)), rng.random(len(w)) < 0.6)
 
 
 def obs_score(w, inverse):
@@ -65,9 +70,10 @@ def obs_score(w, inverse):
 
 def score_cases(rng):
     yield case(np.array([2.0, -1.0]), np.array([[2.0, 0.5], [0.5, 1.0]]))
-    for n in range(1, 18):
-        size = n // 3 + 1
-        yield case(rng.normal(size=size), _curved(rng, size))
+    yield case(np.array([-3.0, 0.0]), np.array([[0.5, 0.0], [0.0, 4.0]]))
+    for n in range(1, 17):
+        w = rng.normal(size=n // 4 + 1).round(1)
+        yield case(w, _curved(rng, len(w)))
 
 
 def obs_update(w, inverse, q):
@@ -82,15 +88,17 @@ def obs_update(w, inverse, q):
 def update_cases(rng):
     yield case(np.array([2.0, -1.0]), np.array([[2.0, 0.5], [0.5, 1.0]]), 1)
     yield case(np.array([2.0, -1.0]), np.array([[2.0, 0.5], [0.5, 1.0]]), 0)
-    for n in range(1, 17):
-        size = n // 3 + 2
-        yield case(rng.normal(size=size), _curved(rng, size), n % size)
+    yield case(np.array([2.0, 0.0, -1.0]), np.diag([2.0, 1.0, 4.0]), 2)  # nobody interacts: nobody moves
+    yield case(np.array([0.0, 1.0]), np.array([[2.0, 1.0], [1.0, 2.0]]), 0)  # it is zero already
+    for n in range(1, 15):
+        w = rng.normal(size=n // 4 + 2).round(1)
+        yield case(w, _curved(rng, len(w)), n % len(w))
 
 
 def wanda_mask(w, x, k):
-    """Keep, in each row of w, the k weights of the largest |w| times root mean square of their input.
+    """Keep, in each row of w (out, in), the k largest |w| times rms of the input; x (batch, in).
 
-    x (batch, in) holds the inputs of the layer, w (out, in) its weights.
+    A boolean array, True = keep. Exactly k stay in each row: of equal scores those of lower index.
     """
     rms = [math.sqrt(sum(x[i, j] ** 2 for i in range(len(x))) / len(x)) for j in range(x.shape[1])]
     mask = np.zeros(w.shape, bool)
@@ -105,17 +113,25 @@ def wanda_cases(rng):
     yield case(np.array([[3.0, -2.0]]), np.array([[1.0, 2.0], [-1.0, 3.0]]), 1)
     yield case(np.array([[3.0, -2.0], [1.0, 0.25]]), np.array([[1.0, 3.0], [1.0, -3.0]]), 1)
     yield case(np.array([[3.0, -2.0], [1.0, 0.25]]), np.array([[1.0, 3.0], [1.0, -3.0]]), 0)
-    for n in range(1, 17):
-        shape = (n % 4 + 2, n // 4 + 2)
-        x = (rng.normal(size=(shape[1], shape[1])) + 0.5) * rng.random(shape[1]) * 4
-        yield case(rng.normal(size=shape), x, n % (shape[1] + 1))
+    yield case(np.array([[3.0, -2.0], [1.0, 0.25]]), np.array([[1.0, 3.0], [1.0, -3.0]]), 2)
+    yield case(np.array([[1.0, -1.0, 2.0]]), np.array([[2.0, 2.0, 1.0]]), 2)  # three equal scores
+    yield case(np.array([[1.0, 1.0]]), np.array([[4.0, 3.0], [0.0, 3.0]]), 1)  # largest input, lower rms
+    yield case(np.array([[1.0, 1.0]]), np.array([[4.0, 2.5], [0.0, 2.5]]), 1)  # lower mean size, larger rms
+    yield case(np.array([[2.0, -3.0]]), np.array([[3.0, 2.0], [-3.0, 1.5]]), 1)
+    yield case(np.array([[-3.0, 2.0, 1.0]]), np.array([[-1.0, 1.0, -3.0], [-1.0, 2.0, -2.0]]), 2)
+    yield case(np.array([[0.0, 0.0], [5.0, 1.0]]), np.array([[0.0, 2.0]]), 1)  # a row of zeros, a dead input
+    for n in range(1, 19):
+        shape = (n % 3 + 1, n // 5 + 2)
+        x = (rng.normal(size=(n % 3 + 2, shape[1])) + 0.5) * rng.integers(1, 5, shape[1])
+        yield case(rng.normal(size=shape).round(1), x.round(1), n % (shape[1] + 1))
 
 
 def neurons_to_keep(y, least_mean, least_std, most_zeros):
     """One answer a neuron, True = keep. It goes for a small mean, a small spread or too many zeros.
 
-    y (batch, neurons) holds the outputs. A neuron goes if its mean is below least_mean, its standard
-    deviation is below least_std, or its fraction of zeros is above most_zeros.
+    y (batch, neurons) holds the outputs, which may be negative. A neuron goes if its mean is below
+    least_mean, its standard deviation (divided by n, not n - 1) is below least_std, or its fraction of
+    zeros is above most_zeros.
     """
     keep = np.zeros(y.shape[1], bool)
     for j in range(y.shape[1]):
@@ -132,16 +148,26 @@ def neuron_cases(rng):
     yield case(np.array([[0.0, 2.0], [2.0, 4.0]]), 1.0, 1.0, 0.5)
     yield case(np.array([[0.0, 3.0], [0.0, 3.5], [4.0, 4.0], [8.0, 3.0]]), 1.0, 0.0, 0.25)
     yield case(np.array([[1.0, 4.0], [3.0, 1.0]]), 0.0, 1.2, 1.0)  # dividing by n - 1 gives 1.41, not 1
-    for n in range(1, 16):
-        y = np.maximum(rng.normal(size=(n % 5 + 2, n // 4 + 2)) + rng.normal(size=n // 4 + 2), 0).round(3)
-        thresholds = ((0.31, 0.0, 1.0), (0.0, 0.37, 1.0), (0.0, 0.0, 0.45), (0.2001, 0.2501, 0.65))
+    yield case(np.array([[-3.0, 3.0], [1.0, 1.0]]), 0.5, 0.0, 0.5)  # a negative mean
+    yield case(np.array([[-1.0, 0.0], [3.0, 3.0]]), 0.0, 0.0, 0.25)  # negative is not zero
+    yield case(np.array([[0.0], [2.0], [0.0], [2.0]]), 0.0, 0.0, 0.5)  # exactly at the limit
+    yield case(np.array([[4.0, 2.0], [4.5, 6.0]]), 0.0, 1.0, 1.0)  # large, and nearly constant
+    yield case(np.array([[2.0, 9.0], [2.6, 0.0]]), 0.0, 0.2, 1.0)  # variance 0.09, deviation 0.3
+    yield case(np.array([[0.0, 1.0], [0.0, 1.0], [9.0, 1.0]]), 2.0, 0.0, 1.0)  # the median is 0
+    yield case(np.array([[0.1, 0.0], [3.0, 3.0]]), 0.0, 0.0, 0.25)  # small is not zero
+    yield case(np.array([[2.0, 0.0], [1.0, 4.0]]), 0.0, 1.0, 0.3)  # one zero of two, a quarter of all
+    for n in range(1, 18):
+        y = rng.normal(size=(n % 4 + 2, n // 5 + 2)) + rng.normal(size=n // 5 + 2)
+        y = y.round(1) if n % 3 == 0 else np.maximum(y, 0).round(1)
+        thresholds = ((0.31, 0.0, 1.0), (-1.0, 0.37, 1.0), (-1.0, 0.0, 0.45), (0.2001, 0.2501, 0.65))
         yield case(y, *thresholds[n % 4])
 
 
 def absorb_mean(w, b, mean, gone):
-    """The next layer when neurons go: (w without their columns, b with what they gave on average).
+    """The next layer when neurons go: (w with their columns zero, b with what they gave on average).
 
-    w (out, in) and b (out,) are the next layer's; mean (in,) the neurons' mean outputs; gone (in,) who goes.
+    w (out, in) and b (out,) are the next layer's, and keep their shapes; mean (in,) holds the neurons' mean
+    outputs, gone (in,) is True for those that go.
     """
     new_w, new_b = w.copy(), b.copy()
     for j in range(len(mean)):
@@ -153,19 +179,22 @@ def absorb_mean(w, b, mean, gone):
 
 
 def absorb_cases(rng):
+    square = np.array([[2.0, 1.0], [0.0, -3.0]])
+    yield case(square, np.array([0.5, 1.0]), np.array([3.0, 4.0]), np.array([True, False]))
     yield case(np.array([[2.0, 1.0]]), np.array([0.5]), np.array([3.0, 4.0]), np.array([True, False]))
-    yield case(np.eye(2), np.zeros(2), np.array([1.0, 2.0]), np.array([False, False]))
-    for n in range(1, 17):
-        size = n // 3 + 2
+    yield case(np.eye(2), np.ones(2), np.array([1.0, 2.0]), np.array([False, False]))  # nobody goes
+    yield case(square, np.array([0.5, 1.0]), np.array([3.0, -4.0]), np.array([True, True]))  # all go
+    for n in range(1, 15):
+        size = n // 4 + 2
         shape = (size, size) if n % 2 else (n % 4 + 1, size)
-        w, b = rng.normal(size=shape), rng.normal(size=shape[0])
-        yield case(w, b, rng.random(size), rng.random(size) < 0.5)
+        w, b = rng.normal(size=shape).round(1), rng.normal(size=shape[0]).round(1)
+        yield case(w, b, rng.normal(size=size).round(1), rng.random(size) < 0.5)
 
 
 def _curved(rng, n):
-    """A symmetric, positive definite matrix."""
-    a = rng.normal(size=(n, n + 1))
-    return (a @ a.T + 0.1 * np.eye(n)).round(3)
+    """A symmetric, positive definite matrix of short numbers."""
+    a = rng.normal(size=(n, n + 1)).round(1)
+    return (a @ a.T + 0.5 * np.eye(n)).round(2)
 
 
 EXERCISES = (
@@ -210,7 +239,7 @@ EXERCISES = (
         hints=(
             "One number for each input: how large is it, typically? Which axis of x do you average over?",
             "rms is the root of the mean over the batch (axis 0) of x squared; column j of w takes entry j.",
-            "score = abs(w) * rms; order each row by falling score (axis 1) and mark its first k.",
+            "score = abs(w) * rms; order each row by falling score (a stable sort), mark its first k.",
         ),
         mistakes=MISTAKES["03.5"],
     ),

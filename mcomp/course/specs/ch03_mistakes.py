@@ -1,11 +1,12 @@
-"""Chapter 03: the wrong answers that people write, each with what happened; and the quiz.
+"""Chapter 03, weights: the wrong answers that people write, each with what happened; and the quiz.
 
-Statistics over the wrong axis, and one answer for all neurons, are errors of published tutorials.
+Those about inputs and neurons are in `ch03_neurons`.
 """
 
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs import ch03_neurons
 
 
 def _rise(w, g, hessian, gone, first=1.0, second=0.5):
@@ -13,61 +14,38 @@ def _rise(w, g, hessian, gone, first=1.0, second=0.5):
     return float(first * (g @ step) + second * (step @ hessian @ step))
 
 
-def _diagonal_rise(w, g, hessian, gone):
-    return _rise(w, g, np.diag(np.diag(hessian)), gone)
+def _diagonal(w, g, hessian, gone, first=1.0, second=0.5):
+    return _rise(w, g, np.diag(np.diag(hessian)), gone, first, second)
 
 
-def _update(w, inverse, q, by=None, keep_q=False):
-    new = w - w[q] / (inverse[q, q] if by is None else by) * inverse[:, q]
-    new[q] = w[q] if keep_q else 0.0
-    return new
+def _each_rise(w, g, hessian, gone):
+    step = -w * gone
+    return g * step + step * (hessian @ step) / 2
 
 
-def _zeroed(w, q):
-    new = w.copy()
-    new[q] = 0.0
-    return new
+def _elementwise(w, g, hessian, gone):
+    step = -w * gone
+    return float((g * step).sum() + (step * hessian * step).sum() / 2)
 
 
-def _rows(score, k):
-    rank = np.argsort(np.argsort(-score, axis=1, kind="stable"), axis=1)
-    return rank < k
+def _open_rows(w, g, hessian, gone):
+    step = -w * gone
+    return float(g @ step - step @ (hessian @ w) / 2)
 
 
-def _whole(score, k):
-    mask = np.zeros(score.shape, bool)
-    mask.flat[np.argsort(-score, axis=None, kind="stable")[: k * len(score)]] = True
-    return mask
+def _step(w, inverse, q, by=None, size=None):
+    """The others' step, entry q too."""
+    by = inverse[q, q] if by is None else by
+    return -(w[q] if size is None else size) / by * inverse[:, q]
 
 
-def _rms(x, axis=0):
-    return np.sqrt((x**2).mean(axis))
+def _at(v, q, value=0.0):
+    v = v.copy()
+    v[q] = value
+    return v
 
 
-def _keep(y, least_mean, least_std, most_zeros, axis=0, ddof=0):
-    zeros = (y == 0).mean(axis)
-    return (y.mean(axis) >= least_mean) & (y.std(axis, ddof=ddof) >= least_std) & (zeros <= most_zeros)
-
-
-def _keep_any(y, least_mean, least_std, most_zeros):
-    zeros = (y == 0).mean(0)
-    return (y.mean(0) >= least_mean) | (y.std(0) >= least_std) | (zeros <= most_zeros)
-
-
-def _strict(y, least_mean, least_std, most_zeros):
-    return (y.mean(0) > least_mean) & (y.std(0) > least_std) & ((y == 0).mean(0) < most_zeros)
-
-
-def _one_answer(y, least_mean, least_std, most_zeros):
-    kept = y.mean() >= least_mean and y.std() >= least_std and (y == 0).mean() <= most_zeros
-    return np.full(y.shape[1], bool(kept))
-
-
-def _by_rows(w, b, mean, gone):
-    return w * ~gone[: len(w), None], b + (w * gone[: len(w), None]) @ mean
-
-
-MISTAKES = {
+MISTAKES = ch03_neurons.MISTAKES | {
     "03.1": (
         Mistake("no_abs", lambda w, g: w * g,
                 "your scores have signs: a large change downwards would go first; take the size of w·g"),
@@ -75,106 +53,171 @@ MISTAKES = {
                 "that is the signed change, which movement pruning adds up; this score is its size"),
         Mistake("half_abs", lambda w, g: abs(w) * g,
                 "you took the size of w only; g has a sign as well"),
+        Mistake("abs_g", lambda w, g: w * abs(g),
+                "you took the size of g only; w has a sign as well"),
+        Mistake("one_way", lambda w, g: np.maximum(-w * g, 0),
+                "you left out the weights whose end would lower the loss; the size counts, both ways"),
         Mistake("gradient", lambda w, g: abs(g),
                 "that is the slope; the weight moves by its whole length, so multiply by |w|"),
         Mistake("magnitude", lambda w, g: abs(w),
                 "that is magnitude: the gradient isn't in it"),
         Mistake("square", lambda w, g: (w * g) ** 2,
                 "you squared it: the order is right, but the size isn't, nor are sums over channels"),
+        Mistake("w_square", lambda w, g: w**2 * abs(g),
+                "the weight comes in once: it moves by w, and slope times distance is g·w"),
+        Mistake("fisher", lambda w, g: w**2 * g**2 / 2,
+                "that is Damage's score with the squared gradient for the curvature; order one is |g·w|"),
+        Mistake("half", lambda w, g: abs(w * g) / 2,
+                "half too small: the ½ of a Taylor expansion stands before the quadratic term"),
+        Mistake("quotient", lambda w, g: abs(g) / np.where(w == 0, np.inf, abs(w)),
+                "you divided by the weight; the rise is slope times distance, a product"),
+        Mistake("moved", lambda w, g: abs(w - g),
+                "that is a weight after a step of descent; asked is slope times the way to zero, g times w"),
+        Mistake("shares", lambda w, g: abs(w * g) / max(abs(w * g).sum(), 1e-12),
+                "you divided by the sum, as SNIP does at the end; here the sizes themselves are asked"),
         Mistake("sum", lambda w, g: float(abs(w * g).sum()),
                 "that is one number for the whole array; every weight gets its own"),
+        Mistake("total", lambda w, g: float(abs((w * g).sum())),
+                "you added up before you took the size, to one number; every weight gets its own score"),
+        Mistake("mean", lambda w, g: float(abs(w * g).mean()),
+                "that is the mean over the array; every weight gets a score of its own"),
+        Mistake("mean_rows", lambda w, g: abs(w * g).mean(axis=-1),
+                "you averaged each row, a score for a neuron; here every weight gets its own"),
+        Mistake("rows", lambda w, g: abs(w * g).sum(axis=-1),
+                "you added up each row, a score for a neuron; here every weight gets its own"),
     ),
     "03.2": (
         Mistake("sign", lambda w, g, hessian, gone: _rise(w, g, hessian, gone, first=-1.0),
                 "the sign of the linear term is wrong: a weight that goes to zero moves by -w, not by +w"),
         Mistake("no_half", lambda w, g, hessian, gone: _rise(w, g, hessian, gone, second=1.0),
                 "the quadratic term of a Taylor expansion has a factor of one half"),
-        Mistake("diagonal", _diagonal_rise,
+        Mistake("half_of_both", lambda w, g, hessian, gone: _rise(w, g, hessian, gone, first=0.5),
+                "you halved the linear term too; the factor ½ belongs to the quadratic one alone"),
+        Mistake("diagonal", _diagonal,
                 "you used the diagonal only: weights that go together interact, and those terms count"),
+        Mistake("diagonal_no_half", lambda *a: _diagonal(*a, second=1.0),
+                "the quadratic term lacks its ½, and all of H off its diagonal"),
+        Mistake("damage", lambda *a: _diagonal(*a, first=0.0),
+                "that is Optimal Brain Damage's sum: gradient and interactions are missing"),
+        Mistake("pairs_once", lambda w, g, hessian, gone: _rise(w, g, np.triu(hessian), gone),
+                "you counted each pair once; H_ij and H_ji both belong to step·H·step"),
+        Mistake("open_rows", _open_rows,
+                "you let the weights that stay take part: in step·H·step both steps are 0 for them"),
         Mistake("first_only", lambda w, g, hessian, gone: _rise(w, g, hessian, gone, second=0.0),
                 "that is the linear term alone; the curvature is missing"),
+        Mistake("first_size", lambda *a: abs(_rise(*a, second=0.0)),
+                "that is the size of the linear term; the rise has a sign, and the curvature is missing"),
+        Mistake("first_up", lambda w, g, h, gone: _rise(w, g, h, gone, first=-1.0, second=0.0),
+                "that is w·g: a weight that goes moves by -w, and the curvature is missing"),
+        Mistake("falling", lambda *a: _rise(*a, second=-0.5),
+                "the curvature counts with a plus: of -w on both sides the signs cancel"),
+        Mistake("elementwise", _elementwise,
+                "you multiplied elementwise: row i and column j each need their own step, step @ H @ step"),
+        Mistake("all_of_h", lambda w, g, h, gone: float(-(g * w) @ gone + gone @ h @ gone / 2),
+                "you added up H itself; each entry is multiplied by both weights that go"),
         Mistake("second_only", lambda w, g, hessian, gone: _rise(w, g, hessian, gone, first=0.0),
                 "that is the quadratic term alone, as at a minimum; here the gradient counts too"),
+        Mistake("sizes", lambda w, g, h, gone: float(abs(g * w) @ gone) + _rise(w, g, h, gone, first=0.0),
+                "you added up the sizes of the linear terms; they have signs, and may cancel"),
+        Mistake("size", lambda *a: abs(_rise(*a)),
+                "you took the size at the end; a rise below zero says that the loss falls, keep the sign"),
+        Mistake("fall", lambda *a: -_rise(*a),
+                "upside down: asked is the rise, the new loss minus the old one"),
         Mistake("all", lambda w, g, hessian, gone: _rise(w, g, hessian, np.ones_like(gone)),
                 "you removed every weight; only those marked in `gone` move"),
         Mistake("inverted", lambda w, g, hessian, gone: _rise(w, g, hessian, ~gone),
                 "you removed the others: True in `gone` marks what goes"),
+        Mistake("ones", lambda w, g, hessian, gone: _rise(np.ones_like(w), g, hessian, gone),
+                "you moved each weight by -1; it ends at zero, so it moves by -w"),
+        Mistake("each_first", lambda w, g, hessian, gone: -g * w * gone,
+                "those are the linear terms, one a weight; add them up, and the curvature"),
+        Mistake("each", _each_rise,
+                "that is a share for each weight; the rise of the loss is one number, their sum"),
     ),
     "03.3": (
         Mistake("no_half", lambda w, inverse: w**2 / np.diag(inverse),
                 "twice too much: the quadratic term has a factor of one half"),
+        Mistake("double", lambda w, inverse: 2 * w**2 / np.diag(inverse),
+                "four times too much: the 2 belongs below, beside the diagonal of the inverse"),
         Mistake("multiplied", lambda w, inverse: w**2 * np.diag(inverse) / 2,
-                "you multiplied by the inverse's diagonal, as if it were the Hessian's; divide by it"),
+                "you multiplied by the inverse's diagonal, or the brackets are missing below: divide by it"),
         Mistake("obd", lambda w, inverse: w**2 * np.diag(np.linalg.inv(inverse)) / 2,
                 "that is Optimal Brain Damage, with the others held fixed: 1 / [H⁻¹]_ii is not H_ii"),
+        Mistake("obd_no_half", lambda w, inverse: w**2 * np.diag(np.linalg.inv(inverse)),
+                "that is twice Optimal Brain Damage's score; Surgeon divides by the diagonal of the inverse"),
+        Mistake("inverted_again", lambda w, inverse: w**2 / (2 * np.diag(np.linalg.inv(inverse))),
+                "you inverted once more: what comes in is H⁻¹ already, take its own diagonal"),
         Mistake("no_square", lambda w, inverse: abs(w) / (2 * np.diag(inverse)),
                 "the weight comes in squared"),
+        Mistake("signed", lambda w, inverse: w / (2 * np.diag(inverse)),
+                "the weight comes in squared, so that its sign drops out"),
         Mistake("half_times", lambda w, inverse: w**2 / 2 * inverse.diagonal() ** 2,
                 "you multiplied by the square of the diagonal; divide by the diagonal"),
+        Mistake("square_below", lambda w, inverse: w**2 / (2 * np.diag(inverse) ** 2),
+                "you squared the diagonal too; only the weight is squared"),
+        Mistake("root", lambda w, inverse: abs(w) / np.sqrt(2 * np.diag(inverse)),
+                "that is the root of it: the order is the same, but asked is the rise of the loss"),
         Mistake("row_sums", lambda w, inverse: w**2 / (2 * inverse.sum(1)),
                 "you divided by the sums of the rows; only the entry on the diagonal belongs there"),
+        Mistake("trace", lambda w, inverse: w**2 / (2 * np.trace(inverse)),
+                "you divided by the sum of the diagonal; each weight has an entry of its own"),
+        Mistake("rows", lambda w, inverse: w * (inverse @ w) / 2,
+                "you multiplied whole rows of the inverse with w; a weight needs its diagonal entry alone"),
+        Mistake("matrix", lambda w, inverse: w**2 / (2 * inverse),
+                "you divided by the whole matrix; each weight needs one number of it, on the diagonal"),
+        Mistake("least", lambda w, inverse: float((w**2 / (2 * np.diag(inverse))).min()),
+                "that is the least of all; every weight gets its own number"),
+        Mistake("sum", lambda w, inverse: float((w**2 / (2 * np.diag(inverse))).sum()),
+                "you added them up; every weight gets its own number"),
+        Mistake("order", lambda w, inverse: np.argsort(w**2 / (2 * np.diag(inverse)), kind="stable"),
+                "that is the order in which weights would go; asked is the number of each"),
+        Mistake("which", lambda w, inverse: int((w**2 / (2 * np.diag(inverse))).argmin()),
+                "that is which weight to remove first; asked is the number of each"),
     ),
     "03.4": (
-        Mistake("zero_only", lambda w, inverse, q: _zeroed(w, q),
+        Mistake("zero_only", lambda w, inverse, q: _at(w, q),
                 "you removed weight q and left the others where they were; they must make up for it"),
-        Mistake("sign", lambda w, inverse, q: _zeroed(w + w[q] / inverse[q, q] * inverse[:, q], q),
+        Mistake("sign", lambda w, inverse, q: _at(w - _step(w, inverse, q), q),
                 "you moved the others the wrong way: weight q would have gone to twice its size"),
-        Mistake("no_division", lambda w, inverse, q: _update(w, inverse, q, by=1.0),
+        Mistake("sign_of_all", lambda w, inverse, q: w - _step(w, inverse, q),
+                "you moved the wrong way: weight q went to twice its size, not to zero"),
+        Mistake("no_division", lambda w, inverse, q: _at(w + _step(w, inverse, q, by=1.0), q),
                 "you forgot to divide by inverse[q, q]: on that step weight q doesn't arrive at zero"),
-        Mistake("own_diagonal", lambda w, inverse, q: _update(w, inverse, q, by=np.diag(inverse)),
+        Mistake("not_there", lambda w, inverse, q: w + _step(w, inverse, q, by=1.0),
+                "weight q isn't zero: divide the step by inverse[q, q], then it arrives there by itself"),
+        Mistake("times", lambda w, inverse, q: _at(w + _step(w, inverse, q, by=1 / inverse[q, q]), q),
+                "you multiplied by inverse[q, q]; the multiplier is w[q] divided by it"),
+        Mistake("half", lambda w, inverse, q: _at(w + _step(w, inverse, q) / 2, q),
+                "the others went half the way: the ½ is in the saliency, not in the step"),
+        Mistake("unscaled", lambda w, inverse, q: _at(w + _step(w, inverse, q, size=1.0), q),
+                "how far the others move depends on how large weight q was: multiply by w[q]"),
+        Mistake("all_w", lambda w, inverse, q: _at(w + _step(w, inverse, q, size=w), q),
+                "you multiplied column q by w entry by entry; one number sets the length, w[q]"),
+        Mistake("own_diagonal", lambda w, inverse, q: _at(w + _step(w, inverse, q, by=np.diag(inverse)), q),
                 "you divided each entry by its own diagonal entry; all move by one multiple of column q"),
-        Mistake("hessian", lambda w, inverse, q: _update(w, np.linalg.inv(inverse), q),
+        Mistake("hessian", lambda w, inverse, q: _at(w + _step(w, np.linalg.inv(inverse), q), q),
                 "you moved along a column of the Hessian; its inverse, which you were given, has the answer"),
-        Mistake("kept", lambda w, inverse, q: _update(w, inverse, q, keep_q=True),
+        Mistake("mixed", lambda w, inverse, q: _at(
+                    w + _step(w, inverse, q, by=np.linalg.inv(inverse)[q, q]), q),
+                "you divided by H_qq; the diagonal entry of the inverse is another number, inverse[q, q]"),
+        Mistake("saliency", lambda w, inverse, q: _at(w + _step(w, inverse, q, size=w[q] ** 2 / 2), q),
+                "you put the saliency into the step; its length is w[q] / inverse[q, q]"),
+        Mistake("half_of_all", lambda w, inverse, q: w + _step(w, inverse, q) / 2,
+                "you went half the way, so weight q isn't zero: the ½ is in the saliency, not in the step"),
+        Mistake("saliency_of_all", lambda w, inverse, q: w + _step(w, inverse, q, size=w[q] ** 2 / 2),
+                "weight q isn't zero: you put the saliency into the step, not w[q] / inverse[q, q]"),
+        Mistake("shared_out", lambda w, inverse, q: _at(w + w[q] / (len(w) - 1), q),
+                "you gave every other weight the same; column q of the inverse says who takes how much"),
+        Mistake("kept", lambda w, inverse, q: _at(w + _step(w, inverse, q), q, w[q]),
                 "the others made up for weight q, but weight q is still there"),
-    ),
-    "03.5": (
-        Mistake("magnitude", lambda w, x, k: _rows(abs(w), k),
-                "that is magnitude within each row: the inputs aren't in it"),
-        Mistake("no_abs", lambda w, x, k: _rows(w * _rms(x), k),
-                "you compared w, not |w|, so large negative weights went"),
-        Mistake("wrong_axis", lambda w, x, k: _rows(abs(w) * _rms(x, axis=1), k),
-                "you averaged over an example's inputs; the rms of an input is over the batch, axis 0"),
-        Mistake("mean", lambda w, x, k: _rows(abs(w) * abs(x.mean(0)), k),
-                "you took the mean of the input, in which signs cancel; rms is the root of the mean square"),
-        Mistake("std", lambda w, x, k: _rows(abs(w) * x.std(0), k),
-                "you took the standard deviation, which leaves out the mean; rms has both"),
-        Mistake("columns", lambda w, x, k: _rows((abs(w) * _rms(x)).T, k).T,
-                "you kept k in each column; it is k in each row, that is of each output"),
-        Mistake("whole", lambda w, x, k: _whole(abs(w) * _rms(x), k),
-                "you ranked the layer as a whole; each row keeps k of its own"),
-        Mistake("inverted", lambda w, x, k: ~_rows(abs(w) * _rms(x), k),
-                "your mask is upside down: True means keep"),
-    ),
-    "03.6": (
-        Mistake("wrong_axis", lambda y, a, b, c: _keep(y, a, b, c, axis=1),
-                "you took statistics over axis 1, one number an image; a neuron is a column, so axis 0"),
-        Mistake("one_answer", _one_answer,
-                "you took statistics of the whole array, so all neurons share one answer"),
-        Mistake("any", _keep_any,
-                "a neuron stays only if it passes all three tests; yours stays if it passes one"),
-        Mistake("inverted", lambda y, a, b, c: ~_keep(y, a, b, c),
-                "your answer is upside down: True means keep"),
-        Mistake("non_zeros", lambda y, a, b, c: (y.mean(0) >= a) & (y.std(0) >= b) & ((y != 0).mean(0) <= c),
-                "you counted what is not zero; the fraction of zeros was asked for"),
-        Mistake("strict", _strict,
-                "a neuron that lies exactly at a limit stays: it goes if it is below, or above most_zeros"),
-        Mistake("sample_std", lambda y, a, b, c: _keep(y, a, b, c, ddof=1),
-                "you divided by n - 1; the standard deviation of the outputs themselves divides by n"),
-    ),
-    "03.7": (
-        Mistake("only_zeroed", lambda w, b, mean, gone: (w * ~gone, b.copy()),
-                "you zeroed the columns and lost what those neurons gave on average; the bias takes it"),
-        Mistake("only_bias", lambda w, b, mean, gone: (w.copy(), b + w @ (mean * gone)),
-                "the neurons are still there: zero their columns as well, or they count twice"),
-        Mistake("all_means", lambda w, b, mean, gone: (w * ~gone, b + w @ mean),
-                "you added the means of all neurons; those that stay speak for themselves"),
-        Mistake("sign", lambda w, b, mean, gone: (w * ~gone, b - w @ (mean * gone)),
-                "you took the mean away a second time; the bias gets it added"),
-        Mistake("no_weight", lambda w, b, mean, gone: (w * ~gone, b + (mean * gone).sum()),
-                "you added the means themselves; they reach output o multiplied by w[o, j]"),
-        Mistake("inverted", lambda w, b, mean, gone: (w * gone, b + w @ (mean * ~gone)),
-                "you removed the neurons that should stay: True in `gone` marks what goes"),
+        Mistake("step", lambda w, inverse, q: _step(w, inverse, q),
+                "that is the step δ; asked are the weights after it, w + δ"),
+        Mistake("step_zeroed", lambda w, inverse, q: _at(_step(w, inverse, q), q),
+                "that is the step of the others; add the weights, asked is where they end"),
+        Mistake("shorter", lambda w, inverse, q: np.delete(w + _step(w, inverse, q), q),
+                "you took weight q out of the array; it stays in its place, as a zero"),
+        Mistake("matrix", lambda w, inverse, q: w - w[q] / inverse[q, q] * inverse,
+                "you moved along the whole matrix; one column of it belongs to weight q, inverse[:, q]"),
     ),
 }  # fmt: skip
 
@@ -196,12 +239,13 @@ QUIZ = (
         Option("falls, because a useless weight is gone",
                "the network computes the same function as before"),
     )),
-    Question("You prune to 50 % and then train for some epochs. Which criterion do you take first?", (
-        Option("magnitude: it costs nothing, and after fine-tuning the others are not better here",
-               "in the chapter's figure the criteria lie together at low sparsity", right=True),
-        Option("Optimal Brain Surgeon, because it is exact",
-               "it is exact for one weight of a quadratic; half of a network is neither"),
-        Option("random, because training repairs everything",
-               "random stays behind on all seeds, more so the more you prune"),
+    Question("You prune to 98 % and then train for some epochs. What do you settle first?", (
+        Option("how many weights each layer keeps; the largest of each will do",
+               "with Damage's counts, or Erdős–Rényi's, magnitude's ranking is not beaten in this chapter",
+               right=True),
+        Option("the inverse Hessian, because Optimal Brain Surgeon is exact",
+               "it is exact for one weight of a quadratic, and training undoes what its update gained"),
+        Option("nothing: random weights do, because training repairs everything",
+               "in the same layers random ends over a point below the largest"),
     )),
 )  # fmt: skip
