@@ -199,11 +199,17 @@ def tags(book, path):
 
 
 def has_band(cell):
-    """Whether a cell asserts an order, such as 0.87 < accuracy < 0.91."""
+    """Whether a cell asserts an order, such as 0.87 < accuracy < 0.91, or has it checked as a claim."""
     source = "\n".join("" if re.match(r"\s*[%!]", line) else line for line in cell.source.splitlines())
-    asserts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
     order = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-    return any(isinstance(node, order) for found in asserts for node in ast.walk(found.test))
+    for node in ast.walk(ast.parse(source)):
+        claim = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "checked"
+        held = [node.test] if isinstance(node, ast.Assert) else node.args if claim else []
+        if any(
+            isinstance(op, order) for part in held for n in ast.walk(part) for op in getattr(n, "ops", [])
+        ):
+            return True
+    return False
 
 
 def style(book, path):
@@ -372,6 +378,7 @@ def test_each_limit_catches_what_breaks_it(limit, change):
             ),
         ),
         (tags, add_cell("x; assert 0.8 < x", stream("0.89"), tags=["nbval-ignore-output"])),
+        (tags, add_cell("results.checked('x', 0.8 < x)", tags=["claims"])),
         (tags, add_cell("%time x", stream("12 ms"), tags=["nbval-ignore-output", "timing"])),
         (tags, add_cell("x", picture(alt="A"), tags=["nbval-ignore-output"])),
         (numbers, replace_prose("Of 266,610 weights 97.5 % went, in 3 layers; 0.975 of them.")),
