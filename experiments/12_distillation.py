@@ -2,7 +2,7 @@
 
     python experiments/12_distillation.py      (about four minutes on one core)
 
-Both ways get the same: all 55,000 images, ten epochs, no augmentation, the same initial weights and order of
+Both ways get the same: all 55,000 images, six epochs, no augmentation, the same initial weights and order of
 images for a seed, and as many trials on two seeds of their own: a grid of learning rates, and two settings
 each, plain or smoothed labels, T = 1 or T = 2. Validation images choose; then come six other seeds, and the
 test images are looked at once.
@@ -22,7 +22,7 @@ from mcomp import distill, save, train, zoo
 from mcomp.codecs import Uniform, attach
 from mcomp.measure import count_parameters, float32_bytes, macs_by_layer
 
-EPOCHS, LABELS, TAUGHT = 10, "from labels", "from the ResNet"
+EPOCHS, LABELS, TAUGHT = 6, "from labels", "from the ResNet"
 
 
 def eight_bits(model, path):
