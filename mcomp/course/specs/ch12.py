@@ -1,6 +1,6 @@
 """Chapter 12, distillation: what the exercises ask, how they are checked, what usually goes wrong.
 
-In this order: softmax, loss, gradient, smoothed targets, the two parts, the limit of great heat, a paired test.
+In this order: softmax, loss, gradient, smoothed targets, two parts, the limit of great heat, a paired test.
 """
 
 import math
