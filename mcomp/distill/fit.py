@@ -83,7 +83,8 @@ def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, **
     data : object with `.train`, or tensor of images (n, ...)
         Images alone have no labels, so `alpha` must be 1.
     **options
-        Of `mcomp.train.fit`: epochs, lr, batch_size, weight_decay, callbacks, seed, progress.
+        Of `mcomp.train.fit`: epochs, lr, batch_size, weight_decay, schedule, output, callbacks, seed,
+        progress.
 
     Raises
     ------

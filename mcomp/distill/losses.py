@@ -49,9 +49,10 @@ def kd_loss(student_logits, teacher_logits, *, T):
     """T**2 * KL(teacher || student) at temperature `T`, in nats, the mean over the batch.
 
     The gradient is T * (p_student - p_teacher) / batch, with respect to the student's logits only: the
-    teacher is a constant. Where T is large against the logits, the difference of the probabilities falls as
-    1 / T**2 against T = 1 and T**2 makes up for it, Hinton et al. 2015 (arXiv:1503.02531), eq. 2 to 4. Below
-    that the size of the gradient still depends on T.
+    teacher is a constant. Where T is large against all logits, the difference of the probabilities falls as
+    1 / T, and both loss and gradient have a limit, those of `logit_matching_loss`: Hinton et al. 2015
+    (arXiv:1503.02531), eq. 2 to 4. At smaller T, the usual 1 to 4 among them, both depend on T, so that
+    another T also changes the weight of this loss beside another one.
 
     Parameters
     ----------
@@ -168,7 +169,9 @@ def decoupled_kd_loss(student_logits, teacher_logits, *, labels, T, beta=8.0):
 
     In `kd_loss` the second part has the teacher's doubt as its weight, so that images of which the teacher
     is sure teach next to nothing about the other classes. Here `beta` takes its place: Zhao et al. 2022
-    (arXiv:2203.08679), eq. 7 with its alpha = 1, which on CIFAR-100 takes beta = 8 for most pairs, T = 4.
+    (arXiv:2203.08679), eq. 7, where a weight of the first part, also called alpha, is 1 here (it is not the
+    alpha of `teaching`). On CIFAR-100 they take beta = 8 for most pairs, T = 4; where the teacher is sure,
+    that is many times the weight it replaces, so tune it.
 
     Parameters
     ----------

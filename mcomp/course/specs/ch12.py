@@ -1,7 +1,6 @@
 """Chapter 12, distillation: what the exercises ask, how they are checked, what usually goes wrong.
 
-A learner gains, in this order: the softmax with a temperature, the loss of distillation and its gradient, the
-targets of label smoothing, the two parts of the divergence, the limit of great heat, an exact paired test.
+In this order: softmax, loss, gradient, smoothed targets, two parts, the limit of great heat, a paired test.
 """
 
 import math
@@ -32,22 +31,37 @@ def softmax_cases(rng):
     yield case(np.array([0.0, 1.0, 2.0]), 2.0)
     yield case(np.array([3.0, 0.0, -3.0]), 0.5)
     yield case(np.array([[1.0, 2.0], [5.0, 0.0]]), 4.0)
+    yield case(np.array([[[0.0, 1.0], [2.0, 0.0]], [[3.0, 0.0], [1.0, 1.0]]]), 2.0)
     yield case(np.array([1000.0, 998.0, 990.0]), 2.0)
+    yield case(np.array([1000.0, 998.0]), 8.0)
     yield case(np.array([-1000.0, -998.0]), 1.0)
+    yield case(np.array([[1000.0, 998.0], [0.0, 1.0]]), 1.0)
     for n in range(2, 16):
-        yield case(rng.normal(size=(n % 4 + 1, n)) * 3, (0.5, 1.0, 2.0, 3.0, 8.0)[n % 5])
+        yield case(_short(rng, 3, (n // 4 + 1, n % 4 + 2)), (0.5, 1.0, 2.0, 3.0, 8.0)[n % 5])
+
+
+def _short(rng, spread, shape):
+    """Numbers of one decimal, which a card can show."""
+    return (rng.normal(size=shape) * spread).round(1)
 
 
 def kd_loss(student, teacher, T):
-    """T**2 times KL(teacher || student), both softened by T, in nats: the mean over the images.
+    """T**2 times KL(teacher || student), both softened by T, in nats: one number, the mean over the images.
 
-    Both arrays hold logits, (images, classes).
+    Both arrays hold logits, (images, classes), of 1000 and more: a probability may be 0 in a float, its
+    logarithm is finite.
     """
     total = 0.0
     for s, t in zip(student, teacher, strict=True):
-        p, q = softmax_t(t, T), softmax_t(s, T)
-        total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+        for log_p, log_q in zip(log_softmax(t / T), log_softmax(s / T), strict=True):
+            total += math.exp(log_p) * (log_p - log_q)
     return T**2 * total / len(student)
+
+
+def log_softmax(y):
+    top = max(float(x) for x in y)
+    whole = sum(math.exp(float(x) - top) for x in y)
+    return [float(x) - top - math.log(whole) for x in y]
 
 
 def pair_cases(rng):
@@ -56,12 +70,18 @@ def pair_cases(rng):
     yield case(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[0.0, 1.0], [0.0, 2.0]]), 1.0)
     yield case(np.array([[1.0, 5.0, 2.0]]), np.array([[1.0, 5.0, 2.0]]), 4.0)
     for n in range(2, 17):
-        shape = (n % 5 + 1, n % 4 + 2)
-        yield case(rng.normal(size=shape) * 2, rng.normal(size=shape) * 3, (0.5, 1.0, 2.0, 3.0, 8.0)[n % 5])
+        shape, T = (n // 4 + 1, n % 4 + 2), (0.5, 1.0, 2.0, 3.0, 8.0)[n % 5]
+        yield case(_short(rng, 2, shape), _short(rng, 3, shape), T)
+
+
+def loss_cases(rng):
+    yield from pair_cases(rng)
+    yield case(np.array([[1000.0, 0.0]]), np.array([[0.0, 0.0]]), 1.0)
+    yield case(np.array([[0.0, 0.0]]), np.array([[1000.0, 998.0]]), 2.0)
 
 
 def kd_gradient(student, teacher, T):
-    """The gradient of `kd_loss(student, teacher, T)` with respect to the student's logits."""
+    """The gradient of `kd_loss(student, teacher, T)` with respect to the student's logits, in their shape."""
     gradient = np.zeros(student.shape)
     for i in range(len(student)):
         p, q = softmax_t(teacher[i], T), softmax_t(student[i], T)
@@ -73,7 +93,7 @@ def kd_gradient(student, teacher, T):
 def smoothed_targets(labels, classes, epsilon):
     """The targets of label smoothing, (images, classes): 1 - epsilon on the label, and epsilon shared by all.
 
-    The label takes its share of epsilon, too.
+    The label takes its share of epsilon, too. labels is an array of whole numbers from 0 to classes - 1.
     """
     targets = np.zeros((len(labels), classes))
     for i, label in enumerate(labels):
@@ -114,13 +134,18 @@ def part_cases(rng):
     yield case(
         np.array([[0.1, 0.7, 0.2], [0.3, 0.3, 0.4]]), np.array([[0.2, 0.5, 0.3]] * 2), np.array([1, 2])
     )
+    yield case(np.array([[0.98, 0.01, 0.01]]), np.array([[0.01, 0.01, 0.98]]), np.array([0]))
     for n in range(3, 17):
-        p, q = (rng.dirichlet(np.full(n, 1.0), n % 4 + 1) * 0.9 + 0.1 / n for _ in range(2))
-        yield case(p, q, rng.integers(0, n, n % 4 + 1))
+        p, q = (rng.integers(1, 10, (n // 4 + 1, n % 4 + 3)) for _ in range(2))
+        labels = rng.integers(0, p.shape[1], len(p))
+        yield case(p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True), labels)
 
 
 def logit_matching(student, teacher):
-    """Half the squared difference of logits, each row moved to mean 0 first: the mean over all entries."""
+    """Half the squared difference of logits, each row moved to mean 0 first: the mean over all entries.
+
+    One number; rows are images, columns classes.
+    """
     total = 0.0
     for s, t in zip(student, teacher, strict=True):
         for a, b in zip(s, t, strict=True):
@@ -137,7 +162,8 @@ def matching_cases(rng):
 def sign_flip_p(a, b):
     """The part of all 2**n choices of signs for a - b whose sum is at least as far from 0 as the one seen.
 
-    a and b are whole numbers, pair by pair: how many test images two methods get right, for each seed.
+    a and b are arrays of whole numbers, pair by pair: how many test images two methods get right, for each
+    seed. Sums on both sides of 0 count, equal ones too, and so does the choice that was seen.
     """
     d = [int(x) - int(y) for x, y in zip(a, b, strict=True)]
     seen, extreme = abs(sum(d)), 0
@@ -150,12 +176,12 @@ def flip_cases(rng):
     yield case(np.array([5, 6]), np.array([3, 3]))
     yield case(np.array([5, 3]), np.array([3, 4]))
     yield case(np.array([3, 3, 4]), np.array([5, 6, 4]))
-    yield case(np.array([8790, 8805, 8771, 8812, 8799]), np.array([8761, 8792, 8770, 8780, 8786]))
     yield case(np.array([4, 2, 7]), np.array([4, 2, 7]))
-    for n in range(1, 15):
-        size = n % 6 + 2
-        b = rng.integers(8600, 8800, size)
-        yield case(b + rng.integers(-20, 20, size) + 10 * (n % 2), b)
+    yield case(np.array([5, 4]), np.array([4, 5]))
+    yield case(np.array([8790, 8805, 8771, 8812, 8799]), np.array([8761, 8792, 8770, 8780, 8786]))
+    for n in range(14):
+        b = rng.integers(8600, 8800, n // 3 + 2)
+        yield case(b + rng.integers(-20, 20, len(b)) + 10 * (n % 2), b)
 
 
 EXERCISES = (
@@ -169,11 +195,11 @@ EXERCISES = (
         mistakes=MISTAKES["12.1"], rtol=1e-6, atol=1e-9,
     ),
     Exercise(
-        "12.2", kd_loss, pair_cases, title="The loss of distillation",
+        "12.2", kd_loss, loss_cases, title="The loss of distillation",
         hints=(
             "Whose probabilities weigh the logarithms? Of the one whose answers are to be matched.",
             "KL(p || q) is the sum of p * (log p - log q) over the classes, p the teacher's; then the mean.",
-            "T**2 * (p * (np.log(p) - np.log(q))).sum(axis=-1).mean(), p and q the softened answers.",
+            "y = t / T less its largest; log p = y - log(sum(exp(y))); sum p * (log p - log q) over a row.",
         ),
         mistakes=MISTAKES["12.2"], rtol=1e-6, atol=1e-9,
     ),
