@@ -1,7 +1,6 @@
 """Chapter 06: the wrong answers that people write, each with what happened.
 
-Of published tutorials: floor(w) * q, floor(w * s) never divided back, and a float16 division that only makes
-the layer smaller.
+Three look like quantization and aren't: floor(w) * s, floor(w / s) never multiplied back, float16(w / s).
 """
 
 import numpy as np
