@@ -62,6 +62,12 @@ def _positive_ties(p, shift):
     return q - ((p % 2**shift == half) & (q % 2 == 1) & (p > 0))
 
 
+def _odd(p, shift):
+    half = 2 ** (shift - 1)
+    q = (p + half) >> shift
+    return q - ((p % 2**shift == half) & (q % 2 == 0))
+
+
 def _twice(p, shift):
     return _even((p + 2**30) >> 31, shift - 31) if shift > 31 else _even(p, shift)
 
@@ -108,6 +114,8 @@ MISTAKES = {
         Mistake("narrow_products",
                 lambda x, w, a, b: _wrap((x[:, None].astype(int) - a) * (w.astype(int) - b), 8).sum(-1),
                 "your products wrapped round in eight bits; only their sum was wide"),
+        Mistake("unsigned", lambda x, w, a, b: _product(x.astype(np.uint8), w.astype(np.uint8), a, b),
+                "a cast to uint8 makes 255 of -1; the integers are signed: make int32 of them"),
         Mistake("clipped", lambda x, w, a, b: np.clip(_product(x, w, a, b), -128, 127),
                 "you clipped the sums to eight bits; they stay int32 until the output's scale is applied"),
         Mistake("clipped_difference",
@@ -149,6 +157,10 @@ MISTAKES = {
                 "a small m needs a larger shift: 31 minus the exponent, which is negative"),
         Mistake("swapped", lambda m: _fixed(m)[::-1],
                 "m0 comes first, then the shift"),
+        Mistake("half_m0", lambda m: (_fixed(m, bits=30)[0], _fixed(m)[1]),
+                "your m0 is half as large as your shift says: m0 / 2**shift is m / 2"),
+        Mistake("shift_short", lambda m: (_fixed(m)[0], _fixed(m)[1] - 1),
+                "your shift is one too small: m0 / 2**shift is 2 m"),
         Mistake("powers", lambda m: _by_logarithm(m),
                 "for m an exact power of two your m0 is 2**31: rounding the logarithm down goes one too far"),
         Mistake("shared",
@@ -199,6 +211,14 @@ MISTAKES = {
                 "a cast to int8 wraps round, and here the ends may be 0 and 255: clip to qmin and qmax"),
         Mistake("twice", lambda *a: _clipped(*a, rounding=_twice),
                 "you rounded twice, after 31 bits and at the end: what the first made a tie wasn't one"),
+        Mistake("half_down", lambda *a: _clipped(*a, rounding=lambda p, s: (p + 2 ** (s - 1) - 1) >> s),
+                "you round ties downwards; the even neighbour is asked for"),
+        Mistake("ceil", lambda *a: _clipped(*a, rounding=lambda p, s: -(-p >> s)),
+                "you rounded up: everything moves by half a step on average; round to the nearest"),
+        Mistake("odd_ties", lambda *a: _clipped(*a, rounding=_odd),
+                "your ties go to the odd neighbour: take 1 off where the result is odd, not even"),
+        Mistake("fixed_ends", lambda acc, m0, s, z, a, b: _clipped(acc, m0, s, z, -128, 127),
+                "your ends are those of int8; the output may have others: qmin and qmax"),
         Mistake("a_step_too_much", lambda *a: _clipped(*a, rounding=lambda p, s: (p + 2**s) >> s),
                 "half a step is 2**(shift - 1); you added a whole one"),
         Mistake("ties_of_one_sign", lambda *a: _clipped(*a, rounding=_positive_ties),
