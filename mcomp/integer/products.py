@@ -1,6 +1,6 @@
 """Products of small integers, summed in int32: matrix product and convolution, zero points expanded.
 
-Derived in chapters/07_calibration_and_integers.ipynb. Jacob et al. 2017 (arXiv:1712.05877), eq. 7.
+Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2017 (arXiv:1712.05877), eq. 7.
 """
 
 from mcomp.arrays import array_namespace, bad_value, check_int, device

@@ -1,7 +1,7 @@
 """AdaRound: which of the two neighbours on the grid each weight should take, by what the layer puts out.
 
 Rounding to the nearest minimises the error of the weights; the loss sees the error of the outputs, in which
-roundings of the same row can cancel. Derived in chapters/07_calibration_and_integers.ipynb. Nagel et al.
+roundings of the same row can cancel. Derived in chapters/07_repair_without_training.ipynb. Nagel et al.
 2020, arXiv:2004.10568, eqs. 21 to 25.
 """
 

@@ -1,6 +1,6 @@
 """Repairs without training: scales moved between layers, extreme weights cut, mean errors corrected.
 
-Derived in chapters/07_calibration_and_integers.ipynb. Nagel et al. 2019, arXiv:1906.04721: cross-layer
+Derived in chapters/07_repair_without_training.ipynb. Nagel et al. 2019, arXiv:1906.04721: cross-layer
 equalization (section 4.1) and bias correction (section 4.2).
 """
 

@@ -89,7 +89,10 @@ def float_fields(x, form):
 
 
 def decode_fields(fields):
-    """(-1)**sign * 1.mantissa * 2**(exponent - bias); without the leading one where the exponent is 0.
+    """The number that three fields mean: (-1)**sign * 1.mantissa * 2**(exponent - bias).
+
+    Where the exponent field is 0 it is 0.mantissa * 2**(1 - bias). An exponent of ones is infinity (mantissa
+    0) or NaN; in float8_e4m3 only its mantissa 111 is NaN, the others are numbers.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """A histogram that holds any scale, and the ranges (low, high) that one can read off it.
 
-Derived in chapters/07_calibration_and_integers.ipynb.
+Derived in chapters/07_repair_without_training.ipynb.
 """
 
 import math

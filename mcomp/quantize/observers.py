@@ -1,6 +1,6 @@
 """Which range an activation needs: observers that watch batches go by and then name (low, high).
 
-Derived in chapters/07_calibration_and_integers.ipynb. Each has ``update(x)`` and ``range()``. The extremes
+Derived in chapters/07_repair_without_training.ipynb. Each has ``update(x)`` and ``range()``. The extremes
 cost nothing to know; what clips (percentile, least squares, entropy) needs a histogram.
 """
 

@@ -45,11 +45,13 @@ def torch_affine_parameters(x, bits):
 
 
 def numpy_channel_scales(w, bits):
-    return abs(w).reshape(len(w), -1).max(axis=1) / (2 ** (bits - 1) - 1)
+    scales = abs(w).reshape(len(w), -1).max(axis=1) / (2 ** (bits - 1) - 1)
+    return np.where(scales > 0, scales, 1.0)
 
 
 def torch_channel_scales(w, bits):
-    return w.abs().flatten(1).amax(1) / (2 ** (bits - 1) - 1)
+    scales = w.abs().flatten(1).amax(1) / (2 ** (bits - 1) - 1)
+    return scales.masked_fill(scales == 0, 1.0)
 
 
 def numpy_best_scale(w, q):

@@ -6,8 +6,8 @@ scale and zero point of an asymmetric one, the step of least squares, a scale fo
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch06_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, Option, Question, case
+from mcomp.course.specs.ch06_mistakes import MISTAKES
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
@@ -26,17 +26,20 @@ def to_integers(x, scale, zero_point, qmin, qmax):
 
 
 def integer_cases(rng):
-    yield case(np.array([0.6, -1.2, 9.0]), 0.5, 0, -3, 3)
-    yield case(np.array([0.5, 1.5, 2.5, -0.5]), 1.0, 0, -7, 7)
+    yield case(np.array([0.9, -0.7]), 0.5, 2, 0, 7)
+    yield case(np.array([0.6, -1.2, 0.9]), 0.5, 0, -3, 3)
+    yield case(np.array([0.5, 1.5, 2.5, -0.5, -1.5]), 1.0, 0, -7, 7)
     yield case(np.array([0.25, 0.75, -0.3]), 0.5, 1, -8, 7)
+    yield case(np.array([9.0, -9.0]), 0.5, 0, -3, 3)
     yield case(np.array([-300.0, 300.0, 0.2]), 1.0, 0, -127, 127)
     yield case(np.array([1.0, 2.5, -0.7]), 0.25, 3, 0, 15)
     for n in range(2, 17):
-        bits = int(rng.integers(3, 9))
-        x = (rng.normal(size=(2, n)) * 2 ** (bits - 1) * 0.6).round(2)
+        bits = int(rng.integers(5, 9))
+        x = (rng.normal(size=(2, 1 + n % 5)) * 2**bits * 0.1).round(2)
         unsigned = n % 2
         low, high = (0, 2**bits - 1) if unsigned else (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1)
-        yield case(x, (0.5, 1.0, 2.0)[n % 3], int(rng.integers(1, high)) if unsigned else 0, low, high)
+        middle = int(rng.integers(high // 3, high // 2)) if unsigned else (0, -1, 3)[n % 3]
+        yield case(x, (0.5, 1.0, 2.0)[n % 3], middle, low, high)
 
 
 def there_and_back(w, scale):
@@ -54,7 +57,8 @@ def back_cases(rng):
     yield case(np.array([-40.0, 31.7, 40.0]), 0.25)
     yield case(np.array([0.625, -0.125, 0.375]), 0.25)
     for n in range(1, 17):
-        yield case(rng.normal(size=(2, n)) * (1.0, 10.0, 0.1)[n % 3], (0.125, 0.0625, 0.25)[n % 3])
+        sizes = (1.0, 10.0, 0.3)[n % 3], (0.125, 0.0625, 0.25)[n % 3]
+        yield case(rng.normal(size=(2, 1 + n % 4)) * sizes[0], sizes[1])
 
 
 def symmetric_scale(w, bits):
@@ -72,7 +76,7 @@ def scale_cases(rng):
     yield case(np.zeros((2, 2)), 8)
     yield case(np.array([0.0, 0.001]), 8)
     for n in range(2, 18):
-        yield case(rng.normal(size=(2, n)) + (n % 3 - 1), (2, 3, 4, 8)[n % 4])
+        yield case(rng.normal(size=(2, 1 + n % 3)) + (n % 3 - 1), (2, 3, 4, 8)[n % 4])
 
 
 def affine_parameters(x, bits):
@@ -94,9 +98,11 @@ def affine_cases(rng):
     yield case(np.array([1.0, 4.0]), 3)
     yield case(np.array([-6.0, -2.0]), 4)
     yield case(np.array([-0.4, 2.6]), 2)
+    yield case(np.array([-2.6, 0.4]), 2)
+    yield case(np.array([3.0]), 2)
     yield case(np.zeros(3), 8)
     for n in range(2, 17):
-        yield case(rng.normal(size=(2, n)) + (-3, 0, 1, 3)[n % 4], (2, 3, 4, 8)[n % 4])
+        yield case(rng.normal(size=(2, 1 + n % 3)) + (0, -3, 1, 3, 0)[n % 5], (2, 3, 4, 8)[n % 4])
 
 
 def best_scale(w, q):
@@ -113,26 +119,32 @@ def best_scale_cases(rng):
     yield case(np.array([0.2, 1.0, 3.1]), np.array([0, 1, 3]))
     yield case(np.array([5.0, 0.1]), np.array([3, 0]))
     for n in range(2, 18):
-        w = rng.normal(size=(2, n))
+        w = rng.normal(size=(2, 1 + n % 4))
         q = np.clip(np.round(w / rng.uniform(0.2, 0.6)), -3, 3).astype(int)
         q[0, 0] = 1
         yield case(w, q)
 
 
 def channel_scales(w, bits):
-    """The symmetric step for each output channel w[0], w[1], ...; w has two dimensions or more."""
+    """The symmetric step for each output channel w[0], w[1], ...: an array; w has two dimensions or more.
+
+    As in exercise 06.3 the step of a channel that is all zero is 1.0.
+    """
     steps = 2 ** (bits - 1) - 1
-    return np.array([max(abs(float(v)) for v in channel.reshape(-1)) / steps for channel in w])
+    largest = [max(abs(float(v)) for v in channel.reshape(-1)) for channel in w]
+    return np.array([size / steps if size > 0 else 1.0 for size in largest])
 
 
 def channel_cases(rng):
     yield case(np.array([[1.0, -3.0], [0.5, 0.25]]), 3)
     yield case(np.array([[1.0, -2.0, 0.5], [-7.0, 0.1, 0.2]]), 4)
-    yield case(rng.normal(size=(2, 1, 2, 2)), 4)
+    yield case(np.array([[0.5, -1.0], [0.0, 0.0]]), 3)
+    yield case(rng.normal(size=(2, 1, 2, 1)), 4)
     for n in range(2, 18):
-        shape = ((3, n), (2, 3, 2, n), (n, n))[n % 3]
-        sizes = rng.uniform(0.1, 4, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
-        yield case(rng.normal(size=shape) * sizes, (3, 4, 8)[n % 3])
+        shape = ((3, 2), (2, 3, 2, 1), (3, 3), (2, 1, 3))[n % 4]
+        w = rng.normal(size=shape) * rng.uniform(0.1, 4, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        w[-1] *= n % 6 > 0  # now and then a channel of zeros
+        yield case(w, (3, 4, 8)[n % 3])
 
 
 EXERCISES = (
@@ -186,8 +198,44 @@ EXERCISES = (
         hints=(
             "Which entries share a scale? Those of w[0] share one, those of w[1] another.",
             "The maximum runs over every axis but the first, however many there are.",
-            "abs(w).reshape(len(w), -1) has a channel in each row: take the maximum along axis 1.",
+            "abs(w).reshape(len(w), -1).max(1) / (2 ** (bits - 1) - 1); put 1.0 where that is 0.",
         ),
         mistakes=MISTAKES["06.6"], rtol=1e-6, atol=1e-12,
+    ),
+)  # fmt: skip
+
+QUIZ = (
+    Question(
+        "One weight of a layer is 100 times larger than the others. A 4-bit grid reaches it. What happens?",
+        (
+            Option("It rounds all other weights to zero.",
+                   "Yes: the step is a seventh of the largest; all others are nearer to 0.", right=True),
+            Option("It clips the large weight to the size of the others.",
+                   "A grid that ends at the extreme weight clips nothing; that is its trouble here."),
+            Option("Nothing special: 4 bits are 4 bits.",
+                   "The error goes with the step squared, and the step with the largest weight."),
+        ),
+    ),
+    Question(
+        "Groups of 64 with 16 bits of scale each pay 0.25 bits a weight. Which grid pays half of that?",
+        (
+            Option("One scale a channel of 784 weights.",
+                   "That has 16 / 784 = 0.02 bits a weight, a twelfth of 16 / 64 = 0.25."),
+            Option("Groups of 128: 0.125 bits a weight.",
+                   "Yes: 16 / 128 bits on every weight. A scale is paid by those who share it.", right=True),
+            Option("Groups of 32, because there are fewer weights in each.",
+                   "Fewer weights share a scale, so each pays more: 0.5 bits."),
+        ),
+    ),
+    Question(
+        "When does the error of rounding differ from step² / 12?",
+        (
+            Option("Never: it follows from the definition of rounding.",
+                   "It follows from an error that is uniform within a step; a steep density breaks that."),
+            Option("When the step is several times the weights' spread, or weights lie beyond the ends.",
+                   "Yes: the density isn't flat within a step, or clipping adds its own error.", right=True),
+            Option("When the weights are Gaussian instead of uniform.",
+                   "With many steps in a standard deviation any smooth density is flat enough."),
+        ),
     ),
 )  # fmt: skip

@@ -28,59 +28,16 @@ def _fold(w, bias, mean, gain, beta):
     return w * _along(gain, w), beta + gain * (bias - mean)
 
 
+def _extent(w, axis):
+    return np.maximum(np.ptp(w, axis=axis), 1e-3)
+
+
 def _scaled(first, second, s):
     return first / s[:, None], second * s
 
 
 def _ranges(first, second):
     return abs(first).max(1), abs(second).max(0)
-
-
-def _eight_bits(x, w, x_zero, w_zero):
-    wide = (x.astype(np.int64) - x_zero) @ (w.astype(np.int64) - w_zero).T
-    return (wide + 128) % 256 - 128
-
-
-def _expanded(x, w, x_zero, w_zero, k=0):
-    x, w = x.astype(np.int64), w.astype(np.int64)
-    minus = x_zero * w.sum(1) + w_zero * x.sum(1, keepdims=True)
-    return x @ w.T - minus + k * x_zero * w_zero
-
-
-def _product(x, w, x_zero, w_zero):
-    return (x.astype(np.int64) - x_zero) @ (w.astype(np.int64) - w_zero).T
-
-
-def _fixed(m, bits=31, rounding=np.rint, carry=True):
-    f, e = np.frexp(m)
-    m0, shift = rounding(f * 2.0**bits).astype(np.int64), bits - e.astype(np.int64)
-    full = (m0 == 2**bits) & carry
-    return np.where(full, m0 // 2, m0), shift - full
-
-
-def _away(p, shift):
-    return np.sign(p) * ((abs(p) + 2 ** (shift - 1)) >> shift)
-
-
-def _even(p, shift):
-    half = 2 ** (shift - 1)
-    q = (p + half) >> shift
-    return q - ((p % 2**shift == half) & (q % 2 == 1))
-
-
-def _clipped(acc, m0, shift, zero_point, qmin, qmax, rounding=_even):
-    q = rounding(acc.astype(np.int64) * m0, shift) + zero_point
-    return np.clip(q, qmin, qmax)
-
-
-def _narrow(acc, m0, shift, zero_point, qmin, qmax):
-    p = (acc.astype(np.int64) * m0 + 2**31) % 2**32 - 2**31
-    return np.clip(_even(p, shift) + zero_point, qmin, qmax)
-
-
-def _tie_last(acc, m0, shift, zero_point, qmin, qmax):
-    p = acc.astype(np.int64) * m0 + zero_point * 2**shift
-    return np.clip(_even(p, shift), qmin, qmax)
 
 
 MISTAKES = {
@@ -99,6 +56,20 @@ MISTAKES = {
                 "your range only ever grows; a batch with a smaller range must pull it in as well"),
         Mistake("last", lambda b, weight: (float(b[-1].min()), float(b[-1].max())),
                 "those are the extremes of the last batch only"),
+        Mistake("first", lambda b, weight: (float(b[0].min()), float(b[0].max())),
+                "those are the extremes of the first batch: later batches must draw them along"),
+        Mistake("high_first", lambda b, weight: _moving(b, weight)[::-1],
+                "the lower end comes first: (low, high)"),
+        Mistake("columns", lambda b, weight: _moving(b.T, weight),
+                "each row is a batch; you went through the columns"),
+        Mistake("high_only", lambda b, weight: (float(b.min()), _moving(b, weight)[1]),
+                "your high end moves, your low one keeps the least of all batches: both move alike"),
+        Mistake("low_only", lambda b, weight: (_moving(b, weight)[0], float(b.max())),
+                "your low end moves, your high one keeps the largest of all batches: both move alike"),
+        Mistake("reversed", lambda b, weight: _moving(b[::-1], weight),
+                "you started with the last batch; the first one starts, and the latest counts most"),
+        Mistake("with_zero", lambda b, weight: _moving(np.concatenate([b, 0 * b[:, :1]], 1), weight),
+                "you widened each batch's range to hold 0; only what was observed is asked for"),
     ),
     "07.2": (
         Mistake("no_root", lambda w, b, m, v, g, t, eps: _fold(w, b, m, g / (v + eps), t),
@@ -123,6 +94,38 @@ MISTAKES = {
                 "you changed the bias only; the weights of each channel must be scaled as well"),
         Mistake("no_gamma", lambda w, b, m, v, g, t, eps: _fold(w, b, m, 1 / np.sqrt(v + eps), t),
                 "gamma is missing: batch norm has a scale that was learned"),
+        Mistake("last_axis",
+                lambda w, b, m, v, g, t, eps: (w * (g / np.sqrt(v + eps)),
+                                               _fold(w, b, m, g / np.sqrt(v + eps), t)[1]),
+                "w * g scales the last axis; the output channels are the first: give g its other axes"),
+        Mistake("matrix_only",
+                lambda w, b, m, v, g, t, eps: (w * (g / np.sqrt(v + eps))[:, None],
+                                               _fold(w, b, m, g / np.sqrt(v + eps), t)[1]),
+                "g[:, None] is right for a matrix; a convolution's w has four axes, so g needs three more"),
+        Mistake("mean_added",
+                lambda w, b, m, v, g, t, eps: _fold(w, b, -m, g / np.sqrt(v + eps), t),
+                "you added the mean; batch norm subtracts it"),
+        Mistake("no_beta", lambda w, b, m, v, g, t, eps: _fold(w, b, m, g / np.sqrt(v + eps), 0 * t),
+                "beta is missing: batch norm adds it at the end"),
+        Mistake("beta_scaled",
+                lambda w, b, m, v, g, t, eps: _fold(w, b + t, m, g / np.sqrt(v + eps), 0 * t),
+                "you scaled beta as well; it is added after the scaling"),
+        Mistake("bias_unscaled",
+                lambda w, b, m, v, g, t, eps: (_fold(w, b, m, g / np.sqrt(v + eps), t)[0], b - m + t),
+                "your bias isn't scaled: (bias - mean) comes before the scaling, beta after it"),
+        Mistake("upside_down", lambda w, b, m, v, g, t, eps: _fold(w, b, m, np.sqrt(v + eps) / g, t),
+                "your factor is upside down: gamma stands above, the deviation below"),
+        Mistake("mean_lost", lambda w, b, m, v, g, t, eps: _fold(w, b, 0 * m, g / np.sqrt(v + eps), t),
+                "the mean is missing: batch norm subtracts it before the scaling"),
+        Mistake("gamma_lost",
+                lambda w, b, m, v, g, t, eps: (_fold(w, b, m, g / np.sqrt(v + eps), t)[0],
+                                               _fold(w, b, m, 1 / np.sqrt(v + eps), t)[1]),
+                "the bias has no gamma: it is scaled by the same factor as the weights"),
+        Mistake("times_deviation", lambda w, b, m, v, g, t, eps: _fold(w, b, m, g * np.sqrt(v + eps), t),
+                "you multiplied by the standard deviation; batch norm divides by it"),
+        Mistake("bias_first",
+                lambda w, b, m, v, g, t, eps: _fold(w, b, m, g / np.sqrt(v + eps), t)[::-1],
+                "the weights come first, then the bias"),
     ),
     "07.3": (
         Mistake("upside_down", lambda a, b: _scaled(a, b, np.sqrt(_ranges(a, b)[1] / _ranges(a, b)[0])),
@@ -143,6 +146,24 @@ MISTAKES = {
         Mistake("only_first",
                 lambda a, b: (a / np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])[:, None], b.copy()),
                 "the second layer must be multiplied by s, or the network computes something else"),
+        Mistake("product", lambda a, b: _scaled(a, b, np.sqrt(_ranges(a, b)[0] * _ranges(a, b)[1])),
+                "sqrt(r1 * r2) is the range that both end with; s is what takes r1 there"),
+        Mistake("one_second", lambda a, b: _scaled(a, b, np.sqrt(_ranges(a, b)[0] / abs(b).max())),
+                "you took one range for the whole second layer: r2 is that of each column"),
+        Mistake("only_second",
+                lambda a, b: (a.copy(), b * np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])),
+                "the first layer must be divided by s, or the network computes something else"),
+        Mistake("both_multiplied",
+                lambda a, b: (a * np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])[:, None],
+                              b * np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])),
+                "you multiplied on both sides: what one side gains the other must lose"),
+        Mistake("extent", lambda a, b: _scaled(a, b, np.sqrt(_extent(a, 1) / _extent(b, 0))),
+                "max - min isn't the range of a symmetric grid: that ends at the largest |w|"),
+        Mistake("norms",
+                lambda a, b: _scaled(a, b, np.sqrt(np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=0))),
+                "you made the norms equal; a grid ends at the largest |w|, so make those equal"),
+        Mistake("means", lambda a, b: _scaled(a, b, np.sqrt(abs(a).mean(1) / abs(b).mean(0))),
+                "you made the mean |w| equal; a grid ends at the largest |w|, so make those equal"),
     ),
     "07.4": (
         Mistake("sign", lambda b, w, q, x: b - (w - q) @ x.mean(0),
@@ -157,74 +178,40 @@ MISTAKES = {
                 "each input has a mean of its own; you took one for all"),
         Mistake("difference_only", lambda b, w, q, x: (w - q) @ x.mean(0),
                 "that is the correction; add it to the bias that was there"),
-    ),
-    "07.5": (
-        Mistake("eight_bits", _eight_bits,
-                "your sums wrapped round in eight bits; make int32 of the arrays before you multiply"),
-        Mistake("no_zero_points", lambda x, w, a, b: _product(x, w, 0, 0),
-                "you multiplied the raw integers; what stands for 0.0 is the zero point"),
-        Mistake("x_only", lambda x, w, a, b: _product(x, w, a, 0),
-                "the weights' zero point is missing"),
-        Mistake("added", lambda x, w, a, b: _product(x, w, -a, -b),
-                "you added the zero points; x = scale * (q - zero_point) subtracts them"),
-        Mistake("no_last_term", _expanded,
-                "expanded, the product has a fourth term: + k * x_zero * w_zero"),
-        Mistake("k_missing", lambda x, w, a, b: _expanded(x, w, a, b, k=1),
-                "the last term is k * x_zero * w_zero: it occurs once for each of the k products"),
-        Mistake("after", lambda x, w, a, b: _product(x, w, 0, 0) - a * b,
-                "subtracting x_zero * w_zero from the sum isn't subtracting it from each factor"),
-    ),
-    "07.6": (
-        Mistake("truncated", lambda m: _fixed(m, rounding=np.floor),
-                "you cut the decimals off; round m0 to the nearest"),
-        Mistake("a_bit_more", lambda m: _fixed(m, bits=32),
-                "your m0 is 2**31 or more and doesn't fit into a signed int32"),
-        Mistake("a_bit_less", lambda m: _fixed(m, bits=30),
-                "your m0 is below 2**30: it wastes a bit of the 31"),
-        Mistake("no_carry", lambda m: _fixed(m, carry=False),
-                "just below a power of two m0 rounds up to 2**31; halve it and take 1 from the shift"),
-        Mistake("one_shift",
-                lambda m: (np.rint(m * 2.0**31).astype(np.int64), np.full(len(m), 31)),
-                "with the same shift for all, a small multiplier keeps few bits; each has its own shift"),
-        Mistake("exponent", lambda m: (_fixed(m)[0], np.frexp(m)[1].astype(np.int64)),
-                "that is the exponent of m; the shift also undoes the 2**31 in m0"),
-        Mistake("sixteen", lambda m: _fixed(m, bits=15),
-                "that is a 15-bit m0; 31 bits were asked for"),
-    ),
-    "07.7": (
-        Mistake("floor", lambda *a: _clipped(*a, rounding=lambda p, s: p >> s),
-                "a shift alone rounds down: everything moves by half a step on average"),
-        Mistake("half_up", lambda *a: _clipped(*a, rounding=lambda p, s: (p + 2 ** (s - 1)) >> s),
-                "you round ties upwards; ONNX Runtime, numpy and torch take the even neighbour"),
-        Mistake("away_from_zero", lambda *a: _clipped(*a, rounding=_away),
-                "you round ties away from zero; the even neighbour is asked for"),
-        Mistake("truncated",
-                lambda *a: _clipped(*a, rounding=lambda p, s: np.sign(p) * (abs(p) >> s)),
-                "you cut the decimals off, towards zero; round to the nearest"),
-        Mistake("narrow", _narrow,
-                "acc * m0 needs up to 62 bits and wrapped round in int32; go to int64 first"),
-        Mistake("tie_last", _tie_last,
-                "you added the zero point before rounding: with an odd one, ties go to the other side"),
-        Mistake("no_zero_point", lambda acc, m0, s, z, a, b: _clipped(acc, m0, s, 0, a, b),
-                "the zero point of the output is missing"),
-        Mistake("no_clip", lambda acc, m0, s, z, a, b: _clipped(acc, m0, s, z, -(2**40), 2**40),
-                "some of your integers lie outside qmin to qmax: clip them"),
-        Mistake("clip_first",
-                lambda acc, m0, s, z, a, b: np.clip(_even(acc.astype(np.int64) * m0, s), a, b) + z,
-                "you clipped before adding the zero point; the ends are meant for the integers after it"),
+        Mistake("one_for_all", lambda b, w, q, x: b + (x @ (w - q).T).mean(),
+                "you took the mean over the outputs too; each output has a correction of its own"),
+        Mistake("all_means", lambda b, w, q, x: b + (w - q).mean(1) * x.mean(),
+                "the mean of a sum of products isn't the product of the means: (w - rounded) @ mean of x"),
+        Mistake("mean_weights", lambda b, w, q, x: b + (w - q).mean(1),
+                "you took the mean error of the weights; each counts with the mean of its input"),
+        Mistake("sizes", lambda b, w, q, x: b + abs(w - q) @ x.mean(0),
+                "errors of both signs cancel in the mean output; don't take their sizes"),
+        Mistake("outputs", lambda b, w, q, x: b + w @ x.mean(0),
+                "that is the mean output of w; what `rounded` gives by itself must be subtracted"),
+        Mistake("no_target", lambda b, w, q, x: b - q @ x.mean(0),
+                "you subtracted what `rounded` gives, and forgot what w gives"),
+        Mistake("mean_of_products", lambda b, w, q, x: b + (w - q) @ x.mean(0) / x.shape[1],
+                "you took the mean over the inputs of the layer too; its output is their sum"),
+        Mistake("not_averaged", lambda b, w, q, x: b + x @ (w - q).T,
+                "that is a correction for each input; a bias is the same for all: take the mean"),
+        Mistake("rectified",
+                lambda b, w, q, x: b + (np.maximum(x @ w.T + b, 0) - np.maximum(x @ q.T + b, 0)).mean(0),
+                "you compared what comes behind a ReLU; the mean outputs of the layer itself are asked for"),
+        Mistake("bias_twice", lambda b, w, q, x: 2 * b + (w - q) @ x.mean(0),
+                "the bias counts twice: it is in the mean output of w already"),
     ),
 }  # fmt: skip
 
 QUIZ = (
     Question(
-        "Weights have a scale for each output channel. Why not a scale for each input channel of x?",
+        "A percentile clips 0.1 % of a layer's inputs. When is that better than the extremes?",
         (
-            Option("It would make the file larger.",
-                   "A few floats more; activations aren't in the file at all."),
-            Option("The sum runs over the inputs: their scales could not be taken out of it.",
-                   "Yes: sum of s_k x_k w_k is no longer one scale times an integer sum.", right=True),
-            Option("The inputs of a layer all have the same range.",
-                   "They don't, as one outlier channel shows; equalization is a way out."),
+            Option("Always: outliers are noise.",
+                   "At 8 bits the steps are so narrow that clipping costs more than it saves."),
+            Option("When the bits are few: then the steps that clipping narrows cost more than what it cuts.",
+                   "Yes: a bit less quadruples rounding's error, not that of the clip.", right=True),
+            Option("Never: what is clipped is lost.",
+                   "So is what wide steps round away. The sum of both errors counts."),
         ),
     ),
     Question(
@@ -238,14 +225,14 @@ QUIZ = (
         ),
     ),
     Question(
-        "The bias of an int8 layer is stored as int32. With which scale?",
+        "Rounding moves the mean output of a layer. Why can its bias repair that without a label?",
         (
-            Option("Its own, from its largest entry over 127.",
-                   "Then it couldn't be added to the sums, which count in steps of sx * sw."),
-            Option("sx * sw, that of the sums.",
-                   "Yes: sums and bias count in the same steps, so an integer addition does it.", right=True),
-            Option("sy, that of the output.",
-                   "The bias is added before the multiplier sx * sw / sy brings the sum to steps of sy."),
+            Option("The shift is the error of the weights times the mean input: the same for every image.",
+                   "Yes: the layer is linear, and unlabelled images give the mean input.", right=True),
+            Option("The bias isn't rounded, so it holds the labels.",
+                   "It holds one number a channel. No label is involved."),
+            Option("It can't: the shift differs from image to image.",
+                   "The error does. Its mean over images is one number a channel."),
         ),
     ),
 )  # fmt: skip
