@@ -1,7 +1,8 @@
 """Chapter 09, few levels: what the exercises ask, how they are checked, what usually goes wrong.
 
 A learner gains, in this order: a step of Lloyd's iteration, the scales of binary weights, the exact ternary
-optimum, the nearest power of two, the value of a small float, a dot product of packed signs.
+optimum, the nearest power of two, the value of a small float, a dot product of packed signs,
+a choice at a price.
 """
 
 import math
@@ -186,6 +187,31 @@ def sign_cases(rng):
     yield case(_packed(a), _packed(1 - b), len(a))
 
 
+def choose_at_price(sizes, damages, price):
+    """In each row (a layer) the index of the choice of least damage + price * size; of equals the first.
+
+    `sizes` and `damages` have a row for each layer and a column for each choice. Returns an array of ints.
+    """
+    found = []
+    for row, losses in zip(sizes, damages, strict=True):
+        cost = [float(d) + price * float(s) for s, d in zip(row, losses, strict=True)]
+        found.append(cost.index(min(cost)))
+    return np.array(found)
+
+
+def price_cases(rng):
+    yield case(np.array([[1.0, 2.0]]), np.array([[5.0, 1.0]]), 1.0)
+    yield case(np.array([[1.0, 2.0], [3.0, 6.0]]), np.array([[5.0, 1.0], [4.0, 0.0]]), 2.0)
+    yield case(np.array([[1.0, 2.0, 4.0]]), np.array([[3.0, 2.0, 0.5]]), 0.0)
+    yield case(np.array([[1.0, 2.0]]), np.array([[2.0, 1.0]]), 1.0)
+    for n in range(2, 18):
+        sizes = np.cumsum(rng.integers(1, 60, (n // 4 + 2, 3)), axis=1).astype(float)
+        damages = rng.exponential(1.0, sizes.shape).round(2)
+        if n % 2:  # as layers usually are: what is larger breaks less
+            damages = np.sort(damages, axis=1)[:, ::-1].copy()
+        yield case(sizes, damages, float(rng.choice([0.003, 0.01, 0.03])))
+
+
 EXERCISES = (
     Exercise(
         "09.1", lloyd_step, lloyd_cases, title="A step of Lloyd's iteration",
@@ -240,5 +266,14 @@ EXERCISES = (
             "With d differing bits in all words the result is (n - d) - d.",
         ),
         mistakes=MISTAKES["09.6"],
+    ),
+    Exercise(
+        "09.7", choose_at_price, price_cases, title="A choice at a price",
+        hints=(
+            "Once bytes have a price, do the layers still depend on each other?",
+            "Each layer alone: damage and price times size, both in units of loss. Take the least sum.",
+            "The argmin of damages + price * sizes along axis 1.",
+        ),
+        mistakes=MISTAKES["09.7"],
     ),
 )  # fmt: skip
