@@ -1,12 +1,12 @@
 """Channels gone: what does it cost, against the control, chance, and the same widths from scratch?
 
     python experiments/04_removing_structure.py lenet300 6     (the number of seeds)
-    python experiments/04_removing_structure.py resnet 6       (20 minutes; writes from the third seed on)
+    python experiments/04_removing_structure.py resnet 6       (10 minutes; writes from the third seed on)
 
-A network is trained (`FIRST` epochs); then every arm that starts from it gets `MORE` epochs, the uncompressed
-control included. What starts from scratch gets FIRST + MORE epochs in one run. All on the same images, with
-their labels, without a teacher. First the rate of the first training is tuned, then that of each arm, all on
-one grid and the validation images of two seeds; the test images are looked at once, at the end.
+A network is trained for the "first" epochs of `FIT`. Every arm that starts from it gets the "more" epochs,
+also the control, which isn't cut; what starts from scratch gets both in one run. All on the same images, with
+their labels, without a teacher. The rate of the first training is tuned, then that of each arm, on one grid
+and the validation images of two seeds; the test images are looked at once, at the end.
 
 ResNet: 0.3 of the channels of every group, or widths that suit two engines (multiples of 16, but 8 for the
 stem). LeNet-300-100: half of the weights, as whole neurons, two of every four, or any.
@@ -26,8 +26,8 @@ from mcomp.measure import count_parameters, float32_bytes, macs_by_layer
 from mcomp.train import evaluate, fit
 
 FIT = {
-    "resnet": {"images": 4_000, "first": 6, "more": 3, "batch_size": 128, "weight_decay": 0.01},
-    "lenet300": {"images": 12_000, "first": 8, "more": 4, "batch_size": 128, "weight_decay": 0.0},
+    "resnet": {"images": 2_000, "first": 6, "more": 3, "batch_size": 64, "weight_decay": 0.01},
+    "lenet300": {"images": 6_000, "first": 8, "more": 4, "batch_size": 64, "weight_decay": 0.0},
 }
 GRIDS = {"resnet": [0.002, 0.008, 0.032], "lenet300": [0.0005, 0.002, 0.008]}
 TUNING = (0, 1)  # the seeds whose validation images choose
