@@ -1,10 +1,13 @@
 """Which kind of pruning saves time? The ResNet dense, masked, 2:4 and really smaller, in two engines.
 
-    python experiments/04_speed.py     (a minute; after 04_removing_structure.py and 04_longer.py, whose
-                                        networks it times)
+    python experiments/04_speed.py     (a minute)
 
-One process, one thread, all networks in turn in every round. Times are processor time of that thread, not of
-the clock on the wall: the same on a quiet machine, and on a busy one what others do doesn't count.
+One process, one thread. In every round each engine runs all networks in turn, and each round begins with the
+next one, so that none always follows the same. "dense again" is a copy of dense: how far its ratio is from 1
+tells what the others' are worth. Times are processor time of that thread, not of the clock on the wall: on a
+busy machine what others do counts less. Stored are medians with quartiles, of times and of the ratios to
+dense within a round. The weights are those of the network as shipped, cut but not trained; no time depends on
+them.
 """
 
 import copy
@@ -21,35 +24,39 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from common import RESULTS, read, write
+from common import write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import channels, load, save, zoo
+from mcomp import channels, zoo
 from mcomp.codecs import NMSparse, attach, bake
-from mcomp.measure import float32_bytes, macs_by_layer
-from mcomp.train import evaluate
+from mcomp.measure import macs_by_layer
 
-BATCHES = {1: 100, 256: 30}  # and so many rounds
+ROUNDS = 28  # four times as many as there are networks
+CALLS = {1: 20, 256: 1}  # a time is that of so many calls, by the images in a batch
+RATIO = 0.3
+WIDTHS = {
+    "conv": 8, "block1.conv1": 16, "block2.conv1": 16, "block2.conv2": 16,
+    "block3.conv1": 32, "block3.conv2": 48,
+}  # fmt: skip
 
 
 def networks(images):
-    """By name; their weights don't matter for the time, but those of the files are the real ones."""
+    """By name."""
     dense = zoo.load("resnet", 0)
     graph = channels.channel_graph(dense, images[:1])
     scores = channels.l2_scores(dense, graph)
-    half = channels.plan_channels(graph, scores, ratio=read("04_removing_structure_resnet")["ratio"])
-    engine = channels.plan_widths(graph, scores, read("04_longer_resnet")["widths"])
-    eights = channels.plan_for_macs(graph, scores, fraction=0.5, multiple=8)
+    half = channels.plan_channels(graph, scores, ratio=RATIO)
     pattern = copy.deepcopy(dense)
     attach(pattern, {f"{part}*.weight": NMSparse(2, 4) for part in ("block?.conv", "block?.skip.0", "fc")})
-    small = {}
-    for name, plan, file in (("half", half, "half"), ("engine", engine, "longer")):
-        shape = channels.remove_channels(dense, plan)
-        small[name] = load(RESULTS / f"04_resnet-{file}.safetensors", model=shape)
-    masked, eights = channels.zero_channels(dense, half), channels.remove_channels(dense, eights)
-    zeros = {"dense": dense, "masked": masked, "2:4": bake(pattern)}
-    return {**zeros, "half": small["half"], "multiples of 8": eights, "engine": small["engine"]}
+    plans = {
+        "half": half,
+        "multiples of 8": channels.plan_for_macs(graph, scores, fraction=0.5, multiple=8),
+        "engine": channels.plan_widths(graph, scores, WIDTHS),
+    }
+    zeros = {"masked": channels.zero_channels(dense, half), "2:4": bake(pattern)}
+    small = {name: channels.remove_channels(dense, plan) for name, plan in plans.items()}
+    return {"dense": dense, "dense again": copy.deepcopy(dense), **zeros, **small}
 
 
 def session(model, images, path):
@@ -93,21 +100,34 @@ def calls(models, images, folder):
 
 
 def timed(made, images):
-    """Median milliseconds: engine -> batch -> name."""
-    found = {engine: {} for engine in made}
+    """Quartiles, engine -> batch -> name: of milliseconds, and of dense's over them."""
+    milliseconds, ratios = ({engine: {} for engine in made} for _ in range(2))
     with torch.no_grad():
-        for batch, rounds in BATCHES.items():
-            taken, x = {}, images[:batch]
-            for _ in tqdm(range(rounds), desc=f"batch {batch}", unit="round"):
-                for engine, functions in made.items():
-                    for name, function in functions.items():
-                        function(x)  # once to bring its weights into the cache
-                        start = process_time()
-                        function(x)
-                        taken.setdefault((engine, name), []).append(1000 * (process_time() - start))
-            for (engine, name), times in taken.items():
-                found[engine].setdefault(str(batch), {})[name] = float(np.median(times[3:]))
-    return found
+        for batch, calls in CALLS.items():
+            for engine, functions in made.items():
+                taken = rounds(functions, images[:batch], calls)
+                milliseconds[engine][str(batch)] = {name: quartiles(t) for name, t in taken.items()}
+                ratios[engine][str(batch)] = {
+                    name: quartiles(taken["dense"] / t) for name, t in taken.items()
+                }
+    return milliseconds, ratios
+
+
+def rounds(functions, x, calls):
+    """Milliseconds of one call, an array with one entry a round, by name."""
+    names, taken = list(functions), {name: [] for name in functions}
+    for start in tqdm(range(-2, ROUNDS), desc=f"{len(x)} images", unit="round"):
+        for name in names[start % len(names) :] + names[: start % len(names)]:
+            functions[name](x)  # once to bring its weights into the cache
+            begin = process_time()
+            for _ in range(calls):
+                functions[name](x)
+            taken[name].append(1000 * (process_time() - begin) / calls)
+    return {name: np.array(times[2:]) for name, times in taken.items()}  # two rounds to warm up
+
+
+def quartiles(values):
+    return [float(q) for q in np.quantile(values, [0.25, 0.5, 0.75])]
 
 
 def widths(model):
@@ -130,16 +150,7 @@ def main():
     models = networks(images)
     with tempfile.TemporaryDirectory() as folder:
         made, blocks = calls(models, images, folder)
-        milliseconds = timed(made, images)
-        sizes = {name: save(model, Path(folder, "model.safetensors")) for name, model in models.items()}
-    sizes["dense"] = float32_bytes(models["dense"])
-    methods = {
-        name: {
-            "bytes": [sizes[name]], "accuracy": [evaluate(models[name], data.test)],
-            "milliseconds": [milliseconds["torch"]["256"][name]],
-        }
-        for name in ("dense", "half", "engine")
-    }  # fmt: skip
+        milliseconds, ratios = timed(made, images)
     macs = {name: sum(macs_by_layer(model, images[:1]).values()) for name, model in models.items()}
     details = {
         name: {"widths": widths(model), "macs": macs[name], "blocked": blocks[name]}
@@ -149,11 +160,15 @@ def main():
         __file__,
         question="Which kind of pruning saves time, in torch and in ONNX Runtime?",
         network="resnet",
-        methods=methods,
+        methods={},
         seeds=(0,),
         networks=details,
         milliseconds=milliseconds,
-        rounds={str(batch): rounds for batch, rounds in BATCHES.items()},
+        ratios=ratios,
+        rounds=ROUNDS,
+        calls={str(batch): calls for batch, calls in CALLS.items()},
+        ratio=RATIO,
+        engine_widths=WIDTHS,
         onnxruntime=onnxruntime.__version__,
         capability=torch.backends.cpu.get_cpu_capability(),
     )

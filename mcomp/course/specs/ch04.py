@@ -17,7 +17,7 @@ TITLE = "Removing structure"
 
 
 def filter_scores(w):
-    """The sum of |w| over each filter of w (out, in, kh, kw): one number for each of its outputs."""
+    """The sum of |w| over each filter of w (out, in, kh, kw): an array (out,), one number for each output."""
     scores = np.zeros(len(w))
     for index in np.ndindex(w.shape):
         scores[index[0]] += abs(w[index])
@@ -27,6 +27,8 @@ def filter_scores(w):
 def filter_cases(rng):
     yield case(np.array([[[[1.0, -2.0]]], [[[0.5, 0.0]]]]))
     yield case(np.array([[[[1.0]], [[-4.0]]], [[[2.0]], [[2.0]]]]))
+    yield case(np.array([[[[-3.0]]]]))
+    yield case(-np.arange(1.0, 10.0).reshape(1, 1, 3, 3))
     for n in range(1, 17):
         yield case(rng.normal(size=(n % 5 + 2, n % 3 + 1, n % 2 + 1, 3)).round(2))
 
@@ -34,7 +36,7 @@ def filter_cases(rng):
 def remove_neurons(w1, b1, w2, keep):
     """Three arrays: w1, b1 and w2 without the hidden neurons for which keep is False.
 
-    w1 is (hidden, in), b1 (hidden,), w2 (out, hidden).
+    w1 is (hidden, in), b1 (hidden,), w2 (out, hidden), keep (hidden,) boolean: True = the neuron stays.
     """
     kept = [i for i in range(len(keep)) if keep[i]]
     smaller_w1 = np.array([w1[i] for i in kept])
@@ -44,9 +46,10 @@ def remove_neurons(w1, b1, w2, keep):
 
 
 def remove_cases(rng):
-    yield case(
-        np.array([[1.0], [2.0]]), np.array([3.0, 4.0]), np.array([[5.0, 6.0]]), np.array([False, True])
-    )
+    one = np.array([[1.0], [2.0]]), np.array([3.0, 4.0])
+    yield case(*one, np.array([[5.0, 6.0], [7.0, 8.0]]), np.array([False, True]))
+    yield case(*one, np.array([[5.0, 6.0]]), np.array([False, True]))
+    yield case(*one, np.array([[5.0, 6.0]]), np.array([True, True]))
     yield case(np.eye(2), np.array([1.0, 2.0]), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([True, False]))
     for n in range(1, 17):
         hidden = n // 3 + 3
@@ -56,7 +59,10 @@ def remove_cases(rng):
 
 
 def flatten_columns(keep, height, width):
-    """Which inputs of a linear layer stay, behind the flatten of a (channels, height, width) image."""
+    """Which inputs of a linear layer stay, behind the flatten of a (channels, height, width) image.
+
+    keep is (channels,) boolean: True = the channel stays. So is the answer, one entry an input.
+    """
     columns = []
     for stays in keep:
         for _ in range(height * width):
@@ -67,6 +73,9 @@ def flatten_columns(keep, height, width):
 def flatten_cases(rng):
     yield case(np.array([True, False]), 1, 2)
     yield case(np.array([False, True, True]), 2, 2)
+    yield case(np.array([True, False]), 1, 1)
+    yield case(np.array([True, False]), 3, 1)
+    yield case(np.array([False, False]), 2, 1)
     for n in range(1, 16):
         yield case(rng.permutation(np.arange(n % 4 + 3) % 3 > 0), n % 3 + 1, n % 4 + 2)
 
@@ -86,9 +95,13 @@ def two_of_four(score):
 
 def two_of_four_cases(rng):
     yield case(np.array([[1.0, 3.0, 2.0, 0.0]]))
+    yield case(np.array([[-1.0, -3.0, -2.0, 0.0]]))  # a score may be negative
+    yield case(np.array([[3.0, 0.0, 0.0, 0.0]]))
+    yield case(np.array([[9.0, 8.0, 7.0, 0.0]]))  # three above their mean
     yield case(np.array([[1.0, 1.0, 1.0, 1.0, 4.0, 3.0, 2.0, 1.0]]))
+    yield case(np.arange(16.0).reshape(4, 4))
     for n in range(1, 17):
-        yield case(rng.integers(0, 7, size=(4 * (n % 2) + 4, 4 * (n % 4 + 1))) / 2)
+        yield case(rng.integers(0, 7, size=((4, 1, 2)[n % 3], 4 * (n % 4 + 1))) / 2)
 
 
 def best_kept(w):
@@ -106,14 +119,23 @@ def best_kept(w):
     return best
 
 
+STUCK = (
+    [[0, 1, 2, 0, 2, 0, 2, 2], [0, 2, 1, 0, 0, 2, 0, 1], [1, 2, 2, 0, 2, 1, 2, 1]],
+    [[4, 3, 2, 2, 4, 1, 1, 0], [3, 1, 3, 0, 0, 0, 3, 4], [1, 4, 1, 2, 1, 0, 4, 3]],
+)
+
+
 def best_kept_cases(rng):
     yield case(np.array([[4.0, 3.0, 2.0, 2.0, 0.0, 0.0, 0.0, -1.0]]))
     yield case(
         np.array([[1.0, -1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0], [5.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0]])
     )
     for n in range(1, 13):
-        yield case((rng.normal(size=(n % 4 + 1, 8)) * np.linspace(2, 0.2, 8)).round(1))
-    for rows in (8, 12):  # so many rows hardly agree on one order
+        sizes = np.linspace(2, 0.2, 8)[rng.permutation(8)]  # in no order, so that no fixed one is best
+        yield case((rng.normal(size=(n % 3 + 1, 8)) * sizes).round(1))
+    for rows in STUCK:  # no swap of two columns helps, and yet there is a better order
+        yield case(np.array(rows, dtype=float))
+    for rows in (5, 8):  # so many rows hardly agree on one order
         yield case(rng.normal(size=(rows, 8)).round(1))
 
 
@@ -131,6 +153,10 @@ def weights_left(widths, ratio):
 
 def left_cases(rng):
     yield case(np.array([2, 4, 3]), 0.5)
+    yield case(np.array([2, 5, 3]), 0.5)  # half of 5: the even number of 2.5 goes
+    yield case(np.array([3, 3, 3]), 0.5)
+    yield case(np.array([2, 3]), 0.5)  # no hidden layer
+    yield case(np.array([3, 4, 5, 2]), 0.0)
     yield case(np.array([784, 300, 100, 10]), 0.5)
     for n in range(1, 16):
         yield case(rng.integers(3, 40, n % 4 + 3), (0.25, 0.3, 0.5, 0.9)[n % 4])
@@ -149,6 +175,9 @@ def residual_keep(score_a, score_b, k):
 def residual_cases(rng):
     yield case(np.array([1.0, 4.0, 2.0]), np.array([5.0, 1.0, 2.0]), 1)
     yield case(np.array([1.0, 2.0, 3.0, 0.0]), np.array([3.0, 2.0, 1.0, 0.0]), 2)
+    yield case(np.array([3.0, -2.0, 1.0]), np.array([-3.0, 1.0, 1.0]), 2)  # a score may be negative
+    yield case(np.array([1.0, 2.0]), np.array([2.0, 1.0]), 0)
+    yield case(np.array([2.0, 1.0]), np.array([1.0, 2.0]), 2)
     for n in range(3, 20):
         yield case(rng.integers(0, 6, n) / 2, rng.integers(0, 9, n) / 2, n * (n % 4 + 1) // 5)
 
@@ -206,7 +235,7 @@ EXERCISES = (
             "A layer's matrix has as many weights as the product of the two widths beside it.",
             "Replace each inner n by n - round(ratio * n), then add up the products of neighbours.",
         ),
-        mistakes=MISTAKES["04.6"],
+        mistakes=MISTAKES["04.6"], rtol=1e-9,
     ),
     Exercise(
         "04.7", residual_keep, residual_cases, title="One decision for a residual sum",
@@ -215,6 +244,6 @@ EXERCISES = (
             "The two share one mask, so they share one ranking.",
             "Add the scores, take the k largest; a stable sort of the negative sums keeps ties in order.",
         ),
-        mistakes=MISTAKES["04.7"],
+        mistakes=MISTAKES["04.7"], rtol=1e-9,
     ),
 )  # fmt: skip

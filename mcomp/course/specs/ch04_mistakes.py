@@ -3,82 +3,10 @@
 The wrong axis for a neuron's weights and a mask called a smaller layer are errors of published tutorials.
 """
 
-from itertools import permutations
-
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
-
-
-def _top(score, k):
-    mask = np.zeros(len(score), bool)
-    mask[np.argsort(-score, kind="stable")[:k]] = True
-    return mask
-
-
-def _left(widths, ratio, *, ends=False, cut=lambda n, ratio: n - round(ratio * n), product=True):
-    widths = [int(n) for n in widths]
-    inner = [n if i in (0, len(widths) - 1) and not ends else cut(n, ratio) for i, n in enumerate(widths)]
-    reads = inner[:-1] if product else widths[:-1]
-    return sum(a * b for a, b in zip(reads, inner[1:], strict=True))
-
-
-def _wrong_side(w1, b1, w2, keep):
-    rows = np.resize(w2, (len(keep), w2.shape[1]))
-    return w1[keep], b1[keep], rows[keep]
-
-
-def _fours(score, keep):
-    groups = score.reshape(len(score), -1, 4)
-    order = np.argsort(-groups, axis=-1, kind="stable")
-    return keep(np.argsort(order, axis=-1, kind="stable")).reshape(score.shape)
-
-
-def _by_column(score):
-    return _fours(np.ascontiguousarray(score.T), lambda rank: rank < 2).T.copy()
-
-
-def _half_of_row(score):
-    order = np.argsort(-score, axis=1, kind="stable")
-    return np.argsort(order, axis=1, kind="stable") < score.shape[1] // 2
-
-
-def _late(score):
-    return _fours(score[:, ::-1], lambda rank: rank < 2)[:, ::-1].copy()
-
-
-def _ties_stay(score):
-    groups = score.reshape(len(score), -1, 4)
-    return (groups >= np.sort(groups, axis=-1)[..., 2:3]).reshape(score.shape)
-
-
-def _kept(w, order=None):
-    w = abs(w) if order is None else abs(w)[:, order]
-    return float(np.sort(w.reshape(len(w), 2, 4), axis=-1)[..., 2:].sum())
-
-
-def _neighbours(w):
-    orders = [np.arange(8)]
-    for i in range(7):
-        order = np.arange(8)
-        order[[i, i + 1]] = order[[i + 1, i]]
-        orders.append(order)
-    return max(_kept(w, order) for order in orders)
-
-
-def _sorted_columns(w):
-    return _kept(w, np.argsort(-abs(w).sum(0), kind="stable"))
-
-
-def _squares(w):
-    best = max(((_kept(w**2, order), order) for order in _orders()), key=lambda pair: pair[0])
-    return float(best[0])
-
-
-def _orders():
-    seen = {frozenset(p) for p in permutations(range(8), 4)}
-    return [[*sorted(first), *sorted(set(range(8)) - first)] for first in sorted(seen, key=sorted)]
-
+from mcomp.course.specs.ch04_choices import CHOICES
 
 MISTAKES = {
     "04.1": (
@@ -86,26 +14,83 @@ MISTAKES = {
                 "you summed over the outputs: that gives a number for each input channel, not each filter"),
         Mistake("no_abs", lambda w: w.sum((1, 2, 3)),
                 "positive and negative weights cancel in your sum; it is |w| that is added up"),
+        Mistake("abs_too_late", lambda w: abs(w.sum((1, 2, 3))),
+                "you took |.| of the sum: weights have cancelled by then. First |w|, then the sum"),
         Mistake("mean", lambda w: abs(w).mean((1, 2, 3)),
                 "you took the mean; the sum was asked for (the ranking within a layer is the same)"),
+        Mistake("relative", lambda w: abs(w).sum((1, 2, 3)) / abs(w).sum((1, 2, 3)).mean(),
+                "you divided by the mean of the scores; the plain sums were asked for"),
         Mistake("l2", lambda w: np.sqrt((w**2).sum((1, 2, 3))),
                 "that is the Euclidean length; this score adds up |w|"),
+        Mistake("squares", lambda w: (w**2).sum((1, 2, 3)),
+                "you added up squares; this score adds up |w|"),
+        Mistake("positive", lambda w: np.maximum(w, 0).sum((1, 2, 3)),
+                "you left the negative weights out; |w| counts them like the positive ones"),
         Mistake("pixels_left", lambda w: abs(w).sum((2, 3)),
                 "you summed over the pixels alone: a filter has all input channels"),
+        Mistake("last_axis", lambda w: abs(w).sum(-1),
+                "you summed over the last axis alone; a filter is all of w[i], three axes"),
+        Mistake("first_input", lambda w: abs(w[:, 0]).sum((1, 2)),
+                "you added up the first input channel alone: a filter has all of them"),
         Mistake("largest", lambda w: abs(w).max((1, 2, 3)),
                 "you took the largest weight of each filter; this score adds them all up"),
+        Mistake("total", lambda w: abs(w).sum(),
+                "that is one number for the whole layer; each filter w[i] gets its own"),
+        Mistake("axes_kept", lambda w: abs(w).sum((1, 2, 3), keepdims=True),
+                "right, but the summed axes are still there: one axis is wanted, the filters"),
+        Mistake("sorted", lambda w: np.sort(abs(w).sum((1, 2, 3))),
+                "you sorted the scores: score i must stay at place i, that of filter i"),
+        Mistake("order", lambda w: np.argsort(abs(w).sum((1, 2, 3)), kind="stable"),
+                "you returned the order of the filters; their scores were asked for"),
+        Mistake("one_axis", lambda w: abs(w).sum(1),
+                "you summed over the inputs alone: a filter has pixels too, axes 2 and 3"),
+        Mistake("outputs_axis", lambda w: abs(w).sum(0),
+                "axis 0 is the outputs, the one that must be left; sum over the three others"),
+        Mistake("count", lambda w: np.count_nonzero(w, axis=(1, 2, 3)),
+                "you counted weights; their sizes |w| are added up"),
+        Mistake("share", lambda w: abs(w).sum((1, 2, 3)) / abs(w).sum(),
+                "you divided by the sum over the whole layer; the plain sums were asked for"),
     ),
     "04.2": (
         Mistake("rows_only", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2),
                 "w2 still reads the neurons that are gone: its columns must go as well"),
         Mistake("bias_stays", lambda w1, b1, w2, keep: (w1[keep], b1, w2[:, keep]),
                 "b1 still has an entry for each neuron that is gone"),
+        Mistake("bias_zeroed", lambda w1, b1, w2, keep: (w1[keep], b1 * keep, w2[:, keep]),
+                "you set entries of b1 to zero; they must leave"),
         Mistake("masked", lambda w1, b1, w2, keep: (w1 * keep[:, None], b1 * keep, w2 * keep),
                 "you set to zero; the arrays are as large as before, and so is the work"),
+        Mistake("rows_masked", lambda w1, b1, w2, keep: (w1 * keep[:, None], b1 * keep, w2),
+                "you set rows to zero: a mask. Here the arrays themselves get smaller"),
+        Mistake("columns_masked", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2 * keep),
+                "you set the columns of w2 to zero: then it still expects the neurons that are gone"),
         Mistake("inverted", lambda w1, b1, w2, keep: (w1[~keep], b1[~keep], w2[:, ~keep]),
                 "you kept the neurons that should go: True means keep"),
-        Mistake("rows_of_w2", _wrong_side,
+        Mistake("rows_of_w2", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2[keep]),
                 "you took rows of w2; its rows are the outputs, its columns the hidden neurons"),
+        Mistake("columns_of_w1", lambda w1, b1, w2, keep: (w1[:, keep], b1[keep], w2[:, keep]),
+                "you took columns of w1; its columns are the inputs, its rows the hidden neurons"),
+        Mistake("as_numbers", lambda w1, b1, w2, keep: (w1[keep * 1], b1[keep * 1], w2[:, keep * 1]),
+                "as integers the mask is a list of the indices 0 and 1; index with the booleans"),
+        Mistake("transposed", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2[:, keep].T),
+                "your w2 is transposed: it stays (out, hidden)"),
+        Mistake("other_order", lambda w1, b1, w2, keep: (w1[keep], w2[:, keep], b1[keep]),
+                "all three are there, in another order: w1, b1, w2"),
+        Mistake("no_bias", lambda w1, b1, w2, keep: (w1[keep], w2[:, keep]),
+                "three arrays were asked for: the bias is missing"),
+        Mistake("w1_only", lambda w1, b1, w2, keep: (w1[keep], b1, w2),
+                "the row of w1 is a third of it: the entry of b1 and the column of w2 go along"),
+        Mistake("zeroed_behind", lambda w1, b1, w2, keep: (w1[keep], b1 * keep, w2 * keep),
+                "w1 got smaller, but b1 and w2 have zeros where entries must leave"),
+        Mistake("first_ones", lambda w1, b1, w2, keep:
+                (w1[: keep.sum()], b1[: keep.sum()], w2[:, : keep.sum()]),
+                "you kept the first neurons, as many as stay; `keep` says which"),
+        Mistake("w2_inverted", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2[:, ~keep]),
+                "w2 keeps the columns of the neurons that are gone"),
+        Mistake("no_w2", lambda w1, b1, w2, keep: (w1[keep], b1[keep]),
+                "three arrays were asked for: w2 is missing"),
+        Mistake("backwards", lambda w1, b1, w2, keep: (w2[:, keep], b1[keep], w1[keep]),
+                "all three are there, backwards: w1 comes first"),
     ),
     "04.3": (
         Mistake("tiled", lambda keep, height, width: np.tile(keep, height * width),
@@ -116,76 +101,35 @@ MISTAKES = {
                 "you repeated each entry height times; a channel has height·width pixels"),
         Mistake("width_only", lambda keep, height, width: np.repeat(keep, width),
                 "you repeated each entry width times; a channel has height·width pixels"),
+        Mistake("added", lambda keep, height, width: np.repeat(keep, height + width),
+                "you repeated each entry height + width times; a channel has height·width pixels"),
+        Mistake("squared_width", lambda keep, height, width: np.repeat(keep, width * width),
+                "you repeated each entry width² times: the image needn't be a square"),
+        Mistake("squared_height", lambda keep, height, width: np.repeat(keep, height * height),
+                "you repeated each entry height² times: the image needn't be a square"),
+        Mistake("rows_tiled", lambda keep, height, width: np.tile(np.repeat(keep, width), height),
+                "you laid the channels side by side in each row; a whole channel comes before the next"),
+        Mistake("columns_tiled", lambda keep, height, width: np.tile(np.repeat(keep, height), width),
+                "the channels take turns in yours; all pixels of one come before those of the next"),
         Mistake("inverted", lambda keep, height, width: ~np.repeat(keep, height * width),
-                "your mask is upside down: True means keep"),
+                "your mask is upside down: True means that the column stays"),
+        Mistake("indices", lambda keep, height, width: np.flatnonzero(np.repeat(keep, height * width)),
+                "you returned the places of the columns that stay; a boolean for every column was asked for"),
+        Mistake("numbers", lambda keep, height, width: np.repeat(keep, height * width).astype(int),
+                "the entries are right, but numbers: a mask is boolean, 1 and 0 would be taken as indices"),
+        Mistake("image", lambda keep, height, width:
+                np.broadcast_to(keep[:, None, None], (len(keep), height, width)).copy(),
+                "your mask has the shape of the image; the linear layer reads it flat"),
+        Mistake("only_kept", lambda keep, height, width: np.ones(int(keep.sum()) * height * width, bool),
+                "your mask has entries for the columns that stay alone; each column needs its own"),
+        Mistake("table", lambda keep, height, width: np.repeat(keep[:, None], height * width, 1),
+                "right, but in a table of channels and pixels; the linear layer reads one flat row"),
+        Mistake("channels", lambda keep, height, width: np.flatnonzero(keep),
+                "you returned the channels that stay; behind the flatten each is height·width columns"),
+        Mistake("count", lambda keep, height, width: int(keep.sum()) * height * width,
+                "that is how many columns stay; which, was asked for: a boolean for each"),
     ),
-    "04.4": (
-        Mistake("by_column", _by_column,
-                "you took groups of four down the columns; neighbours are in a row, along the inputs"),
-        Mistake("half_of_row", _half_of_row,
-                "you kept half of each row: some groups of four then have more than two"),
-        Mistake("smallest", lambda score: _fours(-score, lambda rank: rank < 2),
-                "you kept the two smallest of each four"),
-        Mistake("ties_stay", _ties_stay,
-                "on ties you keep more than two: a threshold lets all equals in"),
-        Mistake("later_wins", _late,
-                "the count is right, but of equal scores yours keeps the later; the earlier column stays"),
-        Mistake("one", lambda score: _fours(score, lambda rank: rank < 1),
-                "you kept one of each four; two stay"),
-        Mistake("drops_largest", lambda score: _fours(score, lambda rank: rank >= 2),
-                "your mask is upside down where scores differ: True means keep"),
-    ),
-    "04.5": (
-        Mistake("no_order", _kept,
-                "you kept the columns as they are; another order may keep more"),
-        Mistake("neighbours", _neighbours,
-                "you tried swaps of neighbours alone; columns may go anywhere"),
-        Mistake("sorted", _sorted_columns,
-                "sorting puts the large columns into one group, where they throw each other out"),
-        Mistake("row_by_row", lambda w: float(sum(max(_kept(row[None], o) for o in _orders()) for row in w)),
-                "you gave each row an order of its own; a column moves as a whole, for all rows"),
-        Mistake("squares", _squares,
-                "you added up squares; the sum of |w| was asked for"),
-        Mistake("top_half", lambda w: float(np.sort(abs(w), axis=None)[w.size // 2 :].sum()),
-                "that is the larger half of all weights, which no order need reach"),
-        Mistake("signed", lambda w: max(float(np.sort(w[:, o].reshape(len(w), 2, 4), axis=-1)[..., 2:].sum())
-                                        for o in _orders()),
-                "you ranked w, not |w|, so large negative weights went"),
-    ),
-    "04.6": (
-        Mistake("ends_too", lambda widths, ratio: _left(widths, ratio, ends=True),
-                "you pruned the input or the output too: the pixels and the classes must stay"),
-        Mistake("outputs_only", lambda widths, ratio: _left(widths, ratio, product=False),
-                "you shrank what each layer makes but not what it reads: then the layers don't fit"),
-        Mistake("no_rounding", lambda widths, ratio: _left(widths, ratio, cut=lambda n, r: (1 - r) * n),
-                "a width is a whole number: of n, round(ratio * n) go"),
-        Mistake("rounds_down", lambda widths, ratio: _left(widths, ratio, cut=lambda n, r: int((1 - r) * n)),
-                "you rounded what stays downwards; of n, round(ratio * n) go"),
-        Mistake("linear", lambda widths, ratio: round((1 - ratio) * _left(widths, 0.0)),
-                "you removed the fraction `ratio` of the weights; a channel is shared by two matrices"),
-        Mistake("square", lambda widths, ratio: round((1 - ratio) ** 2 * _left(widths, 0.0)),
-                "(1 - ratio)² holds between two hidden layers; the first and the last matrix lose one side"),
-        Mistake("what_goes", lambda widths, ratio: _left(widths, 0.0) - _left(widths, ratio),
-                "that is how many weights go; how many stay was asked for"),
-    ),
-    "04.7": (
-        Mistake("first_only", lambda a, b, k: _top(a, k),
-                "you looked at the first layer alone; the second loses the same channels"),
-        Mistake("second_only", lambda a, b, k: _top(b, k),
-                "you looked at the second layer alone; the first loses the same channels"),
-        Mistake("both_masks_or", lambda a, b, k: _top(a, k) | _top(b, k),
-                "you kept what either layer wants: more than k stay"),
-        Mistake("both_masks_and", lambda a, b, k: _top(a, k) & _top(b, k),
-                "you kept what both layers want: fewer than k stay"),
-        Mistake("larger", lambda a, b, k: _top(np.maximum(a, b), k),
-                "you ranked by the larger of the two scores; their sum was asked for"),
-        Mistake("product", lambda a, b, k: _top(a * b, k),
-                "you multiplied the scores; their sum was asked for"),
-        Mistake("drops_k", lambda a, b, k: _top(a + b, len(a) - k),
-                "you let k channels go; k is how many stay"),
-        Mistake("smallest", lambda a, b, k: _top(-(a + b), k),
-                "you kept the k smallest"),
-    ),
+    **CHOICES,
 }  # fmt: skip
 
 QUIZ = (
