@@ -92,9 +92,8 @@ def test_a_replayed_stream_would_be_seen(name):
 
 
 def test_every_public_function_with_a_seed_is_tried():
-    public = {
-        name: getattr(room, name) for room in (prune, sparse_training, channels) for name in room.__all__
-    }
+    rooms = (prune, sparse_training, channels)
+    public = {name: getattr(room, name) for room in rooms for name in room.__all__}
     plain = {n: x for n, x in public.items() if inspect.isfunction(x) or inspect.isclass(x)}
     made = {n: x.__init__ if inspect.isclass(x) else x for n, x in plain.items()}
     assert {n for n, x in made.items() if "seed" in inspect.signature(x).parameters} == set(SEEDED)
