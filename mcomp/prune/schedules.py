@@ -122,8 +122,8 @@ def steer(good, tried, factor, *, holds):
 
     Growth by a factor with square-root back-off: where `tried` holds, it becomes the good one and the next is
     `factor` times higher; where it doesn't, the factor becomes its square root and never grows again. That is
-    no bisection: nothing remembers the threshold that failed, and a later one may reach it again, by a network
-    that has trained meanwhile.
+    no bisection: nothing remembers the threshold that failed, and a later one may reach it again, with a
+    network that has trained meanwhile.
 
     Parameters
     ----------
