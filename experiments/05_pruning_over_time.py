@@ -1,100 +1,104 @@
-"""When should the weights go? One shot, rounds, gradual, dynamic masks, sparse from the start: three seeds.
+"""When should the weights go? One shot, rounds, the cubic, dynamic surgery, a controller: six seeds.
 
-    python experiments/05_pruning_over_time.py      (about fifteen minutes on one core)
+    python experiments/05_pruning_over_time.py      (about five minutes on one core)
 
-From the trained network, five more epochs each, the best of the learning rates on validation: all at once,
-five rounds, Zhu and Gupta's cubic, dynamic network surgery. From scratch, with as many epochs as the
-others had in all (the zoo's twenty and five): a random mask that rests, SET, RigL, at a learning rate chosen
-beforehand on 12,000 images. A controller that steers the threshold. Test images are looked at once.
+LeNet-300-100 on 12,000 images. Six epochs train it densely; then five more epochs with each way to prune, all
+at once, five rounds, Zhu and Gupta's cubic, dynamic network surgery, or with none (the control). Each arm has
+the learning rate that validation prefers on seeds 0 and 1, one grid for all. A controller that steers the
+threshold. Test images are looked at once.
 """
 
 import copy
-import tempfile
 from functools import partial
-from pathlib import Path
+from itertools import product
 
+import numpy as np
 import torch
-from common import write
+from common import file_size, tune, write
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import save, zoo
+from mcomp import zoo
 from mcomp.codecs import Sparse, bake
 from mcomp.measure import float32_bytes
 from mcomp.prune import iterative_sparsity, kept_count
 from mcomp.sparse_training import (
     Controller,
-    DropAndGrow,
     DynamicSurgery,
     Masking,
     Scheduled,
     attach_masks,
     prunable_weights,
-    random_masks,
 )
-from mcomp.sparse_training.tickets import Steady
-from mcomp.train import evaluate, fit
+from mcomp.train import constant, evaluate, fit
 
-SEEDS = (0, 1, 2)
-SPARSITIES, SCRATCH = (0.9, 0.95, 0.98), (0.95,)
-EPOCHS, RATES, CONTROL_RATES = 5, (1e-3, 4e-3), (5e-4, 1e-3, 4e-3)
-SCRATCH_EPOCHS, SCRATCH_RATE = 25, 4e-3
-JUDGED, JUDGED_RATE, TOLERANCE = 15, 1e-3, 0.01
+SEEDS, TUNED_ON = (0, 1, 2, 3, 4, 5), (0, 1)
+IMAGES, DENSE, EPOCHS, DENSE_RATE = 12_000, 6, 5, 2e-3
+GRID = (0.001, 0.003, 0.01)
+SPARSITIES = (0.95, 0.98)
+JUDGED, JUDGED_RATE, TOLERANCE = 8, 1e-3, 0.01
 RULES = {
     "one shot": partial(Scheduled, schedule=iterative_sparsity, rounds=1),
     "five rounds": partial(Scheduled, schedule=iterative_sparsity, rounds=5, ramp=0.5),
     "gradual": partial(Scheduled, ramp=0.5),
     "surgery": partial(DynamicSurgery, ramp=0.5),
 }
-MOVES = {
-    "static random": Masking,
-    "SET": partial(DropAndGrow, grow="random"),
-    "RigL": partial(DropAndGrow, grow="gradient"),
+CONTROL = f"float32, {EPOCHS} more epochs (control)"
+SAVED = ("one shot, 95 %", "one shot, 98 %")  # whose files are written; the size depends on the sparsity
+ARMS = {
+    CONTROL: Masking,
+    **{f"{rule}, {100 * s:g} %": partial(RULES[rule], final=s) for rule, s in product(RULES, SPARSITIES)},
 }
 
 
-def figures(model, data, **more):
-    """What is kept of a network: bytes of the file, accuracy on test, and `more`."""
-    with tempfile.TemporaryDirectory() as folder:
-        nbytes = save(model, Path(folder, "model.safetensors"))
-    return {"bytes": nbytes, "accuracy": evaluate(model, data.test), **more}
-
-
-def trained_on(model, data, seed, make, rates, bar):
-    """The best on validation of one training for each rate: the network, its rate, the callback."""
-    tried = []
-    for lr in rates:
-        network = attach_masks(copy.deepcopy(model))
-        callback = make(network)
-        fit(network, data, epochs=EPOCHS, lr=lr, seed=seed, callbacks=[callback], progress=False)
-        tried.append((evaluate(bake(network), data.validation), network, lr, callback))
-        bar.update(EPOCHS)
-    return max(tried, key=lambda found: found[0])[1:]
-
-
-def from_scratch(make, sparsity, data, seed, bar):
-    """A network that is sparse from its first step."""
+def fresh(seed):
+    """An untrained network."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(100 + seed)
-        model = zoo.build("lenet300")
-    attach_masks(model, random_masks(model, sparsity, seed=seed))
-    callback = make(model)
-    fit(model, data, epochs=SCRATCH_EPOCHS, lr=SCRATCH_RATE, seed=seed, callbacks=[callback], progress=False)
-    bar.update(SCRATCH_EPOCHS)
-    return bake(model), callback
+        torch.manual_seed(seed)
+        return zoo.build("lenet300")
 
 
-def steered(model, data, seed, bar):
-    """The controller's last good network, and what it tried."""
-    network = attach_masks(copy.deepcopy(model))
-    w = torch.cat([w.abs().flatten() for w in prunable_weights(model).values()])
-    start = float(w.kthvalue(len(w) - kept_count(len(w), 0.5)).values)
-    floor = evaluate(model, data.validation) - TOLERANCE
-    judge = Controller(network, lambda m: evaluate(m, data.validation), floor=floor, start=start)
-    options = {"epochs": JUDGED, "lr": JUDGED_RATE, "seed": seed, "progress": False}
-    fit(network, data, callbacks=[Steady(), judge], **options)
-    bar.update(JUDGED)
-    return bake(network), judge
+class Bench:
+    """The dense networks, and each training once."""
+
+    def __init__(self, data, bar):
+        self.data, self.bar, self.done = data, bar, {}
+        self.dense = [fresh(seed) for seed in SEEDS]
+        for seed, model in zip(SEEDS, self.dense, strict=True):
+            fit(model, data, epochs=DENSE, lr=DENSE_RATE, seed=seed, progress=False)
+
+    def trained(self, arm, lr, seed):
+        """The network and its callback."""
+        if (arm, lr, seed) not in self.done:
+            model = attach_masks(copy.deepcopy(self.dense[seed]))
+            callback = ARMS[arm](model)
+            fit(model, self.data, epochs=EPOCHS, lr=lr, seed=seed, callbacks=[callback], progress=False)
+            self.done[arm, lr, seed] = bake(model), sum(entry["back"] for entry in callback.log)
+            self.bar.update(EPOCHS)
+        return self.done[arm, lr, seed]
+
+    def score(self, arm, lr):
+        return float(np.mean([evaluate(self.trained(arm, lr, s)[0], self.data.validation) for s in TUNED_ON]))
+
+    def figures(self, arm, lr, seed):
+        """What is kept of a network."""
+        model, back = self.trained(arm, lr, seed)
+        found = {"accuracy": evaluate(model, self.data.test), "back": back, "lr": lr}
+        if arm == CONTROL:
+            found["bytes"] = float32_bytes(model)
+        return found | {"bytes": file_size(model)} if arm in SAVED else found
+
+    def steered(self, seed):
+        """The controller's last good network, and what it tried."""
+        dense = self.dense[seed]
+        network = attach_masks(copy.deepcopy(dense))
+        w = torch.cat([w.abs().flatten() for w in prunable_weights(dense).values()])
+        start = float(w.kthvalue(len(w) - kept_count(len(w), 0.5)).values)
+        floor = evaluate(dense, self.data.validation) - TOLERANCE
+        judge = Controller(network, lambda m: evaluate(m, self.data.validation), floor=floor, start=start)
+        options = {"epochs": JUDGED, "lr": JUDGED_RATE, "schedule": constant, "seed": seed, "progress": False}
+        fit(network, self.data, callbacks=[judge], **options)
+        return bake(network), judge
 
 
 def moved(model, original):
@@ -104,64 +108,47 @@ def moved(model, original):
     return nbits / w.numel(), float(((w - before) ** 2).mean() / before.var(unbiased=False))
 
 
-def one_seed(seed, data, bar):
-    """All figures of one seed: by method; the controller's log; the plane's points."""
-    model = zoo.load("lenet300", seed)
-    whole, plane = float32_bytes(model), {}
-    control, lr, _ = trained_on(model, data, seed, Masking, CONTROL_RATES, bar)
-    found = {
-        "float32": {"bytes": whole, "accuracy": evaluate(model, data.test)},
-        f"float32, {EPOCHS} more epochs (control)": {
-            "bytes": whole, "accuracy": evaluate(control, data.test), "lr": lr,
-        },
-    }  # fmt: skip
-    for name, rule in RULES.items():
-        for sparsity in SPARSITIES:
-            make = partial(rule, final=sparsity)
-            small, lr, callback = trained_on(model, data, seed, make, RATES, bar)
-            back = sum(entry["back"] for entry in callback.log)
-            found[f"{name}, {100 * sparsity:g} %"] = figures(small, data, lr=lr, back=back)
-            plane.setdefault(f"{name}, trained", []).append(moved(small, model))
-    plane["one shot, not trained"] = []
+def plane(bench, chosen):
+    """Rate and distortion of the networks of seed 0, by rule; and of what is pruned and not trained."""
+    points = {f"{rule}, trained": [] for rule in RULES} | {"one shot, not trained": []}
+    for rule, sparsity in product(RULES, SPARSITIES):
+        arm = f"{rule}, {100 * sparsity:g} %"
+        points[f"{rule}, trained"].append(moved(bench.trained(arm, chosen[arm], 0)[0], bench.dense[0]))
     for sparsity in SPARSITIES:
-        network = attach_masks(copy.deepcopy(model))
+        network = attach_masks(copy.deepcopy(bench.dense[0]))
         Scheduled(network, sparsity).finish()
-        plane["one shot, not trained"].append(moved(bake(network), model))
-    for name, make in MOVES.items():
-        for sparsity in SCRATCH:
-            small, callback = from_scratch(make, sparsity, data, seed, bar)
-            back = sum(entry["back"] for entry in callback.log)
-            found[f"{name}, {100 * sparsity:g} %"] = figures(small, data, back=back)
-    small, judge = steered(model, data, seed, bar)
-    found["controller"] = figures(small, data, sparsity=judge.sparsity())
-    return found, judge.log, plane
+        points["one shot, not trained"].append(moved(bake(network), bench.dense[0]))
+    return {
+        name: dict(zip(("bits", "mse"), map(list, zip(*found, strict=True)), strict=True))
+        for name, found in points.items()
+    }
 
 
 def main():
-    data = mcomp.data.load("fashion-mnist")
-    epochs = EPOCHS * (len(CONTROL_RATES) + len(RULES) * len(SPARSITIES) * len(RATES))
-    epochs += SCRATCH_EPOCHS * len(MOVES) * len(SCRATCH) + JUDGED
-    with tqdm(total=len(SEEDS) * epochs, unit="epoch") as bar:
-        found = [one_seed(seed, data, bar) for seed in SEEDS]
-    methods = {
-        name: {key: [seed[0][name][key] for seed in found] for key in figures}
-        for name, figures in found[0][0].items()
-    }
-    plane = {
-        name: dict(zip(("bits", "mse"), map(list, zip(*points, strict=True)), strict=True))
-        for name, points in found[0][2].items()  # of seed 0
-    }
+    data = mcomp.data.load("fashion-mnist", subset=IMAGES)
+    with tqdm(unit="epoch") as bar:
+        bench = Bench(data, bar)
+        tuned = tune(ARMS, GRID, bench.score)
+        chosen = tuned["chosen"]
+        found = {arm: [bench.figures(arm, chosen[arm], seed) for seed in SEEDS] for arm in ARMS}
+        judged = [bench.steered(seed) for seed in SEEDS]
+    found["float32"] = [{"bytes": float32_bytes(m), "accuracy": evaluate(m, data.test)} for m in bench.dense]
+    found["controller"] = [
+        {"accuracy": evaluate(m, data.test), "sparsity": judge.sparsity()} for m, judge in judged
+    ]
     write(
         __file__,
         question="When should the weights of LeNet-300-100 go?",
         network="lenet300",
-        methods=methods,
+        methods={arm: {key: [one[key] for one in seeds] for key in seeds[0]} for arm, seeds in found.items()},
         seeds=SEEDS,
+        images=IMAGES,
+        epochs=[DENSE, EPOCHS],
         sparsities=list(SPARSITIES),
-        scratch_sparsities=list(SCRATCH),
-        controller=[seed[1] for seed in found],
+        controller=[judge.log for _, judge in judged],
         tolerance=TOLERANCE,
-        rate_distortion=plane,
+        rate_distortion=plane(bench, chosen),
+        tuned=tuned,
     )
 
 

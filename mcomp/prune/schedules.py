@@ -120,8 +120,10 @@ def _check_ends(initial, final):
 def steer(good, tried, factor, *, holds):
     """The next threshold to try: higher while the accuracy holds, nearer to the last good one after it fell.
 
-    A search by doubling and halving on the logarithm of the threshold: where `tried` holds, it becomes the
-    good one and the next is `factor` times higher; where it doesn't, the factor becomes its square root.
+    Growth by a factor with square-root back-off: where `tried` holds, it becomes the good one and the next is
+    `factor` times higher; where it doesn't, the factor becomes its square root and never grows again. That is
+    no bisection: nothing remembers the threshold that failed, and a later one may reach it again, with a
+    network that has trained meanwhile.
 
     Parameters
     ----------
@@ -145,6 +147,8 @@ def steer(good, tried, factor, *, holds):
     (4.0, 16.0, 4.0)
     >>> steer(4.0, 16.0, 4.0, holds=False)
     (4.0, 8.0, 2.0)
+    >>> steer(4.0, 8.0, 2.0, holds=True)  # 16 again
+    (8.0, 16.0, 2.0)
     """
     good, tried, factor = (
         check_real("good", good, 0),

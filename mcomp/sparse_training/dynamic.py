@@ -14,6 +14,7 @@ from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.prune.masks import global_topk_masks, kept_count, threshold_mask
 from mcomp.prune.moves import drop_and_grow, surgery_score
 from mcomp.prune.schedules import cosine_fraction, cubic_sparsity, steer
+from mcomp.sparse_training.chance import own_stream
 from mcomp.sparse_training.holding import Masking
 
 __all__ = ["Controller", "DropAndGrow", "DynamicSurgery", "Scheduled"]
@@ -153,8 +154,7 @@ class DropAndGrow(Masking):
             raise bad_value("grow", grow, "gradient, random")
         self.grow, self.every = grow, check_int("every", every, 1)
         self.alpha, self.until = check_real("alpha", alpha, 0, 1), check_real("until", until, 0.01, 1)
-        stream = 2**32 - 1 - check_int("seed", seed, 0, 2**31 - 1)  # not the numbers of random_masks
-        self.chance = torch.Generator().manual_seed(stream)
+        self.chance = own_stream("DropAndGrow", seed)
 
     def due(self, run):
         return run.step > 0 and run.step % self.every == 0 and run.step < self.until * run.steps

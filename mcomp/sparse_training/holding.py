@@ -2,11 +2,12 @@
 
 import torch
 
-from mcomp.arrays import bad_value, check_int
+from mcomp.arrays import bad_value
 from mcomp.codecs import Sparse, masked
 from mcomp.codecs.attachment import attach, attached
 from mcomp.prune.masks import kept_count, topk_mask
 from mcomp.prune.moves import erdos_renyi_counts
+from mcomp.sparse_training.chance import own_stream
 from mcomp.sparse_training.network import prunable_weights
 from mcomp.train import Callback
 
@@ -42,11 +43,15 @@ def attach_masks(model, masks=None):
 
 
 def random_masks(model, sparsity, *, seed=0):
-    """Random masks of every prunable weight, the counts by layer as `erdos_renyi_counts` shares them out."""
+    """Random masks of every prunable weight, the counts by layer as `erdos_renyi_counts` shares them out.
+
+    The stream is their own (`mcomp.sparse_training.chance`): a network that was built after
+    ``torch.manual_seed(seed)`` shares no number with them.
+    """
     shapes = {name: tuple(w.shape) for name, w in prunable_weights(model).items()}
     total = sum(w.numel() for w in prunable_weights(model).values())
     counts = erdos_renyi_counts(shapes, kept_count(total, sparsity))
-    chance = torch.Generator().manual_seed(check_int("seed", seed, 0, 2**31 - 1))
+    chance = own_stream("random_masks", seed)
     return {name: topk_mask(torch.rand(s, generator=chance), counts[name]) for name, s in shapes.items()}
 
 

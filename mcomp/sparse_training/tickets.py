@@ -13,6 +13,7 @@ import torch
 from mcomp.arrays import bad_value, check_int
 from mcomp.codecs.attachment import bake
 from mcomp.prune.masks import global_topk_masks, kept_count, topk_mask
+from mcomp.sparse_training.chance import own_seed, own_stream
 from mcomp.sparse_training.holding import attach_masks
 from mcomp.sparse_training.network import apply_masks, prunable_weights
 from mcomp.train import Callback, fit
@@ -131,11 +132,12 @@ def find_tickets(model, data, *, sparsities, epochs, rewind=0, keep="start", cal
 def reinitialised(model, masks, *, seed=0):
     """A copy of `model` with all parameters drawn anew, and `masks` applied: the same places, other values.
 
-    Every layer with ``reset_parameters`` is drawn as it was built.
+    Every layer with ``reset_parameters`` is drawn as it was built, from a stream of its own: `seed` may
+    be the number that `model` was built from.
     """
     other = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_int("seed", seed, 0, 2**63 - 1))
+        torch.manual_seed(own_seed("reinitialised", seed))
         for layer in other.modules():
             if hasattr(layer, "reset_parameters"):
                 layer.reset_parameters()
@@ -143,6 +145,10 @@ def reinitialised(model, masks, *, seed=0):
 
 
 def shuffled(masks, *, seed=0):
-    """Masks with as many True in each layer as `masks`, at random places."""
-    chance = torch.Generator().manual_seed(check_int("seed", seed, 0, 2**63 - 1))
+    """Masks with as many True in each layer as `masks`, at random places.
+
+    The stream is their own (`mcomp.sparse_training.chance`): the places have nothing to do with the initial
+    weights of a network built after ``torch.manual_seed(seed)``.
+    """
+    chance = own_stream("shuffled", seed)
     return {n: topk_mask(torch.rand(m.shape, generator=chance), int(m.sum())) for n, m in masks.items()}

@@ -17,8 +17,23 @@ __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 TITLE = "Magnitude pruning"
 
 
+def _distinct(rng, shape):
+    """Scores of one decimal and both signs, no two of the same size."""
+    n = int(np.prod(shape))
+    return (rng.permutation(n) + 1.0).reshape(shape) * rng.choice([-0.1, 0.1], shape)
+
+
+def _one_tie(rng, shape, k):
+    """Whole scores of both signs of which two are equal, the `k`-th and the next, if there is a next."""
+    score = rng.permutation(int(np.prod(shape))) - 2.0
+    if 0 < k < score.size:
+        first, second = np.argsort(-score)[k - 1 : k + 1]
+        score[second] = score[first]
+    return score.reshape(shape)
+
+
 def magnitude_mask(w, theta):
-    """Keep the weights of magnitude above theta: a boolean array, True = keep."""
+    """Keep the weights of magnitude above theta (at least 0): a boolean array, True = keep."""
     mask = np.zeros(w.shape, bool)
     for i in np.ndindex(w.shape):
         mask[i] = abs(w[i]) > theta
@@ -33,7 +48,7 @@ def magnitude_cases(rng):
 
 
 def relative_threshold_mask(score, alpha):
-    """Keep the scores above alpha times the largest one."""
+    """Keep the scores above alpha times the largest one: a boolean array, True = keep."""
     largest = max(score[i] for i in np.ndindex(score.shape))
     mask = np.zeros(score.shape, bool)
     for i in np.ndindex(score.shape):
@@ -44,12 +59,16 @@ def relative_threshold_mask(score, alpha):
 def relative_cases(rng):
     yield case(np.array([1.0, 4.0]), 0.5)
     yield case(np.array([[2.0, 4.0], [0.5, 1.0]]), 0.5)
-    for n in range(1, 19):
-        yield case(rng.integers(0, 9, size=(n // 6 + 1, n)) * 0.5, (0.25, 0.5, 0.125, 0.75)[n % 4])
+    yield case(np.array([4.0, 10.0, 40.0]), 0.25)
+    yield case(np.array([0.0, 0.0]), 0.5)
+    for n in range(1, 17):
+        score = 4.0 * rng.integers(1, 15, size=(n // 6 + 1, n // 2 + 3))
+        score.flat[rng.integers(1, score.size)] = 64.0  # the largest, and never the first
+        yield case(score, (0.25, 0.5, 0.125, 0.75)[n % 4])
 
 
 def topk_mask(score, k):
-    """Keep exactly the k largest scores; among equals the lower flat index stays."""
+    """Keep exactly the k largest scores, 0 <= k <= score.size; among equals the lower flat index stays."""
     mask = np.zeros(score.shape, bool)
     for _ in range(k):
         best = None
@@ -65,13 +84,17 @@ def topk_cases(rng):
     yield case(np.array([3.0, 1.0, 3.0]), 1)
     yield case(np.array([1.0, 2.0]), 0)
     yield case(np.array([[-5.0, 2.0], [4.0, -1.0]]), 2)
-    for n in range(1, 17):
-        score = rng.integers(-3, 4, size=(n // 4 + 1, n)) / 2
-        yield case(score, (n * score.size // 17 + n % 3) % (score.size + 1))
+    yield case(np.array([2.0, 2.0, 2.0]), 3)
+    for n in range(2, 15):
+        shape = (n // 4 + 1, n)
+        k = (n * n * shape[0] // 17 + n % 3) % (n * shape[0] + 1)
+        yield case(_one_tie(rng, shape, k), k)
+    for n in (3, 5):
+        yield case(rng.integers(-1, 2, size=(2, n)) / 2, n)  # many equals
 
 
 def nearest_sparse(w, k):
-    """The nearest array to w with k non-zeros, and its squared distance: try them all."""
+    """Two things: the nearest array to w with k non-zeros, its squared distance from w."""
     best, least = None, math.inf
     for kept in itertools.combinations(range(w.size), k):
         near = np.zeros_like(w)
@@ -88,8 +111,8 @@ def nearest_cases(rng):
     yield case(np.array([[1.0, -2.0], [3.0, -4.0]]), 2)
     yield case(np.array([1.5, -0.5, 0.5]), 0)
     for n in range(1, 18):
-        w = rng.normal(size=(n // 6 + 1, n // 5 + 1))
-        yield case(w, w.size * (n % 6) // 5)
+        w = _distinct(rng, (n // 6 + 1, n // 6 + 2))
+        yield case(w, max(1, w.size * (n % 6) // 6))
 
 
 def total_sparsity(masks):
@@ -107,7 +130,7 @@ def total_cases(rng):
 
 
 def global_topk_masks(scores, k):
-    """Keep exactly the k largest of all scores: a dict of masks by the same names.
+    """Keep exactly the k largest of all scores: a dict of masks with the names of `scores`.
 
     Among equals the earlier name stays, and within an array the lower flat index.
     """
@@ -127,16 +150,19 @@ def global_cases(rng):
     yield case({"a": np.array([1.0, 5.0]), "b": np.array([4.0])}, 2)
     yield case({"a": np.array([2.0, 1.0]), "b": np.array([2.0, 2.0])}, 2)
     yield case({"a": np.array([1.0]), "b": np.array([2.0])}, 0)
-    for n in range(1, 15):
-        shapes = {"fc1": (n // 3 + 1, n), "fc2": (2, 3), "fc3": (n % 3 + 1,)}
-        scores = {name: rng.integers(-2, 7 + n, size=shape) / 4 for name, shape in shapes.items()}
-        scores["fc2"] *= 2
-        size = sum(score.size for score in scores.values())
-        yield case(scores, (5 * n) % (size + 1))
+    yield case({"a": np.array([-3.0, 1.0]), "b": np.array([-2.0])}, 1)
+    yield case({"a": np.array([1.0, 3.0]), "b": np.array([[-1.0, 3.0]])}, 4)
+    for n in range(1, 13):
+        shapes = {"fc1": (n // 4 + 1, n // 2 + 1), "fc2": (1, 3), "fc3": (n % 3 + 1,)}
+        size = sum(int(np.prod(shape)) for shape in shapes.values())
+        k = max(1, (3 * n) % size)
+        flat = _one_tie(rng, (size,), k)
+        cut = np.split(flat, np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1])
+        yield case({name: x.reshape(shapes[name]) for name, x in zip(shapes, cut, strict=True)}, k)
 
 
 def masked_step(w, grad, mask, lr):
-    """One step of gradient descent: what the mask removed is zero, before and after."""
+    """One step of gradient descent: a new array, in which what the mask removed is zero, whatever it was."""
     new = np.zeros_like(w)
     for i in np.ndindex(w.shape):
         if mask[i]:
@@ -149,7 +175,8 @@ def step_cases(rng):
     yield case(np.array([[1.0, 0.0], [0.0, 3.0]]), np.ones((2, 2)), np.eye(2, dtype=bool), 0.5)
     for n in range(1, 17):
         shape = (n // 4 + 1, n)
-        yield case(rng.normal(size=shape), rng.normal(size=shape), rng.random(shape) < n / 17, 0.1 * n)
+        w, grad = rng.normal(size=(2, *shape)).round(1)
+        yield case(w, grad, rng.random(shape) < n / 17, 0.1 * n)
 
 
 def position_bits(mask):
@@ -168,7 +195,7 @@ def position_cases(rng):
     yield case(np.array([False, False]))
     yield case(np.ones((2, 2), bool))
     for n in range(1, 17):
-        yield case(rng.random((n, n % 3 + 2)) < (0.1, 0.3, 0.7)[n % 3])
+        yield case(rng.permutation(np.arange(n * (n % 3 + 2)) < (1, n // 2, n)[n % 3]).reshape(n, -1))
 
 
 EXERCISES = (

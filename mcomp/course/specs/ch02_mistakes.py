@@ -9,81 +9,11 @@ import math
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs import ch02_parts as p
 
 
-def _order(score):
-    """Flat positions, the largest score first, equals by index."""
-    return np.argsort(-score, axis=None, kind="stable")
-
-
-def _mask(score, positions):
-    mask = np.zeros(score.shape, bool)
-    mask.flat[positions] = True
-    return mask
-
-
-def _per_row(score, k):
-    rank = np.argsort(np.argsort(-score, axis=-1, kind="stable"), axis=-1)
-    return rank < k
-
-
-def _at_least_kth(score, k):
-    return score >= np.sort(score, axis=None)[score.size - k] if k else np.zeros(score.shape, bool)
-
-
-def _at_least_last_k(score, k):
-    return score >= np.sort(score, axis=None)[-k]
-
-
-def _above_next(score, k):
-    values = np.append(-np.inf, np.sort(score, axis=None))
-    return score > values[score.size - k]
-
-
-def _nearest(w, k, score=None, product=None, distance=None):
-    """nearest_sparse with one of its three ideas replaced."""
-    keep = _mask(w, _order(abs(w) if score is None else score(w))[:k])
-    near = w * keep if product is None else product(w, keep)
-    return near, float(((w - near) ** 2).sum() if distance is None else distance(w, near))
-
-
-def _split(keep, scores):
-    ends = np.cumsum([score.size for score in scores.values()])[:-1]
-    parts = np.split(keep, ends)
-    return {name: part.reshape(scores[name].shape) for name, part in zip(scores, parts, strict=True)}
-
-
-def _joined(scores):
-    return np.concatenate([score.ravel() for score in scores.values()])
-
-
-def _global_reversed(scores, k):
-    masks = _global(dict(reversed(scores.items())), k)
-    return {name: masks[name] for name in scores}
-
-
-def _global(scores, k):
-    flat = _joined(scores)
-    return _split(_mask(flat, _order(flat)[:k]), scores)
-
-
-def _global_scaled(scores, k):
-    flat = np.concatenate([score.ravel() / (abs(score).max() or 1) for score in scores.values()])
-    return _split(_mask(flat, _order(flat)[:k]), scores)
-
-
-def _share(scores, k):
-    total = sum(score.size for score in scores.values())
-    return {name: _mask(s, _order(s)[: round(k * s.size / total)]) for name, s in scores.items()}
-
-
-def _entropy(p, log=np.log2):
-    return -p * log(p) - (1 - p) * log(1 - p) if 0 < p < 1 else 0.0
-
-
-def _nan_entropy(mask):
-    p = np.mean(mask)
-    return float(mask.size * (-p * np.log2(p) - (1 - p) * np.log2(1 - p)))
+def _kept(masks):
+    return p.joined(masks).sum()
 
 
 MISTAKES = {
@@ -100,6 +30,12 @@ MISTAKES = {
                 "your mask is upside down: True means keep, and yours marks the small weights"),
         Mistake("inverted_below", lambda w, theta: abs(w) < theta,
                 "your mask marks the weights below theta: True means keep, and sizes equal to theta go"),
+        Mistake("either", lambda w, theta: (w < theta) | (w > -theta),
+                "every weight is below theta or above -theta; ask for those above theta or below -theta"),
+        Mistake("both", lambda w, theta: (w > theta) & (w < -theta),
+                "no weight is above theta and below -theta at once: join the two with |, not with &"),
+        Mistake("relative", lambda w, theta: abs(w) > theta * abs(w).max(),
+                "you took theta times the largest |w|; here theta itself is the threshold"),
     ),
     "02.2": (
         Mistake("absolute", lambda score, alpha: score > alpha,
@@ -116,68 +52,139 @@ MISTAKES = {
                 "a score equal to the threshold goes: the comparison is >, not >="),
         Mistake("inverted", lambda score, alpha: score <= alpha * score.max(),
                 "your mask is upside down: True means keep, and yours marks the small scores"),
+        Mistake("std", lambda score, alpha: score > alpha * np.std(np.asarray(score)),
+                "you took alpha times the standard deviation, as Han et al.; here it is the largest score"),
+        Mistake("range", lambda score, alpha: score > score.min() + alpha * (score.max() - score.min()),
+                "you measured from the smallest score; the threshold is alpha times the largest one"),
+        Mistake("complement", lambda score, alpha: score > (1 - alpha) * score.max(),
+                "you took 1 - alpha; the larger alpha, the higher the threshold"),
+        Mistake("divided", lambda score, alpha: score > score.max() / alpha,
+                "you divided by alpha, so the threshold lies above the largest score"),
+        Mistake("below", lambda score, alpha: score < alpha * score.max(),
+                "your mask marks the scores below the threshold: True means keep"),
+        Mistake("minus", lambda score, alpha: score > score.max() - alpha,
+                "you subtracted alpha; the threshold is the product of alpha and the largest score"),
     ),
     "02.3": (
-        Mistake("too_many", _at_least_kth,
+        Mistake("too_many", p.at_least_kth,
                 "on ties your mask keeps more than k: a threshold at the k-th score lets all its equals in"),
-        Mistake("too_many_or_all", _at_least_last_k,
+        Mistake("too_many_or_all", p.at_least_last_k,
                 "on ties your mask keeps more than k; and for k = 0 the index -k is 0, so everything stays"),
-        Mistake("too_few", _above_next,
+        Mistake("too_few", p.above_next,
                 "on ties your mask keeps fewer than k: a threshold at the next score shuts its equals out"),
-        Mistake("later_wins", lambda s, k: _mask(s, np.argsort(s, axis=None, kind="stable")[s.size - k :]),
+        Mistake("later_wins", lambda s, k: p.mask(s, np.argsort(s, axis=None, kind="stable")[s.size - k :]),
                 "the count is right, but of equal scores yours keeps the later ones; the lower index stays"),
-        Mistake("tail_slice", lambda s, k: _mask(s, np.argsort(s, axis=None, kind="stable")[-k:]),
+        Mistake("tail_slice", lambda s, k: p.mask(s, np.argsort(s, axis=None, kind="stable")[-k:]),
                 "for k = 0 the slice [-k:] is the whole array; and of equal scores yours keeps the later"),
-        Mistake("smallest", lambda s, k: _mask(s, np.argsort(s, axis=None, kind="stable")[:k]),
+        Mistake("smallest", lambda s, k: p.mask(s, np.argsort(s, axis=None, kind="stable")[:k]),
                 "your mask keeps the k smallest: a sort goes upwards"),
-        Mistake("drops_k", lambda s, k: _mask(s, _order(s)[: s.size - k]),
+        Mistake("drops_k", lambda s, k: p.mask(s, p.order(s)[: s.size - k]),
                 "you let k scores go; k is how many stay"),
-        Mistake("by_row", _per_row,
+        Mistake("by_row", p.per_row,
                 "you kept k in every row; k counts over the whole array"),
-        Mistake("abs", lambda s, k: _mask(s, _order(abs(s))[:k]),
+        Mistake("abs", lambda s, k: p.mask(s, p.order(abs(s))[:k]),
                 "you ranked |score|; a score may be negative and larger is kept, so take it as it comes"),
+        Mistake("argsort_once", p.once_sorted,
+                "argsort says which position comes at each rank, not which rank a position has: sort twice"),
+        Mistake("crossed_out", p.crossed_out,
+                "you crossed out what is taken with 0, which beats a negative score; take -inf"),
+        Mistake("one_more", lambda s, k: p.mask(s, p.order(s)[: k + 1]),
+                "you keep k + 1: ranks begin at 0, so the k best have ranks below k"),
+        Mistake("inverted", lambda s, k: ~p.mask(s, p.order(s)[:k]),
+                "your mask is upside down: it marks what goes"),
     ),
     "02.4": (
-        Mistake("no_abs", lambda w, k: _nearest(w, k, score=lambda w: w),
+        Mistake("no_abs", lambda w, k: p.nearest(w, k, score=lambda w: w),
                 "you kept the k largest w, not the k largest |w|, so large negative weights went"),
-        Mistake("matrix_product", lambda w, k: _nearest(w, k, product=lambda w, keep: w @ keep),
+        Mistake("matrix_product", lambda w, k: p.nearest(w, k, product=lambda w, keep: w @ keep),
                 "w @ mask is a matrix product and mixes the weights; a mask acts entry by entry: w * mask"),
-        Mistake("inverted", lambda w, k: _nearest(w, k, product=lambda w, keep: w * ~keep),
+        Mistake("inverted", lambda w, k: p.nearest(w, k, product=lambda w, keep: w * ~keep),
                 "you dropped the k largest and kept the rest: the mask is upside down"),
-        Mistake("root", lambda w, k: _nearest(w, k, distance=lambda w, near: np.linalg.norm(w - near)),
+        Mistake("root", lambda w, k: p.nearest(w, k, distance=lambda w, near: np.linalg.norm(w - near)),
                 "your error is the distance; the squared distance was asked for, so leave out the root"),
-        Mistake("mean", lambda w, k: _nearest(w, k, distance=lambda w, near: ((w - near) ** 2).mean()),
+        Mistake("mean", lambda w, k: p.nearest(w, k, distance=lambda w, near: ((w - near) ** 2).mean()),
                 "your error is the mean of the squares; the squared distance is their sum"),
-        Mistake("l1", lambda w, k: _nearest(w, k, distance=lambda w, near: abs(w - near).sum()),
+        Mistake("l1", lambda w, k: p.nearest(w, k, distance=lambda w, near: abs(w - near).sum()),
                 "you added up sizes; the squared distance adds up squares"),
-        Mistake("kept_energy", lambda w, k: _nearest(w, k, distance=lambda w, near: (near**2).sum()),
+        Mistake("kept_energy", lambda w, k: p.nearest(w, k, distance=lambda w, near: (near**2).sum()),
                 "you added up the squares of what stays; the error is the squares of what goes"),
+        Mistake("half", lambda w, k: p.nearest(w, k, distance=lambda w, near: ((w - near) ** 2).sum() / 2),
+                "you halved it; the squared distance has no factor 1/2"),
+        Mistake("smallest", lambda w, k: p.nearest(w, k, score=lambda w: -abs(w)),
+                "you kept the k smallest |w|; an entry that goes costs its square, so the small ones go"),
+        Mistake("squared_sum", lambda w, k: p.nearest(w, k, distance=lambda w, near: (w - near).sum() ** 2),
+                "you squared the sum, in which the signs cancel; sum the squares"),
+        Mistake("by_row", p.each_row, "you kept k in every row; k counts over the whole array"),
+        Mistake("all_for_zero", p.at_least,
+                "for k = 0 the index -k is the first entry, so your threshold lets everything in"),
+        Mistake("drops_k", lambda w, k: p.nearest(w, w.size - k),
+                "you let k entries go; k is how many stay"),
     ),
     "02.5": (
         Mistake("mean_of_layers", lambda masks: float(np.mean([1 - np.mean(m) for m in masks.values()])),
                 "you took the mean over layers, in which a layer of 10 counts as much as one of 300"),
-        Mistake("density", lambda masks: float(np.mean(_joined(masks))),
+        Mistake("density", lambda masks: float(np.mean(p.joined(masks))),
                 "that is the fraction that stays; sparsity is the fraction that goes"),
-        Mistake("percent", lambda masks: float(100 * (1 - np.mean(_joined(masks)))),
+        Mistake("percent", lambda masks: float(100 * (1 - np.mean(p.joined(masks)))),
                 "that is percent; sparsity is a fraction from 0 to 1"),
-        Mistake("count", lambda masks: int((~_joined(masks)).sum()),
+        Mistake("count", lambda masks: int((~p.joined(masks)).sum()),
                 "that is how many are gone; divide by how many there were"),
+        Mistake("mean_density", lambda masks: float(np.mean([np.mean(m) for m in masks.values()])),
+                "that is the mean over layers of what stays; count all False entries and divide once"),
+        Mistake("rows", lambda masks: float(1 - _kept(masks) / sum(len(m) for m in masks.values())),
+                "len counts the rows of a matrix; all its entries are mask.size"),
+        Mistake("odds", lambda masks: float((~p.joined(masks)).sum() / max(_kept(masks), 1)),
+                "you divided by what stays; divide by all"),
+        Mistake("kept", lambda masks: int(_kept(masks)),
+                "that is how many stay; the fraction that goes was asked for"),
+        Mistake("first_layer", lambda masks: float(1 - np.mean(next(iter(masks.values())))),
+                "you looked at the first mask alone"),
+        Mistake("last_layer", lambda masks: float(1 - np.mean(list(masks.values())[-1])),
+                "you return the last mask's figure: is there a sum over the loop?"),
+        Mistake("sum_of_layers", lambda masks: float(sum(1 - np.mean(m) for m in masks.values())),
+                "you added up the layers' fractions, which can pass 1; add up the counts and divide once"),
     ),
     "02.6": (
-        Mistake("equal_shares", _share,
+        Mistake("equal_shares", p.share,
                 "you gave each layer its share of k; in one ranking a layer keeps as many as it earns"),
-        Mistake("k_each", lambda scores, k: {name: _mask(s, _order(s)[:k]) for name, s in scores.items()},
+        Mistake("k_each", lambda scores, k: {name: p.mask(s, p.order(s)[:k]) for name, s in scores.items()},
                 "you kept k in every layer; k counts over all layers together"),
-        Mistake("scaled", _global_scaled,
+        Mistake("scaled", p.global_scaled,
                 "you divided each layer by its largest score; here the scores are compared as they are"),
-        Mistake("too_many", lambda scores, k: _split(_at_least_kth(_joined(scores), k), scores),
+        Mistake("too_many", lambda scores, k: p.split(p.at_least_kth(p.joined(scores), k), scores),
                 "on ties you keep more than k: a threshold at the k-th score lets all its equals in"),
-        Mistake("too_many_or_all", lambda scores, k: _split(_at_least_last_k(_joined(scores), k), scores),
+        Mistake("too_many_or_all", lambda scores, k: p.split(p.at_least_last_k(p.joined(scores), k), scores),
                 "on ties you keep more than k; and for k = 0 the index -k is 0, so everything stays"),
-        Mistake("later_wins", _global_reversed,
+        Mistake("later_wins", p.global_reversed,
                 "among equal scores you keep those of the later name; the earlier name stays"),
-        Mistake("drops_k", lambda scores, k: _global(scores, _joined(scores).size - k),
+        Mistake("drops_k", lambda scores, k: p.global_topk(scores, p.joined(scores).size - k),
                 "you let k scores go; k is how many stay"),
+        Mistake("too_few", lambda scores, k: p.split(p.above_next(p.joined(scores), k), scores),
+                "on ties you keep fewer than k: a threshold at the next score shuts its equals out"),
+        Mistake("later_index", lambda scores, k: p.split(
+                    p.mask(flat := p.joined(scores), np.argsort(flat, kind="stable")[flat.size - k :]),
+                    scores),
+                "among equal scores you keep the later ones, as a sort read backwards does"),
+        Mistake("share_rounded_down", lambda scores, k: p.share(scores, k, whole=int),
+                "you gave each layer its share of k, rounded down; one ranking knows no shares"),
+        Mistake("evenly", lambda scores, k: p.share(scores, k, whole=int, even=True),
+                "you shared k out evenly; in one ranking a layer keeps as many as it earns"),
+        Mistake("abs", lambda scores, k: p.split(p.mask(flat := p.joined(scores),
+                                                                p.order(abs(flat))[:k]), scores),
+                "you ranked |score|; a score may be negative and larger is kept"),
+        Mistake("by_mean", lambda scores, k: p.global_scaled(scores, k, unit=lambda s: abs(s).mean()),
+                "you divided each layer by its mean size; here the scores are compared as they are"),
+        Mistake("by_deviation", lambda scores, k: p.global_scaled(scores, k, unit=np.std),
+                "you divided each layer by its standard deviation; the scores are compared as they are"),
+        Mistake("by_largest", lambda scores, k: p.global_scaled(scores, k, unit=np.max),
+                "you divided each layer by its largest entry; the scores are compared as they are"),
+        Mistake("argsort_once", lambda scores, k: p.split(p.once_sorted(p.joined(scores), k), scores),
+                "argsort says which position comes at each rank, not which rank a position has"),
+        Mistake("inverted", lambda scores, k: p.split(
+                    ~p.mask(flat := p.joined(scores), p.order(flat)[:k]), scores),
+                "your masks are upside down: they mark what goes"),
+        Mistake("smallest", lambda scores, k: p.global_topk({n: -s for n, s in scores.items()}, k),
+                "you keep the k smallest: a sort goes upwards"),
     ),
     "02.7": (
         Mistake("unmasked", lambda w, grad, mask, lr: w - lr * grad,
@@ -194,20 +201,49 @@ MISTAKES = {
                 "you kept what the mask removes: True means keep"),
         Mistake("matrix_product", lambda w, grad, mask, lr: (w - lr * grad) @ mask,
                 "@ is a matrix product, which mixes the weights; a mask acts entry by entry: *"),
+        Mistake("step_only", lambda w, grad, mask, lr: -lr * grad * mask,
+                "that is the change alone; return the weights after it"),
+        Mistake("rate_on_all", lambda w, grad, mask, lr: lr * (w - grad) * mask,
+                "you multiplied w by the rate too; only the gradient is"),
+        Mistake("no_step", lambda w, grad, mask, lr: w * mask,
+                "you masked the weights and took no step"),
+        Mistake("sign", lambda w, grad, mask, lr: (w - lr * np.sign(grad)) * mask,
+                "you used the gradient's sign; the step is lr times the gradient"),
+        Mistake("gradient_up", lambda w, grad, mask, lr: w + lr * grad * mask,
+                "you went up the gradient, and a removed weight that was not zero stays as it was"),
     ),
     "02.8": (
-        Mistake("nats", lambda mask: float(mask.size * _entropy(np.mean(mask), np.log)),
+        Mistake("nats", lambda mask: float(mask.size * p.entropy(np.mean(mask), np.log)),
                 "that is in nats, from the natural logarithm; bits take log2"),
-        Mistake("per_entry", lambda mask: float(_entropy(np.mean(mask))),
+        Mistake("per_entry", lambda mask: float(p.entropy(np.mean(mask))),
                 "that is bits for one entry; the mask has n of them"),
         Mistake("one_term", lambda mask: float(-mask.sum() * np.log2(np.mean(mask))) if mask.any() else 0.0,
                 "you counted the True entries only; to learn that an entry is False costs bits too"),
-        Mistake("not_a_number", _nan_entropy,
+        Mistake("not_a_number", p.nan_entropy,
                 "where the mask is all True or all False yours is nan: 0·log2(0) counts as 0"),
         Mistake("bitmap", lambda mask: float(mask.size),
                 "that is the bitmap, one bit an entry; its entropy is less where True is rare"),
         Mistake("indices", lambda mask: float(mask.sum() * math.ceil(math.log2(max(mask.size, 2)))),
                 "that is the cost of a list of indices; the entropy is what the best code needs"),
+        Mistake("negative", lambda mask: -mask.size * p.entropy(np.mean(mask)),
+                "yours is negative: the logarithm of a probability is, so a minus belongs before it"),
+        Mistake("rows", lambda mask: len(mask) * p.entropy(np.mean(mask)),
+                "len counts the rows; n is the number of entries, mask.size"),
+        Mistake("true_entries", lambda mask: float(mask.sum() * p.entropy(np.mean(mask))),
+                "you multiplied by the number of True; all n entries are answers"),
+        Mistake("false_term", lambda mask: float(-(~mask).sum() * np.log2(1 - np.mean(mask)) if not mask.all()
+                                                 else 0.0),
+                "you counted the False entries only; each True costs log2(1 / p) bits"),
+        Mistake("choices", lambda mask: math.log2(math.comb(mask.size, int(mask.sum()))),
+                "that numbers the masks with as many True, for one who knows how many; n·h(p) was asked for"),
+        Mistake("indices_unrounded", lambda mask: float(mask.sum() * math.log2(mask.size)),
+                "that is log2(n) bits for each True, a list of indices; the entropy is less"),
+        Mistake("row_by_row", lambda mask: sum(len(x) * p.entropy(np.mean(x)) for x in np.atleast_2d(mask)),
+                "you took p of each row; one p, of the whole mask, was asked for"),
+        Mistake("bytes", lambda mask: mask.size * p.entropy(np.mean(mask)) / 8,
+                "that is bytes; bits were asked for"),
+        Mistake("rounded_up", lambda mask: float(math.ceil(mask.size * p.entropy(np.mean(mask)) - 1e-9)),
+                "you rounded to whole bits; the entropy is a mean and needs none"),
     ),
 }  # fmt: skip
 

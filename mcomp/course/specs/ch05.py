@@ -14,8 +14,14 @@ __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 TITLE = "Pruning over time"
 
 
+def _distinct(rng, shape):
+    """Numbers of one decimal and both signs, no two of the same size."""
+    n = int(np.prod(shape))
+    return (rng.permutation(n) + 1.0).reshape(shape) * rng.choice([-0.1, 0.1], shape)
+
+
 def iterative_sparsity(i, n, final):
-    """The sparsities after rounds i (an array) of n, if each round leaves the same part of what stayed."""
+    """The sparsities after rounds i (an array, 0 to n) of n, if each leaves the same part of what stayed."""
     part = (1 - final) ** (1 / n)
     sparsity = np.zeros(i.shape)
     for at in np.ndindex(i.shape):
@@ -29,12 +35,13 @@ def iterative_sparsity(i, n, final):
 def iterative_cases(rng):
     yield case(np.array([1, 2]), 2, 0.75)
     yield case(np.array([0, 1, 2, 3]), 3, 0.875)
-    for n in range(1, 19):
+    yield case(np.array([0]), 1, 0.5)
+    for n in range(2, 19):
         yield case(rng.integers(0, n + 1, size=n % 4 + 1), n, (0.9, 0.5, 0.98, 0.84)[n % 4])
 
 
 def cubic_sparsity(step, start, end, initial, final):
-    """The sparsities at steps (an array): Zhu and Gupta's cubic; initial before start, final after end."""
+    """Zhu and Gupta's sparsities at `step` (an array): initial before start, final after end."""
     sparsity = np.zeros(step.shape)
     for at in np.ndindex(step.shape):
         left = (end - step[at]) / (end - start)
@@ -48,6 +55,7 @@ def cubic_cases(rng):
     yield case(np.array([4, 5, 6]), 4, 6, 0.0, 0.8)
     yield case(np.array([3, 9]), 1, 5, 0.25, 0.75)
     yield case(np.array([1, 4]), 3, 5, 0.125, 1.0)
+    yield case(np.array([0, 3, 4, 6]), 2, 4, 0.25, 0.25)
     for n in range(1, 17):
         start, length = int(rng.integers(1, 9)), 3 * n
         yield case(start + rng.integers(-3, length + 4, size=n), start, start + length, 0.05 * (n % 3), 0.9)
@@ -75,7 +83,7 @@ def surgery_cases(rng):
 
 
 def drop_and_grow(w, mask, grad, k):
-    """The next mask: the k kept of least |w| go; of all that are out then, the k of largest |grad| come."""
+    """The next mask: the k kept of least |w| go; of all then out, the k of largest |grad| come."""
     new = mask.copy()
     for _ in range(k):
         kept = [i for i in np.ndindex(w.shape) if new[i]]
@@ -95,12 +103,15 @@ def swap_cases(rng):
     for n in range(2, 18):
         shape = (n // 4 + 1, n)
         mask = rng.permutation(n * shape[0]).reshape(shape) < n * shape[0] // 2
-        k = n % (int(mask.sum()) + 1)
-        yield case(rng.normal(size=shape) * mask, mask, rng.normal(size=shape), k)
+        k = 1 + n % max(int(mask.sum()) - 1, 1)
+        yield case(_distinct(rng, shape) * mask, mask, _distinct(rng, shape), k)
 
 
 def tried_thresholds(holds, start, factor):
-    """The thresholds a controller tries: `start`, then one after each verdict (True = accuracy held)."""
+    """The thresholds tried: `start`, then one after each verdict (True: the accuracy held).
+
+    Before the first verdict the last good threshold is start / factor. The factor never grows again.
+    """
     good, tried = start / factor, [start]
     for held in holds:
         if held:
@@ -122,7 +133,7 @@ def tried_cases(rng):
 
 
 def ticket(first, trained, k):
-    """Where a lottery ticket starts: the k largest |trained| keep their places, and their first values."""
+    """Where a ticket starts: the places of the k largest |trained|, with their first values; 0 elsewhere."""
     order = sorted(np.ndindex(trained.shape), key=lambda i: -abs(trained[i]))
     start = np.zeros_like(first)
     for i in order[:k]:
@@ -136,8 +147,8 @@ def ticket_cases(rng):
     yield case(np.array([1.0, 2.0]), np.array([4.0, 3.0]), 0)
     for n in range(1, 18):
         shape = (n // 5 + 1, n // 3 + 1)
-        first = rng.normal(size=shape)
-        yield case(first, first + 2 * rng.normal(size=shape), n * first.size // 20)
+        first = _distinct(rng, shape)
+        yield case(first, _distinct(rng, shape), max(1, n * first.size // 20))
 
 
 EXERCISES = (

@@ -3,51 +3,9 @@
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs import ch05_parts as p
 
 __all__ = ["MISTAKES", "QUIZ"]
-
-
-def _cubic(step, start, end, initial, final, *, low=0.0, high=1.0, power=3):
-    done = np.clip((step - start) / (end - start), low, high)
-    return final + (initial - final) * (1 - done) ** power
-
-
-def _rising(step, start, end, initial, final):
-    done = np.clip((step - start) / (end - start), 0.0, 1.0)
-    return initial + (final - initial) * done**3
-
-
-def _tried(holds, start, factor, *, root=np.sqrt, after_fall="good", first=True):
-    """A controller's thresholds with one fault."""
-    good, tried = start / factor, [start]
-    for held in holds:
-        if held == first:
-            good = tried[-1] if after_fall != "forgets" else good
-            tried.append(tried[-1] * factor)
-            continue
-        factor = root(factor)
-        base = {"good": good, "forgets": good, "tried": tried[-1], "same": good / factor}[after_fall]
-        tried.append(base * factor)
-    return np.array(tried)
-
-
-def _top(score, k):
-    mask = np.zeros(score.size, bool)
-    mask[np.argsort(-score, axis=None, kind="stable")[:k]] = True
-    return mask.reshape(score.shape)
-
-
-def _swap(w, mask, grad, k, *, size=abs, slope=abs, outside=np.inf, barred=False, anywhere=False):
-    least = np.where(mask, size(w), outside)
-    new = mask & ~_top(-least, k)
-    closed = np.zeros(w.shape, bool) if anywhere else (new | mask if barred else new)
-    return new | _top(np.where(closed, -np.inf, slope(grad)), k)
-
-
-def _ticket(first, trained, k, *, score=None, values=None):
-    keep = _top(abs(trained) if score is None else score(first, trained), k)
-    return (first if values is None else values(first, trained)) * keep
-
 
 MISTAKES = {
     "05.1": (
@@ -65,24 +23,66 @@ MISTAKES = {
                 "you are one round late: after round 1 the first part is gone, after round n all of it"),
         Mistake("percent", lambda i, n, final: 100 * (1 - (1 - final) ** (i / n)),
                 "that is percent; sparsity is a fraction from 0 to 1"),
+        Mistake("zero_is_power", lambda i, n, final: final ** (i / n),
+                "you took a power of the sparsity, which is 1 after round 0; what stays is multiplied"),
+        Mistake("one_minus_powers", lambda i, n, final: 1 - final ** (i / n),
+                "you took powers of final, the part that is gone; the part that stays is 1 - final"),
+        Mistake("late_before_first", lambda i, n, final: 1 - (1 - final) ** ((i - 1) / n),
+                "you are one round late, and before round 1 your sparsity is negative"),
+        Mistake("one_round_early", lambda i, n, final: 1 - (1 - final) ** ((i + 1) / n),
+                "you are one round early: after round 0 nothing is gone"),
+        Mistake("n_less_one", lambda i, n, final: 1 - (1 - final) ** (i / max(n - 1, 1)),
+                "you divided by n - 1: the last round goes beyond final"),
+        Mistake("turned", lambda i, n, final: 1 - (1 - final) ** (n / np.maximum(i, 1)) * (i > 0) - (i == 0),
+                "your exponent is n / i; after i of n rounds it is i / n"),
+        Mistake("backwards", lambda i, n, final: 1 - (1 - final) ** ((n - i) / n),
+                "you count the rounds that are left; the exponent is i / n"),
+        Mistake("equal_steps", lambda i, n, final: i * (1 - (1 - final) ** (1 / n)),
+                "you added the first round's part each time; it is a part of what stayed, so it shrinks"),
+        Mistake("fifth", lambda i, n, final: 1 - 0.8**i,
+                "you removed a fifth a round, as Frankle and Carbin; the part follows from n and final"),
+        Mistake("first_round", lambda i, n, final: 1 - (1 - final) ** (1 / n) + 0.0 * i,
+                "that is the sparsity after the first round, whatever i is"),
     ),
     "05.2": (
-        Mistake("past_the_end", lambda *a: _cubic(*a, high=np.inf),
+        Mistake("past_the_end", lambda *a: p.cubic(*a, high=np.inf),
                 "after `end` your sparsity goes on rising; it stays at final"),
-        Mistake("before_the_start", lambda *a: _cubic(*a, low=-np.inf),
+        Mistake("before_the_start", lambda *a: p.cubic(*a, low=-np.inf),
                 "before `start` your sparsity is below initial; it waits there"),
-        Mistake("no_ends", lambda *a: _cubic(*a, low=-np.inf, high=np.inf),
+        Mistake("no_ends", lambda *a: p.cubic(*a, low=-np.inf, high=np.inf),
                 "the formula holds between start and end only: before it is initial, after it final"),
-        Mistake("linear", lambda *a: _cubic(*a, power=1),
+        Mistake("linear", lambda *a: p.cubic(*a, power=1),
                 "you went up in a straight line; the part of the time that is left is cubed"),
-        Mistake("square", lambda *a: _cubic(*a, power=2),
+        Mistake("square", lambda *a: p.cubic(*a, power=2),
                 "you squared the time that is left; the exponent is 3"),
-        Mistake("slow_first", _rising,
+        Mistake("slow_first", p.rising,
                 "you cubed the time that has passed: slow at first, and the most goes at the end"),
-        Mistake("from_zero", lambda step, start, *a: _cubic(step, 0, *a),
+        Mistake("from_zero", lambda step, start, *a: p.cubic(step, 0, *a),
                 "you count from step 0; the ramp begins at `start`"),
-        Mistake("swapped", lambda step, start, end, initial, final: _cubic(step, start, end, final, initial),
+        Mistake("swapped", lambda step, start, end, initial, final: p.cubic(
+                    step, start, end, final, initial),
                 "your sparsity falls from final to initial"),
+        Mistake("zero_before", lambda step, start, *a: np.where(step < start, 0.0, p.cubic(step, start, *a)),
+                "before `start` yours is 0; it is initial"),
+        Mistake("zero_outside", lambda step, start, end, *a: np.where((step >= start) & (step <= end),
+                                                                     p.cubic(step, start, end, *a), 0.0),
+                "outside of the ramp yours is 0; before it is initial, after it final"),
+        Mistake("no_initial", lambda step, start, end, initial, final: p.cubic(step, start, end, 0.0, final),
+                "your ramp begins at 0; it begins at initial"),
+        Mistake("by_end", lambda step, start, end, initial, final: final + (initial - final)
+                * (1 - np.clip((step - start) / end, 0, 1)) ** 3,
+                "you divided by `end`; the ramp is end - start long"),
+        Mistake("above", lambda step, start, end, initial, final: p.cubic(
+                    step, start, end, 2 * final - initial, final),
+                "your sparsity comes down to final from above: look at the sign of initial - final"),
+        Mistake("clipped", lambda step, start, end, initial, final: np.clip(
+                    p.cubic(step, start, end, initial, final, low=-np.inf, high=np.inf), 0, 1),
+                "you kept the sparsity in [0, 1]; it must stay between initial and final"),
+        Mistake("fourth", lambda *a: p.cubic(*a, power=4),
+                "your exponent is 4; it is 3"),
+        Mistake("cosine", lambda step, start, end, initial, final: final + (initial - final)
+                * (1 + np.cos(np.pi * np.clip((step - start) / (end - start), 0, 1))) / 2,
+                "that is a cosine; Zhu and Gupta's is a cubic"),
     ),
     "05.3": (
         Mistake("no_abs", lambda w, mask, low, high: (w >= high) | (mask & (w >= low)),
@@ -96,59 +96,127 @@ MISTAKES = {
         Mistake("never_goes", lambda w, mask, low, high: mask | (abs(w) >= high),
                 "nothing goes: below `low` a weight leaves, whatever the mask was"),
         Mistake("swapped", lambda w, mask, low, high: (abs(w) >= low) & ~mask | mask & (abs(w) >= high),
-                "the thresholds are swapped: `low` is for what is in, `high` for what is out"),
+                "what is in needs `low`, what is out `high`: are the thresholds swapped, or ~mask for mask?"),
         Mistake("strict", lambda w, mask, low, high: (abs(w) > high) | (mask & (abs(w) > low)),
                 "a size that equals a threshold counts as reached: the comparison is >=, not >"),
+        Mistake("strict_low", lambda w, mask, low, high: (abs(w) >= high) | (mask & (abs(w) > low)),
+                "a size that equals `low` stays: the comparison is >=, not >"),
+        Mistake("strict_high", lambda w, mask, low, high: (abs(w) > high) | (mask & (abs(w) >= low)),
+                "a size that equals `high` comes back: the comparison is >=, not >"),
+        Mistake("inverted", lambda w, mask, low, high: ~((abs(w) >= high) | (mask & (abs(w) >= low))),
+                "your mask is upside down: True means in"),
+        Mistake("middle", lambda w, mask, low, high: abs(w) >= (low + high) / 2,
+                "you made one threshold of two: in between the old mask decides"),
+        Mistake("band", lambda w, mask, low, high: mask & (abs(w) >= low) & (abs(w) < high),
+                "from `high` on a weight is in, whatever the mask was"),
+        Mistake("squares", lambda w, mask, low, high: (w**2 >= high) | (mask & (w**2 >= low)),
+                "you compared w² with the thresholds; |w| is compared"),
+        Mistake("both_needed", lambda w, mask, low, high: (mask | (abs(w) >= high)) & (abs(w) > high),
+                "you ask for `high` in both cases; what is in stays from `low` on"),
     ),
     "05.4": (
-        Mistake("drops_zeros", lambda *a: _swap(*a, outside=0.0),
-                "you dropped the smallest of all weights: those that are out are zero, so nothing went"),
-        Mistake("no_abs", lambda *a: _swap(*a, size=np.asarray),
+        Mistake("drops_zeros", lambda *a: p.swap(*a, outside=0.0),
+                "nothing went, and more are in than before: what is out is zero, no candidate for dropping"),
+        Mistake("no_abs", lambda *a: p.swap(*a, size=np.asarray),
                 "you ranked w, not |w|: the large negative weights went first"),
-        Mistake("signed_gradient", lambda *a: _swap(*a, slope=np.asarray),
+        Mistake("signed_gradient", lambda *a: p.swap(*a, slope=np.asarray),
                 "you ranked the gradient with its sign; a steep descent counts as much as a steep ascent"),
-        Mistake("barred", lambda *a: _swap(*a, barred=True),
+        Mistake("barred", lambda *a: p.swap(*a, barred=True),
                 "a weight that has just gone may come back at once, if its gradient is among the largest"),
-        Mistake("anywhere", lambda *a: _swap(*a, anywhere=True),
+        Mistake("anywhere", lambda *a: p.swap(*a, anywhere=True),
                 "you let kept weights be grown again, so fewer weights stay than before"),
-        Mistake("drops_largest", lambda *a: _swap(*a, size=lambda w: 1 / (abs(w) + 1e-300)),
+        Mistake("drops_largest", lambda *a: p.swap(*a, size=lambda w: 1 / (abs(w) + 1e-300)),
                 "you dropped the largest |w|; the smallest go"),
-        Mistake("flattest", lambda *a: _swap(*a, slope=lambda g: -abs(g)),
+        Mistake("flattest", lambda *a: p.swap(*a, slope=lambda g: -abs(g)),
                 "you grew where the gradient is smallest; there the loss doesn't care"),
-        Mistake("no_growth", lambda w, mask, grad, k: mask & ~_top(-np.where(mask, abs(w), np.inf), k),
+        Mistake("no_growth", lambda w, mask, grad, k: mask & ~p.top(-np.where(mask, abs(w), np.inf), k),
                 "you dropped and grew nothing"),
+        Mistake("ascent", lambda *a: p.swap(*a, slope=lambda g: -g),
+                "you grew where -grad is largest; the size of the gradient counts, whatever its sign"),
+        Mistake("least_gradient", lambda w, mask, grad, k: p.swap(w, mask, grad, k, size=lambda _: abs(grad)),
+                "you dropped the weights of least gradient; those of least |w| go"),
+        Mistake("places_of_kept", p.places_of_kept,
+                "your positions count within w[mask]; in w they are np.flatnonzero(mask)[positions]"),
+        Mistake("twice", lambda w, mask, grad, k: p.swap(w, mask, grad, min(2 * k, int(mask.sum()))),
+                "you swapped twice as many as k"),
+        Mistake("no_swap", lambda w, mask, grad, k: mask.copy(),
+                "nothing moved: the mask is as it came. (By w·grad what is out has no score; take |grad|)"),
+        Mistake("inverted", lambda *a: ~p.swap(*a),
+                "your mask is upside down: True means in"),
+        Mistake("steepest", lambda w, mask, grad, k: p.top(abs(grad), int(mask.sum())),
+                "you chose the whole mask by the gradient; only k weights move"),
     ),
     "05.5": (
-        Mistake("from_tried", lambda *a: _tried(*a, after_fall="tried"),
+        Mistake("from_tried", lambda *a: p.tried(*a, after_fall="tried"),
                 "after a fall you went on from the threshold that failed; go back to the good one"),
         Mistake("never_backs_off", lambda holds, start, factor: start * factor ** np.arange(len(holds) + 1.0),
                 "you never look at the verdicts: the threshold rises until nothing is left"),
-        Mistake("same_again", lambda *a: _tried(*a, root=lambda x: x),
+        Mistake("same_again", lambda *a: p.tried(*a, root=lambda x: x),
                 "after a fall you try the threshold that failed again; the factor must shrink"),
-        Mistake("half", lambda *a: _tried(*a, root=lambda x: x / 2),
+        Mistake("half", lambda *a: p.tried(*a, root=lambda x: x / 2),
                 "you halved the factor: 2 becomes 1, and the search stands still; take the square root"),
-        Mistake("stops", lambda *a: _tried(*a, after_fall="same"),
+        Mistake("stops", lambda *a: p.tried(*a, after_fall="same"),
                 "after a fall you try the good threshold again; go above it, by the smaller factor"),
-        Mistake("forgets_good", lambda *a: _tried(*a, after_fall="forgets"),
+        Mistake("forgets_good", lambda *a: p.tried(*a, after_fall="forgets"),
                 "where the accuracy held, the threshold tried becomes the good one"),
-        Mistake("upside_down", lambda *a: _tried(*a, first=False),
+        Mistake("upside_down", lambda *a: p.tried(*a, first=False),
                 "you raise when the accuracy falls and back off when it holds"),
+        Mistake("full_factor_again", lambda holds, start, factor: p.turns(holds, start, factor, "full"),
+                "after a success your factor is whole again; it stays as small as the falls have made it"),
+        Mistake("root_once", lambda holds, start, factor: p.turns(holds, start, factor, "once"),
+                "you take the root for one trial; the smaller factor stays"),
+        Mistake("middle", lambda holds, start, factor: p.turns(holds, start, factor, "middle"),
+                "you took the middle of good and failed; the next is the good one times the smaller factor"),
+        Mistake("down", lambda holds, start, factor: p.turns(holds, start, factor, "down"),
+                "after a fall you divide by the factor and try what held; go above it, by the root"),
+        Mistake("below_good", lambda holds, start, factor: p.turns(holds, start, factor, "below"),
+                "after a fall you go below the good threshold; above it, by the smaller factor"),
+        Mistake("adds", lambda holds, start, factor: p.turns(holds, start, factor, "add"),
+                "you added the factor; a threshold has no scale of its own, so multiply"),
+        Mistake("squares", lambda holds, start, factor: p.turns(holds, start, factor, "square"),
+                "you squared the factor where it held; it only ever shrinks"),
+        Mistake("good_is_start", lambda holds, start, factor: p.turns(holds, start, factor, "start"),
+                "you took `start` as good before any verdict; the last good one is start / factor"),
+        Mistake("half_the_gap", lambda holds, start, factor: p.turns(holds, start, factor, "gap"),
+                "you halved factor - 1; the factor becomes its square root"),
     ),
     "05.6": (
-        Mistake("first_places", lambda *a: _ticket(*a, score=lambda first, trained: abs(first)),
+        Mistake("first_places", lambda *a: p.ticket(*a, score=lambda first, trained: abs(first)),
                 "you chose the places before training; the trained network says which weights are large"),
-        Mistake("trained_values", lambda *a: _ticket(*a, values=lambda first, trained: trained),
+        Mistake("trained_values", lambda *a: p.ticket(*a, values=lambda first, trained: trained),
                 "those are the trained values: that is fine-tuning, a ticket starts from the first ones"),
-        Mistake("no_abs", lambda *a: _ticket(*a, score=lambda first, trained: trained),
+        Mistake("no_abs", lambda *a: p.ticket(*a, score=lambda first, trained: trained),
                 "you ranked the trained weights, not their sizes, so the large negative ones went"),
-        Mistake("upside_down", lambda *a: _ticket(*a, score=lambda first, trained: -abs(trained)),
+        Mistake("upside_down", lambda *a: p.ticket(*a, score=lambda first, trained: -abs(trained)),
                 "you kept the k smallest"),
-        Mistake("drops_k", lambda first, trained, k: _ticket(first, trained, first.size - k),
+        Mistake("drops_k", lambda first, trained, k: p.ticket(first, trained, first.size - k),
                 "you let k weights go; k is how many stay"),
-        Mistake("movement", lambda *a: _ticket(*a, score=lambda first, trained: abs(trained - first)),
+        Mistake("movement", lambda *a: p.ticket(*a, score=lambda first, trained: abs(trained - first)),
                 "you kept what moved most; a ticket's places are the largest trained weights"),
-        Mistake("rest_trained", lambda first, trained, k: np.where(_top(abs(trained), k), first, trained),
+        Mistake("rest_trained", lambda first, trained, k: np.where(p.top(abs(trained), k), first, trained),
                 "outside of the places the ticket is zero, not trained"),
+        Mistake("product", lambda *a: p.ticket(*a, score=lambda first, trained: abs(first * trained)),
+                "you ranked |first · trained|; the places are the largest |trained|"),
+        Mistake("complement", lambda first, trained, k: first * ~p.top(abs(trained), k),
+                "you kept the others: your mask is upside down"),
+        Mistake("swapped", lambda first, trained, k: p.ticket(trained, first, k),
+                "places and values are swapped: places from the trained network, values from the first"),
+        Mistake("mask_alone", lambda *a: p.ticket(*a, values=lambda first, trained: np.ones_like(first)),
+                "that is the mask as numbers; multiply the first values by it"),
+        Mistake("nan_elsewhere", lambda first, trained, k: np.where(p.top(abs(trained), k), first, np.nan),
+                "outside of the places the ticket is zero"),
+        Mistake("above_kth", lambda first, trained, k: first * (abs(trained) > p.kth(trained, k)),
+                "you keep one too few: the k-th largest stays, and > shuts it out"),
+        Mistake("all_for_zero", lambda first, trained, k: first * (abs(trained) >= p.kth(trained, k)),
+                "for k = 0 the index -k is the first entry, so your threshold lets everything in"),
+        Mistake("signs", lambda *a: p.ticket(*a, values=lambda first, trained: np.sign(first)),
+                "you put signs there; a ticket starts from the first values"),
+        Mistake("growth", lambda *a: p.ticket(*a, score=lambda first, trained: abs(trained) - abs(first)),
+                "you ranked the growth of |w|; the places are the largest |trained|"),
+        Mistake("by_row", lambda first, trained, k: first * p.rows(abs(trained), k),
+                "you kept k in each row; k counts over the whole array"),
+        Mistake("largest_first", lambda *a: p.ticket(*a, score=lambda first, trained: first),
+                "you ranked the first values, with their signs; the places are the largest |trained|"),
     ),
 }  # fmt: skip
 
