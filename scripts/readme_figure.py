@@ -31,7 +31,7 @@ METHODS = {  # name in the picture: (stem, key)
 }
 ABOVE = {"8 bits, no training (06)": "center", "2 bits, trained (08)": "right", "float32": "center"}
 CURVES = {
-    "keep the largest (02, 03)": ("03_which_weights_matter", "magnitude"),
+    "keep the largest (05)": ("05_pruning_over_time", "one shot, not trained"),
     "even grid (06)": ("06_a_grid_for_numbers", "grid, a scale a tensor"),
     "powers of two (09)": ("09_few_levels", "PowerOfTwo"),
     "small floats (09)": ("09_few_levels", "MiniFloat"),
