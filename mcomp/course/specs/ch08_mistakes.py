@@ -116,6 +116,12 @@ MISTAKES = GRADIENTS | {
                 "that is the end alone; every step on the way was asked for, a row each"),
         Mistake("turned_round", lambda *a: _path(*a).T,
                 "rows and columns are exchanged: a row a step, a column a weight"),
+        Mistake("square", lambda *a: _path(*a, slope=lambda w, t: (np.round(w) - t) ** 2),
+                "the slope of half a square is not the square: it is round(w) - target"),
+        Mistake("difference", lambda *a: _path(*a, slope=lambda w, t: np.round(w - t)),
+                "you rounded the difference; the loss has round(w) - target"),
+        Mistake("no_rate", lambda start, target, rate, n: _path(start, target, 1.0, n),
+                "the learning rate is missing: a step is rate times the slope"),
     ),
     "08.2": (
         Mistake("lower", lambda target, s: 1 - (target / s - np.floor(target / s)),
@@ -150,6 +156,10 @@ MISTAKES = GRADIENTS | {
                 "that is the target in steps of the grid; a part of the time counts from the point below"),
         Mistake("clipped", lambda target, s: np.clip(target / s, 0.0, 1.0),
                 "the two points are the target's neighbours, not 0 and scale: subtract the lower one"),
+        Mistake("number", lambda target, s: np.floor(target / s),
+                "that is the number of the lower point; how far above it is the target, in steps?"),
+        Mistake("mean", lambda target, s: float((target / s - np.floor(target / s)).mean()),
+                "one number for all weights; each has its own part of the time"),
     ),
     "08.6": (
         Mistake("changes", _changes,
@@ -182,6 +192,14 @@ MISTAKES = GRADIENTS | {
                 "you went along the weights; the steps are axis 0, the weights axis 1"),
         Mistake("total", lambda history: int(_turned(history).sum()),
                 "one number for all weights; a count for each was asked for"),
+        Mistake("not_straight", lambda history: _turned(history, lambda moved, way: moved * way <= 0),
+                "a rest gives moved * way == 0 and is no turn: count moved * way < 0"),
+        Mistake("goes_on", lambda history: _turned(history, lambda moved, way: moved * way > 0),
+                "you counted where a weight goes on the same way; a turn has the opposite sign"),
+        Mistake("distance", lambda history: abs(np.diff(history, axis=0)).sum(axis=0),
+                "that is how far each weight travelled; how often it turned was asked"),
+        Mistake("bends", lambda history: (np.diff(history, n=2, axis=0) != 0).sum(axis=0),
+                "second differences see every change of pace; a turn is a change of direction"),
     ),
 }  # fmt: skip
 
