@@ -186,6 +186,24 @@ def test_the_share_of_a_step_counts_the_numbers_of_one_image():
         shares = {name: grid.share for name, grid in prepared.items()}
         counts = {"0.weight": 108 * 7, "0.input": 108 * 127, "2.weight": 128 * 7, "2.input": 64 * 7}
         assert shares == pytest.approx({name: count**-0.5 for name, count in counts.items()})
+    with pytest.raises(ValueError, match="count is 0"):
+        LearnedGrid(torch.randn(4), bits=4, count=0)
+
+
+def test_with_that_share_step_and_activations_change_alike():
+    """Esser et al. 2019, eq. 4: R = (grad of the step / step) : (|grad of x| / |x|), near 1.
+
+    For one image, as a root mean square over twenty random ones; without the share it would be 77 times that.
+    """
+    squares = []
+    for seed in range(20):
+        chance = torch.Generator().manual_seed(seed)
+        x = torch.randn(1, 400, generator=chance).relu_().requires_grad_()
+        grid = LearnedGrid(x.detach(), bits=4, signed=False, count=400)
+        grid(x).backward(torch.randn(1, 400, generator=chance))
+        step = grid.scale.grad / grid.scale.detach()
+        squares.append(float((step / (x.grad.norm() / x.detach().norm())) ** 2))
+    assert 0.2 < (sum(squares) / 20) ** 0.5 < 5
 
 
 class Doubled(nn.Linear):

@@ -42,7 +42,7 @@ class LearnedGrid(nn.Module):
         self.bits, self.signed = check_int("bits", bits, 2, 16), bool(signed)
         self.qmin, self.qmax = integer_range(bits, symmetric=False, signed=signed)
         self.scale = nn.Parameter(lsq_start(x, qmax=self.qmax))
-        self.share = lsq_share(count or x.numel(), self.qmax)
+        self.share = lsq_share(x.numel() if count is None else count, self.qmax)
 
     def forward(self, x):
         """`x` on the grid."""

@@ -40,9 +40,9 @@ def torch_through(upstream, x, scale, qmin, qmax):
 
 
 def numpy_step_slope(x, scale, qmin, qmax):
-    v = x / scale
-    ends = np.clip(v, qmin, qmax)
-    return np.where(v == ends, np.round(v) - v, ends)
+    """In units of x: no case may lie so near an end that x / scale <= qmax and x <= qmax * scale differ."""
+    inside = (x >= qmin * scale) & (x <= qmax * scale)
+    return np.clip(np.round(x / scale), qmin, qmax) - x / scale * inside
 
 
 def torch_step_slope(x, scale, qmin, qmax):

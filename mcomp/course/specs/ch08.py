@@ -15,9 +15,10 @@ TITLE = "Training with the rounding in the loop"
 
 
 def ste_path(start, target, rate, n):
-    """The hidden weights before and after each of n steps, (n + 1, weights); the grid is the whole numbers.
+    """The hidden weights before and after each of n steps: an array (n + 1, weights).
 
-    Each weight descends on (round(w) - target)**2 / 2, with rounding's derivative taken to be 1.
+    `start` and `target` are arrays (weights,). Each weight descends on (round(w) - target)**2 / 2, with
+    rounding's derivative taken to be 1. The grid is the whole numbers; round is half to even, as np.round.
     """
     path = np.zeros((n + 1, start.size))
     for i in range(start.size):
@@ -31,38 +32,46 @@ def ste_path(start, target, rate, n):
 
 def path_cases(rng):
     yield case(np.array([0.1]), np.array([0.3]), 0.2, 3)
+    yield case(np.array([0.5]), np.array([0.25]), 0.5, 2)  # a tie goes to the even neighbour: down, to 0
+    yield case(np.array([-0.5, 2.5]), np.array([0.25, 2.75]), 0.5, 2)
     yield case(np.array([0.45, 2.1]), np.array([0.3, 1.6]), 0.1, 4)
     yield case(np.array([0.7, -0.2]), np.array([0.8, -0.9]), 0.3, 6)
-    for n in range(1, 15):
+    for n in range(1, 13):
         start, target = rng.normal(size=(2, 1 + n % 4)).round(3) * 2
-        yield case(start, target, (0.05, 0.17, 0.31)[n % 3], 2 * n)
+        yield case(start, target, (0.05, 0.17, 0.31)[n % 3], n if n < 6 else 2 * n)
 
 
 def upper_share(target, scale):
     """The part of the time that each weight is rounded up, if it oscillates so that its mean is `target`.
 
-    Its two points are the neighbours of `target` on the grid ..., -scale, 0, scale, 2 * scale, ...
+    Its two points are the neighbours of `target` on the grid ..., -scale, 0, scale, 2 * scale, ... `target`
+    is an array of any shape. Where it lies on the grid, the weight stays there: 0.
     """
     found = np.zeros(target.shape)
     for i in np.ndindex(target.shape):
-        lower = scale * np.floor(float(target[i]) / scale)
-        found[i] = (float(target[i]) - lower) / scale
+        steps = float(target[i]) / scale
+        found[i] = steps - np.floor(steps)
     return found
 
 
 def share_cases(rng):
     yield case(np.array([0.3]), 1.0)
-    yield case(np.array([0.3, 0.1, 0.9]), 0.5)
+    yield case(np.array([0.3]), 0.5)
+    yield case(np.array([-0.3]), 1.0)
+    yield case(np.array([0.1, 0.9]), 0.5)
     yield case(np.array([-0.3, -1.2]), 1.0)
+    yield case(np.array([2.0, 0.0, -1.0]), 0.5)
     yield case(np.array([2.2, 3.7, -0.4]), 2.0)
-    for n in range(2, 16):
-        yield case((rng.normal(size=(2, n)) * 2).round(3) + 0.0003, (0.4, 0.7, 1.5)[n % 3])
+    for n in range(1, 13):
+        shape = (n,) if n < 4 else (2, n)
+        yield case((rng.normal(size=shape) * 2).round(3) + 0.0003, (0.4, 0.7, 1.5)[n % 3])
 
 
 def through(upstream, x, scale, qmin, qmax):
     """The gradient for x, if `upstream` is the one for scale * round(clip(x / scale, qmin, qmax)).
 
-    Rounding counts as the identity, the clip as what it is; its ends still belong to the inside.
+    Rounding counts as the identity, the clip as what it is; its ends still belong to the inside. `upstream`
+    and `x` are arrays of one shape, and so is the result.
     """
     found = np.zeros(x.shape)
     for i in np.ndindex(x.shape):
@@ -71,23 +80,34 @@ def through(upstream, x, scale, qmin, qmax):
     return found
 
 
-def through_cases(rng):
-    yield case(np.array([1.0, 2.0, 3.0]), np.array([0.2, 0.9, -3.0]), 0.5, -2, 1)
-    yield case(np.array([-1.0, 4.0]), np.array([0.5, -1.0]), 0.5, -2, 1)
-    yield case(np.array([2.0, 5.0]), np.array([0.65, -1.2]), 0.5, -2, 1)
-    yield case(np.array([3.0, -2.0, 1.0]), np.array([-0.1, 0.1, 2.9]), 0.25, 0, 15)
-    for n in range(2, 16):
+def grid_cases(rng):
+    """x, scale, qmin, qmax: first by hand, at and beside the ends; then at random, never at an edge."""
+    yield np.array([0.2, 3.0]), 0.5, -2, 1
+    yield np.array([0.5, -1.0]), 0.5, -2, 1  # the ends
+    yield np.array([0.65, -1.2]), 0.5, -2, 1  # less than half a step beyond
+    yield np.array([0.4, -0.9]), 0.5, -2, 1
+    yield np.array([1.0, 3.0, -5.0]), 2.0, -4, 3  # halves go to the even neighbour
+    yield np.array([-0.1, 0.1, 2.9]), 0.25, 0, 15
+    yield np.array([6.0, -8.0]), 2.0, -4, 3  # the ends, of another step
+    for n in range(1, 14):
         bits = 2 + n % 3
         low, high = ((-(2 ** (bits - 1)), 2 ** (bits - 1) - 1), (0, 2**bits - 1))[n % 2]
-        scale = (0.5, 0.3, 2.0)[n % 3]
-        x = rng.normal(size=(2, n)) * scale * 2**bits * 0.6
-        yield case(rng.normal(size=x.shape).round(2), x.round(3), scale, low, high)
+        scale, shape = (0.5, 0.3, 2.0)[n % 3], (2 + n,) if n < 4 else (2, n)
+        x = (rng.normal(size=shape) * scale * 2**bits * 0.6).round(3)
+        yield x + 0.0004, scale, low, high
+
+
+def through_cases(rng):
+    for i, (x, scale, low, high) in enumerate(grid_cases(rng)):
+        upstream = np.array([-1.0, 2.0, 3.0])[: x.size] if i < 7 else rng.normal(size=x.shape).round(2)
+        yield case(upstream, x, scale, low, high)
 
 
 def step_slope(x, scale, qmin, qmax):
     """How fast scale * round(clip(x / scale, qmin, qmax)) moves with `scale`, entry by entry.
 
-    Rounding counts as the identity, the clip as what it is.
+    Rounding counts as the identity, the clip as what it is; its ends still belong to the inside. `x` is an
+    array, and so is the result: `scale` moves all entries, and their slopes aren't added up.
     """
     found = np.zeros(x.shape)
     for i in np.ndindex(x.shape):
@@ -102,21 +122,15 @@ def step_slope(x, scale, qmin, qmax):
 
 
 def slope_cases(rng):
-    yield case(np.array([0.2, 0.4, 3.0]), 0.5, -2, 1)
-    yield case(np.array([-0.2, -5.0]), 0.5, -2, 1)
-    yield case(np.array([1.0, 0.9, -0.9]), 2.0, -4, 3)
-    yield case(np.array([-0.1, 0.1, 2.9]), 0.25, 0, 3)
-    for n in range(2, 16):
-        bits = 2 + n % 3
-        low, high = ((-(2 ** (bits - 1)), 2 ** (bits - 1) - 1), (0, 2**bits - 1))[n % 2]
-        scale = (0.5, 0.3, 2.0)[n % 3]
-        yield case((rng.normal(size=(2, n)) * scale * 2**bits * 0.6).round(3), scale, low, high)
+    for x, scale, low, high in grid_cases(rng):
+        yield case(x, scale, low, high)
 
 
 def pact_gradients(upstream, x, alpha):
     """(gradient for x, gradient for alpha), if `upstream` is the one for the rounded min(max(x, 0), alpha).
 
-    As PACT has them: 1 for x inside, 1 for alpha where x >= alpha, else 0; `alpha` is shared by all x.
+    As PACT has them: 1 for x where 0 < x < alpha, 1 for alpha where x >= alpha, else 0, each times
+    `upstream`. The first is an array like `x`; the second one number, since all x share one `alpha`.
     """
     to_x, to_alpha = np.zeros(x.shape), 0.0
     for i in np.ndindex(x.shape):
@@ -128,19 +142,20 @@ def pact_gradients(upstream, x, alpha):
 
 
 def pact_cases(rng):
-    yield case(np.array([1.0, 2.0, 4.0]), np.array([-1.0, 0.5, 3.0]), 2.0)
+    yield case(np.array([2.0, 4.0]), np.array([0.5, 3.0]), 2.0)
     yield case(np.array([1.0, 2.0]), np.array([2.0, 1.9]), 2.0)
     yield case(np.array([3.0, -1.0, 2.0]), np.array([5.0, 6.0, 0.0]), 1.5)
     yield case(np.array([1.0, -2.0, 0.5]), np.array([-3.0, -4.0, 0.5]), 2.0)
-    for n in range(2, 16):
-        x = (rng.normal(size=(2, n)) * 2).round(3)
+    for n in range(1, 16):
+        x = (rng.normal(size=(2 + n,) if n < 4 else (2, n)) * 2).round(3)
         yield case(rng.normal(size=x.shape).round(2), x, (0.5, 1.0, 2.0)[n % 3])
 
 
 def turns(history):
     """How often each weight's integer turned back: up after it last went down, or down after up.
 
-    `history` is (steps, weights); a weight may rest for some steps in between.
+    `history` is (steps, weights), the result one count a weight. A weight may rest for some steps in between,
+    and the way back need not be as long as the way out.
     """
     found = np.zeros(history.shape[1], int)
     for i in range(history.shape[1]):
@@ -155,13 +170,17 @@ def turns(history):
 
 
 def turn_cases(rng):
-    yield case(np.array([[0], [1], [0], [1]]))
+    yield case(np.array([[0], [1], [0]]))
+    yield case(np.array([[0], [1], [2]]))
+    yield case(np.array([[0], [1], [1], [0]]))
+    yield case(np.array([[-2], [0], [-1], [1]]))
+    yield case(np.array([[1], [-1], [-1], [1]]))
+    yield case(np.array([[1], [2], [1], [1], [2]]))
     yield case(np.array([[0, 0], [1, 1], [1, 2], [0, 3]]))
     yield case(np.array([[2, -1], [2, -2], [1, -2], [1, -1], [1, 0], [0, -1]]))
-    yield case(np.array([[1, 1], [1, -1], [1, 1]]))
     for n in range(2, 16):
-        moves = rng.choice([-1, 0, 0, 1], size=(3 + n, 1 + n % 5))
-        yield case(np.clip(np.cumsum(moves, axis=0), -2, 1))
+        moves = rng.choice([-2, -1, 0, 0, 0, 1, 2], size=(3 + n, 1 + n % 5))
+        yield case(np.clip(np.cumsum(moves, axis=0), -4, 3))
 
 
 EXERCISES = (

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs.ch08_gradients import MISTAKES as GRADIENTS
 
 
 def _path(start, target, rate, n, slope=None, after=lambda w: w, shown=lambda w: w):
@@ -15,32 +16,24 @@ def _path(start, target, rate, n, slope=None, after=lambda w: w, shown=lambda w:
     return np.array([shown(w) for w in path])
 
 
-def _inside(x, scale, qmin, qmax):
-    return (x / scale >= qmin) & (x / scale <= qmax)
+def _stored(start, *rest):
+    """Rounded weights are kept, the start too."""
+    return _path(np.round(start), *rest, after=np.round)
 
 
-def _slope(x, scale, qmin, qmax, inside=None, low=None, high=None):
-    v = x / scale
-    middle = np.round(v) - v if inside is None else inside(v)
-    below, above = qmin if low is None else low, qmax if high is None else high
-    return np.where(v < qmin, below, np.where(v > qmax, above, middle)) + 0.0
+def _step_from_rounded(start, target, rate, n):
+    path = [start.astype(float)]
+    for _ in range(n):
+        path.append(np.round(path[-1]) - rate * (np.round(path[-1]) - target))
+    return np.array(path)
 
 
-def _pact(upstream, x, alpha, inside=None, above=None, total=np.sum):
-    inside = (x > 0) & (x < alpha) if inside is None else inside(x, alpha)
-    above = x >= alpha if above is None else above(x, alpha)
-    return np.where(inside, upstream, 0.0), float(total(np.where(above, upstream, 0.0)))
+def _line(start, target, rate, n):
+    return np.array([start - rate * k * (np.round(start) - target) for k in range(n + 1)])
 
 
-def _mean_above(upstream, x, alpha):
-    to_x, total = _pact(upstream, x, alpha)
-    return to_x, total / max(int((x >= alpha).sum()), 1)
-
-
-def _grid_moves(upstream, x, alpha):
-    """As for a learned step: inside, the grid moves in proportion to x / alpha."""
-    part = np.clip(x / alpha, 0.0, 1.0)
-    return _pact(upstream, x, alpha)[0], float((upstream * part).sum())
+def _error(target, scale):
+    return np.round(target / scale) - target / scale
 
 
 def _neighbours(history):
@@ -50,10 +43,6 @@ def _neighbours(history):
 
 def _changes(history):
     return (np.diff(history, axis=0) != 0).sum(axis=0)
-
-
-def _without_first(history):
-    return np.maximum(_changes(history) - 1, 0)
 
 
 def _signs(history):
@@ -66,12 +55,31 @@ def _both(history):
     return (moves[1:] != moves[:-1]).sum(axis=0)
 
 
-MISTAKES = {
+def _turned(history, count=lambda moved, way: moved * way < 0):
+    way, found = np.zeros(history.shape[1], int), np.zeros(history.shape[1], int)
+    for moved in np.sign(np.diff(history, axis=0)):
+        found += count(moved, way)
+        way = np.where(moved != 0, moved, way)
+    return found
+
+
+def _returns(history):
+    columns = [c[np.r_[True, np.diff(c) != 0]] for c in history.T]
+    return np.array([(c[2:] == c[:-2]).sum() for c in columns])
+
+
+MISTAKES = GRADIENTS | {
     "08.1": (
         Mistake("float_gradient", lambda *a: _path(*a, slope=lambda w, t: w - t),
                 "you took the slope at the hidden w: that trains without rounding; the loss sees round(w)"),
         Mistake("stored_rounded", lambda *a: _path(*a, after=np.round),
                 "you keep the rounded weight after each step, so that small steps are lost; keep w itself"),
+        Mistake("start_rounded", lambda start, *a: _path(np.round(start), *a),
+                "you rounded the start: the hidden weight keeps its decimals, only the slope sees round(w)"),
+        Mistake("all_rounded", _stored,
+                "you keep rounded weights, the start too, so that small steps are lost; keep w itself"),
+        Mistake("from_rounded", _step_from_rounded,
+                "you step from the rounded weight: the step is taken from w, so that small ones add up"),
         Mistake("true_slope", lambda *a: _path(*a, slope=lambda w, t: 0.0 * w),
                 "with the staircase's own slope, 0, nothing moves; rounding's derivative is taken to be 1"),
         Mistake("uphill", lambda *a: _path(*a, slope=lambda w, t: t - np.round(w)),
@@ -80,107 +88,120 @@ MISTAKES = {
                 "those are the rounded weights; the path of the hidden ones was asked for"),
         Mistake("floor", lambda *a: _path(*a, slope=lambda w, t: np.floor(w) - t),
                 "you rounded down; the grid point is the nearest whole number"),
+        Mistake("ceil", lambda *a: _path(*a, slope=lambda w, t: np.ceil(w) - t),
+                "you rounded up; the grid point is the nearest whole number"),
+        Mistake("cut", lambda *a: _path(*a, slope=lambda w, t: np.trunc(w) - t),
+                "you cut the decimals off, as int() does; the grid point is the nearest whole number"),
+        Mistake("half_up", lambda *a: _path(*a, slope=lambda w, t: np.floor(w + 0.5) - t),
+                "floor(w + 0.5) sends every half up; np.round sends it to the even neighbour"),
+        Mistake("target_rounded", lambda *a: _path(*a, slope=lambda w, t: np.round(w) - np.round(t)),
+                "you rounded the target too; it is what the loss wants and stays as it is"),
+        Mistake("sign", lambda *a: _path(*a, slope=lambda w, t: np.sign(np.round(w) - t)),
+                "you took the slope's sign alone; its size, round(w) - target, belongs to the step"),
+        Mistake("loss", lambda *a: _path(*a, slope=lambda w, t: (np.round(w) - t) ** 2 / 2),
+                "you subtracted the loss itself; descent subtracts its slope, round(w) - target"),
         Mistake("twice", lambda *a: _path(*a, slope=lambda w, t: 2 * (np.round(w) - t)),
                 "your slope is twice too steep: the loss is half of the square"),
+        Mistake("mean", lambda *a: _path(*a, slope=lambda w, t: (np.round(w) - t) / w.size),
+                "you divided by the number of weights: each has a loss of its own, not a part of a mean"),
+        Mistake("line", _line,
+                "you use the slope at the start throughout; it changes as soon as w is rounded elsewhere"),
+        Mistake("alias", lambda *a: _path(*a)[[-1] * (a[3] + 1)],
+                "every row is the last: -= changes the array in place, and the path holds it n + 1 times"),
         Mistake("no_start", lambda *a: _path(*a)[1:],
                 "the first row is the start, before any step"),
+        Mistake("one_more", lambda *a: _path(*a[:3], a[3] + 1),
+                "one step too many: n steps make n + 1 rows, the start among them"),
+        Mistake("last", lambda *a: _path(*a)[-1],
+                "that is the end alone; every step on the way was asked for, a row each"),
+        Mistake("turned_round", lambda *a: _path(*a).T,
+                "rows and columns are exchanged: a row a step, a column a weight"),
+        Mistake("square", lambda *a: _path(*a, slope=lambda w, t: (np.round(w) - t) ** 2),
+                "the slope of half a square is not the square: it is round(w) - target"),
+        Mistake("difference", lambda *a: _path(*a, slope=lambda w, t: np.round(w - t)),
+                "you rounded the difference; the loss has round(w) - target"),
+        Mistake("no_rate", lambda start, target, rate, n: _path(start, target, 1.0, n),
+                "the learning rate is missing: a step is rate times the slope"),
     ),
     "08.2": (
         Mistake("lower", lambda target, s: 1 - (target / s - np.floor(target / s)),
                 "that is the time on the lower point; near the lower point, the upper one is rarely visited"),
+        Mistake("from_above", lambda target, s: np.ceil(target / s) - target / s,
+                "that is the way from the target up: the time on the lower point; count from below"),
         Mistake("nearest", lambda target, s: np.round(target / s) - np.floor(target / s),
                 "that says which point is the nearest; an oscillating weight visits both"),
         Mistake("half", lambda target, s: np.full(target.shape, 0.5),
                 "half and half holds only for a target in the middle; the drift balances, not the time"),
         Mistake("no_scale", lambda target, s: target - np.floor(target),
                 "you took the step to be 1: count in steps of the grid, target / scale"),
+        Mistake("floor_of_target", lambda target, s: (target - np.floor(target)) / s,
+                "the point below is scale * floor(target / scale), not the whole number below"),
         Mistake("not_divided", lambda target, s: target - s * np.floor(target / s),
                 "that is the distance from the lower point; divide by the step to get a part of the time"),
+        Mistake("times", lambda target, s: target * s - np.floor(target * s),
+                "you multiplied by the scale; in steps of the grid the target is target / scale"),
         Mistake("towards_zero", lambda target, s: np.fmod(target / s, 1.0),
                 "for a negative target you get a negative time: np.floor goes down, int() and fmod to zero"),
         Mistake("size", lambda target, s: abs(target) / s - np.floor(abs(target) / s),
                 "you took |target|: below zero the upper point is the one nearer to zero"),
-    ),
-    "08.3": (
-        Mistake("everywhere", lambda up, x, s, a, b: up.copy(),
-                "you let the gradient pass everywhere; the clip is flat outside of its ends"),
-        Mistake("nowhere", lambda up, x, s, a, b: np.zeros(x.shape),
-                "that is the staircase's own derivative; here rounding counts as the identity"),
-        Mistake("no_scale", lambda up, x, s, a, b: np.where((x >= a) & (x <= b), up, 0.0),
-                "you compared x with qmin and qmax, which count steps: divide by the scale first"),
-        Mistake("open_ends", lambda up, x, s, a, b: np.where((x / s > a) & (x / s < b), up, 0.0),
-                "the ends belong to the inside: x / scale equal to qmin or qmax still gets its gradient"),
-        Mistake("after_rounding",
-                lambda up, x, s, a, b: np.where((np.round(x / s) >= a) & (np.round(x / s) <= b), up, 0.0),
-                "you looked at the rounded number: x / scale up to half a step outside passed as well"),
-        Mistake("upper_end_only", lambda up, x, s, a, b: np.where(x / s <= b, up, 0.0),
-                "you cut off above qmax only; below qmin the clip is flat as well"),
-        Mistake("inverted", lambda up, x, s, a, b: np.where(_inside(x, s, a, b), 0.0, up),
-                "you have it the other way round: the gradient passes inside"),
-        Mistake("times_scale", lambda up, x, s, a, b: np.where(_inside(x, s, a, b), up * s, 0.0),
-                "x is divided by the scale and multiplied again: the two factors cancel"),
-    ),
-    "08.4": (
-        Mistake("staircase", lambda x, s, a, b: np.clip(np.round(x / s), a, b),
-                "that is round(v) inside, the staircase's own slope between jumps: the term -v is missing"),
-        Mistake("turned", lambda *args: _slope(*args, inside=lambda v: v - np.round(v)),
-                "the sign inside is turned: round(v) comes from the factor scale, -v from x / scale"),
-        Mistake("ceiling_only", lambda *args: _slope(*args, inside=np.zeros_like),
-                "inside you have 0, as PACT has: but the grid points move with the scale"),
-        Mistake("flat_outside", lambda *args: _slope(*args, low=0.0, high=0.0),
-                "outside the output is scale * qmin or scale * qmax: its slope is that integer, not 0"),
-        Mistake("in_units", lambda x, s, a, b: s * _slope(x, s, a, b),
-                "that is the rounding error itself; divided by the scale it is the slope"),
-        Mistake("same_formula_outside", lambda x, s, a, b: np.clip(np.round(x / s), a, b) - x / s,
-                "outside, x is clipped and no longer matters: only the integer at the end stays"),
-        Mistake("no_ends", lambda x, s, a, b: np.round(x / s) - x / s,
-                "the grid ends at qmin and qmax: outside the slope is that integer"),
-    ),
-    "08.5": (
-        Mistake("no_ceiling", lambda *a: _pact(*a, inside=lambda x, alpha: x > 0),
-                "above the ceiling x no longer moves the output: its gradient there is 0"),
-        Mistake("no_floor", lambda *a: _pact(*a, inside=lambda x, alpha: x < alpha),
-                "below 0 the output is 0 whatever x is: its gradient there is 0"),
-        Mistake("every_alpha", lambda *a: _pact(*a, above=lambda x, alpha: x > -np.inf),
-                "alpha moves the output only where x is cut by it, not everywhere"),
-        Mistake("positive_alpha", lambda *a: _pact(*a, above=lambda x, alpha: x > 0),
-                "you count every x above 0 for alpha; only those at the ceiling or above move with it"),
-        Mistake("both_ends", lambda *a: _pact(*a, above=lambda x, alpha: abs(x) >= alpha),
-                "you took |x|: a very negative x is cut to 0, which doesn't move with alpha"),
-        Mistake("open_ceiling", lambda *a: _pact(*a, above=lambda x, alpha: x > alpha),
-                "x equal to alpha belongs to the ceiling: x >= alpha"),
-        Mistake("mean", lambda *a: _pact(*a, total=np.mean),
-                "one alpha serves all x: its gradient is the sum of theirs, not the mean"),
-        Mistake("mean_above", _mean_above,
-                "you averaged over the x above the ceiling; gradients of a shared number add up"),
-        Mistake("grid_moves", _grid_moves,
-                "inside, the grid does move with alpha, in proportion to x; PACT leaves that out"),
-        Mistake("count", lambda up, x, alpha: (_pact(up, x, alpha)[0], float((x >= alpha).sum())),
-                "you counted the x above the ceiling; each brings its own upstream gradient"),
+        Mistake("error", lambda target, s: -_error(target, s),
+                "that is the distance to the nearest point, with a sign; count from the point below"),
+        Mistake("distance", lambda target, s: abs(_error(target, s)),
+                "that is the distance to the nearest point; above the middle it isn't the time on the upper"),
+        Mistake("changes", lambda target, s: 2 * abs(_error(target, s)),
+                "that is how often it changes; which part of the time it is on the upper point was asked"),
+        Mistake("longer", lambda target, s: 1 - abs(_error(target, s)),
+                "that is the time on the nearer point; the upper one was asked for, near or far"),
+        Mistake("steps", lambda target, s: target / s,
+                "that is the target in steps of the grid; a part of the time counts from the point below"),
+        Mistake("clipped", lambda target, s: np.clip(target / s, 0.0, 1.0),
+                "the two points are the target's neighbours, not 0 and scale: subtract the lower one"),
+        Mistake("number", lambda target, s: np.floor(target / s),
+                "that is the number of the lower point; how far above it is the target, in steps?"),
+        Mistake("mean", lambda target, s: float((target / s - np.floor(target / s)).mean()),
+                "one number for all weights; each has its own part of the time"),
     ),
     "08.6": (
         Mistake("changes", _changes,
                 "you counted every change; a weight that climbs from 0 to 3 never turns"),
-        Mistake("without_first", _without_first,
+        Mistake("without_first", lambda history: np.maximum(_changes(history) - 1, 0),
                 "you counted all changes but the first: two steps up in a row are no turn"),
+        Mistake("first_too", lambda history: _turned(history) + (_changes(history) > 0),
+                "you counted the first change too; there is no way before it to turn back from"),
         Mistake("neighbours", _neighbours,
                 "a weight may rest before it turns: compare with its last change, not with the last step"),
+        Mistake("returns", _returns,
+                "you counted returns to the last place; the way back need not be as long: 0, 2, 1 is a turn"),
+        Mistake("down_only", lambda h: _turned(h, lambda moved, way: (moved < 0) & (way > 0)),
+                "you counted turns from up to down; those from down to up count as well"),
+        Mistake("up_only", lambda h: _turned(h, lambda moved, way: (moved > 0) & (way < 0)),
+                "you counted turns from down to up; those from up to down count as well"),
+        Mistake("pairs", lambda history: _turned(history) // 2,
+                "you counted ways there and back; each change of direction is a turn"),
+        Mistake("whether", lambda history: (_turned(history) > 0).astype(int),
+                "you tell whether a weight turned; how often was asked"),
+        Mistake("rate", lambda history: _turned(history) / len(history),
+                "you divided by the number of steps; a count was asked for"),
         Mistake("signs", _signs,
                 "you counted changes of sign; a turn is a change of direction, also between 1 and 2"),
         Mistake("rests", _both,
                 "a rest is no direction: from up to resting is no turn"),
-        Mistake("total", lambda history: int(_right(history).sum()),
+        Mistake("places", lambda history: np.array([len(np.unique(c)) - 1 for c in history.T]),
+                "you counted the places that a weight has been to; one that goes to and fro has only two"),
+        Mistake("across", lambda history: _neighbours(history.T),
+                "you went along the weights; the steps are axis 0, the weights axis 1"),
+        Mistake("total", lambda history: int(_turned(history).sum()),
                 "one number for all weights; a count for each was asked for"),
+        Mistake("not_straight", lambda history: _turned(history, lambda moved, way: moved * way <= 0),
+                "a rest gives moved * way == 0 and is no turn: count moved * way < 0"),
+        Mistake("goes_on", lambda history: _turned(history, lambda moved, way: moved * way > 0),
+                "you counted where a weight goes on the same way; a turn has the opposite sign"),
+        Mistake("distance", lambda history: abs(np.diff(history, axis=0)).sum(axis=0),
+                "that is how far each weight travelled; how often it turned was asked"),
+        Mistake("bends", lambda history: (np.diff(history, n=2, axis=0) != 0).sum(axis=0),
+                "second differences see every change of pace; a turn is a change of direction"),
     ),
 }  # fmt: skip
-
-
-def _right(history):
-    way, found = np.zeros(history.shape[1], int), np.zeros(history.shape[1], int)
-    for moved in np.sign(np.diff(history, axis=0)):
-        found += moved * way < 0
-        way = np.where(moved != 0, moved, way)
-    return found
 
 
 QUIZ = (
