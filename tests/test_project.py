@@ -235,7 +235,9 @@ def test_a_result_is_of_its_script_as_it_stands(path):
     assert hashlib.sha256(script).hexdigest() == result["script_sha256"], f"run {result['command']} again"
     for name, method in result.get("methods", {}).items():
         lists = {key: value for key, value in method.items() if isinstance(value, list)}
-        assert {len(value) for value in lists.values()} == {len(result["seeds"])}, name
+        sizes = len(lists.pop("bytes", [0]))  # of the first seeds alone, where writing the file takes long
+        assert 1 <= sizes <= len(result["seeds"]), name
+        assert {len(value) for value in lists.values()} <= {len(result["seeds"])}, name
         assert all(0.0 <= accuracy <= 1.0 for accuracy in method.get("accuracy", ())), name
 
 
