@@ -94,6 +94,7 @@ def draw_pareto(methods, whole):
     ax.set_title(f"LeNet-300-100 on Fashion-MNIST: six ways down, to a file {ratio:.0f} times smaller")
     ax.margins(x=0.26, y=0.14)
     ax.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter(sep=" "))
+    ax.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(0.005))  # one decimal says it whole
     ax.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=1, symbol=""))
     return ax.figure
 
