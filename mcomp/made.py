@@ -18,6 +18,7 @@ from torch import nn
 
 from mcomp.arrays import bad_value
 from mcomp.kept import apply_kept
+from mcomp.plain import put_in
 
 __all__ = ["made", "remember", "replay", "spec"]
 
@@ -87,7 +88,7 @@ def replay(model, steps):
         place, kind, data = step
         before = _module(model, place)
         done = remember(_KINDS[kind](before, data), kind, data, before=before)
-        model = done if not place else _set(model, place, done)
+        model = done if not place else put_in(model, place, done)
     return model
 
 
@@ -114,12 +115,6 @@ def _module(model, name):
     return modules[name]
 
 
-def _set(model, name, module):
-    parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, module)
-    return model
-
-
 def _put(model, layers):
     if not isinstance(layers, dict):
         raise bad_value("what is put in", str(layers)[:80], "a dict of name to layers")
@@ -136,7 +131,7 @@ def _put(model, layers):
         for leaf, layer in made.items():
             new.add_module(leaf, layer)
         new.train(before.training)
-        model = new if not name else _set(model, name, new)
+        model = new if not name else put_in(model, name, new)
     return model
 
 

@@ -14,7 +14,7 @@ from mcomp.trace import LINEAR, trace
 
 __all__ = [
     "LAYERS", "TRANSPOSED", "as_weight", "by_output", "channels", "check_plain", "copied", "graph_of",
-    "made_by", "naming", "not_plain", "own_forward", "places",
+    "made_by", "naming", "not_plain", "own_forward", "places", "put_in",
 ]  # fmt: skip
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -119,6 +119,13 @@ def as_weight(layer, rows):
         return rows
     parts = rows.reshape(layer.groups, rows.shape[0] // layer.groups, *rows.shape[1:])
     return parts.transpose(1, 2).flatten(0, 1)
+
+
+def put_in(model, name, module):
+    """Let `module` stand where the submodule `name` of `model` stood; returns `model`."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, module)
+    return model
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from mcomp.arrays import bad_value
+from mcomp.structure.fold import folded
+from mcomp.structure.norms import numbers_of
 
 __all__ = ["Affine", "after", "identity", "of_layer", "of_norm", "summed", "to_layer"]
 
@@ -67,11 +69,8 @@ def of_layer(layer):
 
 def of_norm(norm, axes):
     """The map of a batch norm in evaluation mode, over `axes` spatial axes."""
-    one = torch.ones(norm.num_features, dtype=torch.float64, device=norm.running_mean.device)
-    gamma = one if norm.weight is None else norm.weight.detach().double()
-    beta = 0 * one if norm.bias is None else norm.bias.detach().double()
-    gain = gamma / (norm.running_var.double() + norm.eps).sqrt()
-    return _apart(gain, beta - gain * norm.running_mean.double(), axes)
+    one = torch.ones_like(norm.running_mean, dtype=torch.float64)
+    return _apart(*folded(one, 0 * one, **numbers_of(norm)), axes)
 
 
 def identity(channels, axes, *, device=None):

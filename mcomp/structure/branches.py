@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcomp.arrays import bad_value
 from mcomp.made import ACTIVATIONS, remember, spec
-from mcomp.plain import copied, graph_of, not_plain, places
+from mcomp.plain import copied, graph_of, not_plain, places, put_in
 from mcomp.structure.affine import after, identity, of_layer, of_norm, summed, to_layer
 from mcomp.trace import LINEAR, calls, layer, trace
 
@@ -69,8 +69,7 @@ def merge_branches(model, name):
     model = copied(model).eval()
     names = [n for n, m in blocks.items() if m is blocks[name]]
     for place in names:
-        parent, _, leaf = place.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, new.eval())
+        put_in(model, place, new.eval())
     return remember(model, "put", dict.fromkeys(names, parts))
 
 

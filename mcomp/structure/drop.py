@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mcomp import calling
 from mcomp.arrays import bad_value
 from mcomp.made import remember
-from mcomp.plain import copied
+from mcomp.plain import copied, put_in
 from mcomp.train import evaluating, predict
 
 __all__ = ["Influence", "drop", "droppable", "influence", "loss_without"]
@@ -81,8 +81,7 @@ def drop(model, names, *, x):
     for place, module in blocks.items():
         if any(module is blocks[name] for name in names):
             places[place] = []
-            parent, _, leaf = place.rpartition(".")
-            setattr(smaller.get_submodule(parent), leaf, nn.Identity())
+            put_in(smaller, place, nn.Identity())
     return remember(smaller, "put", places)
 
 

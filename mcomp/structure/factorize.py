@@ -17,7 +17,7 @@ from mcomp.arrays import bad_value, check_int
 from mcomp.lowrank.project import low_rank, whitened_low_rank
 from mcomp.lowrank.tensors import tucker2
 from mcomp.made import remember, spec
-from mcomp.plain import copied
+from mcomp.plain import copied, put_in
 from mcomp.structure.ranks import layer_matrix, unfactorized
 
 
@@ -81,8 +81,7 @@ def factorize(model, ranks, *, conv="spatial", grams=None, larger=False):
         put[name] = [[part, *spec(factor)] for part, factor in sequence.named_children()]
         if not name:
             return remember(sequence.train(model.training), "put", put, before=model)
-        parent, _, leaf = name.rpartition(".")
-        setattr(small.get_submodule(parent), leaf, sequence.train(small.get_submodule(name).training))
+        put_in(small, name, sequence.train(small.get_submodule(name).training))
     return remember(small, "put", put)
 
 

@@ -9,8 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcomp.arrays import array_namespace, bad_value
 from mcomp.made import remember
-from mcomp.plain import LAYERS, as_weight, by_output, channels, copied, graph_of, naming, not_plain
-from mcomp.structure.norms import layer_before, only_call
+from mcomp.plain import LAYERS, as_weight, by_output, channels, copied, graph_of, naming, not_plain, put_in
+from mcomp.structure.norms import layer_before, numbers_of, only_call
 from mcomp.watch import watch
 
 __all__ = ["fold_batchnorm", "folded", "unfolded"]
@@ -121,8 +121,7 @@ def _folded(model, x):
         biased.append(before)
         for name, module in list(model.named_modules(remove_duplicate=False)):
             if module is norm:
-                parent, _, leaf = name.rpartition(".")
-                setattr(model.get_submodule(parent), leaf, nn.Identity())
+                put_in(model, name, nn.Identity())
                 gone.append(name)
     for name in owners:
         model.get_submodule(name).bias = None
@@ -155,12 +154,9 @@ def _axes(model, x):
 @torch.no_grad()
 def _fold_into(first, norm):
     """Fold in place; or why the result can't be held."""
-    one = torch.ones(norm.num_features, dtype=torch.float64, device=first.weight.device)
-    values = {"mean": norm.running_mean, "var": norm.running_var, "gamma": norm.weight, "beta": norm.bias}
-    absent = {"gamma": one, "beta": 0 * one}
-    values = {name: absent[name] if x is None else x.double() for name, x in values.items()}
-    bias = 0 * one if first.bias is None else first.bias.double()
-    w, b = folded(by_output(first, first.weight.double()), bias, eps=norm.eps, **values)
+    w = by_output(first, first.weight.double())
+    bias = w.new_zeros(len(w)) if first.bias is None else first.bias.double()
+    w, b = folded(w, bias, **numbers_of(norm))
     w, b = as_weight(first, w).to(first.weight.dtype), b.to(first.weight.dtype)
     if not bool(w.isfinite().all() and b.isfinite().all()):
         return f"the product of both doesn't fit into {w.dtype}"

@@ -7,7 +7,7 @@ from torch import nn
 
 from mcomp.arrays import bad_value
 from mcomp.made import remember, spec
-from mcomp.plain import check_plain, copied, graph_of
+from mcomp.plain import check_plain, copied, graph_of, put_in
 from mcomp.structure.affine import after, of_layer, to_layer
 from mcomp.trace import LINEAR, between, calls, layer, sole_user
 
@@ -67,8 +67,7 @@ def merge(model, first, second, *, larger=False):
         raise bad_value("the merged layer", f"{first}, {now:,} numbers for {before:,}", allowed)
     model = copied(model)
     for name, module in ((first, made), (second, nn.Identity())):
-        parent, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(parent), leaf, module)
+        put_in(model, name, module)
     return remember(model, "put", {first: [["", *spec(made)]], second: []})
 
 

@@ -8,12 +8,21 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mcomp.plain import LAYERS, channels, not_plain
 from mcomp.trace import layer, sole_user
 
-__all__ = ["layer_before", "only_call"]
+__all__ = ["layer_before", "numbers_of", "only_call"]
 
 AXES = {nn.BatchNorm1d: 3, nn.BatchNorm2d: 4, nn.BatchNorm3d: 5, _BatchNorm: 0}  # of what it normalises
 PRODUCTS = {F.linear: nn.Linear, F.conv1d: nn.Conv1d, F.conv2d: nn.Conv2d, F.conv3d: nn.Conv3d}
 SAME_AXES = (nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.Dropout, nn.Identity)
 FUNCTIONS = (F.relu, torch.relu, F.gelu, F.silu, torch.tanh, torch.sigmoid, F.leaky_relu, F.dropout)
+
+
+def numbers_of(norm):
+    """What a batch norm does at inference, as `mcomp.structure.folded` takes it, in float64."""
+    one = torch.ones_like(norm.running_mean, dtype=torch.float64)
+    given = {"mean": norm.running_mean, "var": norm.running_var, "gamma": norm.weight, "beta": norm.bias}
+    absent = {"gamma": one, "beta": 0 * one}
+    found = {name: absent[name] if x is None else x.detach().double() for name, x in given.items()}
+    return found | {"eps": norm.eps}
 
 
 def only_call(model, graph, norm):

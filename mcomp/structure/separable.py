@@ -10,7 +10,7 @@ from torch import nn
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.made import remember, spec
-from mcomp.plain import check_plain, copied, naming
+from mcomp.plain import check_plain, copied, naming, put_in
 
 __all__ = ["separable"]
 
@@ -66,8 +66,7 @@ def separable(model, names, *, rank=1, larger=False):
         if after >= before and not larger:
             allowed = "a layer that becomes smaller (larger=True allows it)"
             raise bad_value("the separated layer", f"{name}, {after:,} weights for {before:,}", allowed)
-        parent, _, leaf = name.rpartition(".")
-        setattr(smaller.get_submodule(parent), leaf, made.train(layer.training))
+        put_in(smaller, name, made.train(layer.training))
         put[name] = [[part, *spec(m)] for part, m in made.named_children()]
     return remember(smaller, "put", put)
 
