@@ -10,17 +10,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.fx import GraphModule, Interpreter
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.integer.steps import Product, make_step, rectifies, reshapes
-from mcomp.plain import copied, graph_of, naming
-from mcomp.quantize.grids import Grid, dequantize, quantize, range_grid
+from mcomp.integer.steps import make_step, rectifies, reshapes
+from mcomp.integer.walk import tensor_name, walk
+from mcomp.plain import graph_of, naming
+from mcomp.quantize.grids import Grid, quantize, range_grid
 from mcomp.quantize.observers import MinMax
 from mcomp.trace import layer, sole_user
-from mcomp.train import evaluating
 
-__all__ = ["IntegerNetwork", "Step", "integer_network", "node_errors"]
+__all__ = ["IntegerNetwork", "Step", "integer_network"]
 
 
 @dataclass(frozen=True)
@@ -108,17 +107,17 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
         with naming(_where(model, node)):
             around = shapes[sources[0]] if sources else (), shapes[node]
             run = make_step(node, layer(model, node), before, grids[node], bits=bits, shapes=around)
-        steps.append(Step(_name(node), tuple(map(_name, sources)), run, grids[node]))
+        steps.append(Step(tensor_name(node), tuple(map(tensor_name, sources)), run, grids[node]))
     return IntegerNetwork(grids[nodes[0]], tuple(steps))
 
 
 def _where(model, node):
     """The name of the layer that a node calls, or of the module in whose forward it stands and its own."""
     if node.op == "call_module":
-        return _name(node)
+        return tensor_name(node)
     inside = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
     path = next((path for path in reversed(inside) if path), type(model).__name__)
-    return f"{path!r}, {_name(node)}"
+    return f"{path!r}, {tensor_name(node)}"
 
 
 def _check_ends(model, graph, nodes):
@@ -129,7 +128,9 @@ def _check_ends(model, graph, nodes):
     (result,) = next(node for node in graph.nodes if node.op == "output").args
     if result is not nodes[-1]:
         raise bad_value(
-            f"what {type(model).__name__} gives", str(result), f"one tensor, the last: {_name(nodes[-1])}"
+            f"what {type(model).__name__} gives",
+            str(result),
+            f"one tensor, the last: {tensor_name(nodes[-1])}",
         )
 
 
@@ -148,27 +149,6 @@ def _end_of_chain(model, node):
 
 def _plain(grid):
     return Grid(float(grid.scale), int(grid.zero_point), grid.qmin, grid.qmax)
-
-
-def _name(node):
-    """How a tensor is called: after the layer it leaves, or after its node."""
-    if node.op == "placeholder":
-        return "input"
-    if node.op == "get_attr":
-        return node.target
-    alone = sum(n.target == node.target for n in node.graph.nodes) == 1
-    return node.target if node.op == "call_module" and alone else node.name
-
-
-class _Walk(Interpreter):
-    """Run the float network node by node; `visit(node, value)` may put another value in its place."""
-
-    def __init__(self, model, graph, visit):
-        super().__init__(GraphModule(model, graph))
-        self.visit, self.extra_traceback = visit, False
-
-    def run_node(self, node):
-        return self.visit(node, super().run_node(node))
 
 
 def _observe(model, graph, x, observer):
@@ -191,7 +171,7 @@ def _observe(model, graph, x, observer):
         seen[node].update(value)
         return value
 
-    _walk(model, graph, x, visit)
+    walk(model, graph, x, visit)
     return seen, shapes
 
 
@@ -199,66 +179,3 @@ def _is_size(value):
     if isinstance(value, (tuple, list)):
         return all(map(_is_size, value))
     return isinstance(value, (int, torch.dtype, torch.device, str, type(None)))
-
-
-def _walk(model, graph, x, visit, *, batch_size=100):
-    if len(x) == 0:
-        raise bad_value("len(x)", 0, "at least one image")
-    with evaluating(model):
-        for part in x.split(batch_size):
-            visit.images = len(part)
-            _Walk(model, graph, visit).run(part)
-
-
-def node_errors(network, model, x):
-    """How far each tensor of the integer network is from the float network `model` it was made of.
-
-    Parameters
-    ----------
-    network : IntegerNetwork
-    model : torch.nn.Module
-        As `integer_network` got it.
-    x : tensor (n, ...)
-
-    Returns
-    -------
-    rows : list of (name, own, mean, largest)
-        In steps of the tensor's grid. `own` is the largest error that the step itself makes: against the
-        float operation on the same inputs and weights as the integers mean; above 1/2 only by the rounding
-        of the bias. `mean` and `largest` are errors against the float network, all steps before included.
-        What lies outside the grid counts as its end.
-    """
-    graph, tensors = graph_of(model), network.run(quantize(x, network.grid))
-    own = _differences(network, _rounded_weights(network, model), graph, x, tensors, replace=True)
-    far = _differences(network, model, graph, x, tensors, replace=False)
-    return [
-        (step.name, own[step.name].max(), far[step.name].mean(), far[step.name].max())
-        for step in network.steps
-    ]
-
-
-def _rounded_weights(network, model):
-    """A copy of `model` with the weights and biases that the integers mean."""
-    model, steps = copied(model), {step.name: step.run for step in network.steps}
-    for name, module in model.named_modules():
-        if isinstance(steps.get(name), Product):
-            product, along = steps[name], (-1,) + (1,) * (module.weight.ndim - 1)
-            module.weight.data = product.weight * product.scale.view(along)
-            module.bias = torch.nn.Parameter(product.bias * product.scale * product.source.scale)
-    return model
-
-
-def _differences(network, model, graph, x, tensors, *, replace):
-    """|float - integer| of each tensor in steps; with `replace`, each node gets what the integers mean."""
-    grids, found = {"input": network.grid, **{s.name: s.grid for s in network.steps}}, {}
-
-    def visit(node, value):
-        if _name(node) not in tensors:
-            return value
-        grid, q = grids[_name(node)], tensors[_name(node)]
-        steps = (value / grid.scale + grid.zero_point).clamp(grid.qmin, grid.qmax)
-        found[_name(node)] = (steps - q).abs()
-        return dequantize(q, grid) if replace else value
-
-    _walk(model, graph, x, visit, batch_size=len(x))
-    return {name: difference.numpy() for name, difference in found.items()}

@@ -1,8 +1,8 @@
 """Layers as affine maps, x -> w * x + b, and two laws: a chain of two is one, a sum is one.
 
 A Linear is a convolution without spatial axes; a batch norm at inference and the identity are convolutions
-of size 1 that keep the channels apart. All numbers are float64. Derived in
-chapters/11_fewer_layers.ipynb; the sum is that of RepVGG (Ding et al. 2021, arXiv:2101.03697, section 3.3).
+of size 1 that keep the channels apart. All numbers are float64. The
+sum is that of RepVGG (Ding et al. 2021, arXiv:2101.03697, section 3.3).
 """
 
 from dataclasses import dataclass, replace

@@ -2,7 +2,6 @@
 
 RepVGG (Ding et al. 2021, arXiv:2101.03697): trained with a 3 x 3, a 1 x 1 and an identity side by side, run
 as one 3 x 3. The same law merges low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685) into their layer.
-Derived in chapters/11_fewer_layers.ipynb.
 """
 
 import operator

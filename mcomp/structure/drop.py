@@ -2,7 +2,7 @@
 
 A block whose output has the shape of its input can become the identity. Scores: block influence (Men et al.
 2024, arXiv:2403.03853, eq. 1), which looks at angles only, the relative change, which sees lengths too, and
-the honest one, the loss without the block. Derived in chapters/11_fewer_layers.ipynb.
+the honest one, the loss without the block.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Two layers in a row, with nothing between them, as one: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2).
-
-Derived in chapters/11_fewer_layers.ipynb.
-"""
+"""Two layers in a row, with nothing between them, as one: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2)."""
 
 from torch import nn
 

@@ -2,7 +2,7 @@
 
 Each input channel's kernels are a matrix (out, kh · kw); its nearest of rank r is r depthwise kernels and r
 columns of the pointwise layer (truncated SVD), and no channel's error depends on another's. So the nearest
-separable weight is known in closed form. Derived in chapters/11_fewer_layers.ipynb.
+separable weight is known in closed form.
 """
 
 import torch

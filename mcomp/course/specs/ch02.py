@@ -11,6 +11,15 @@ import numpy as np
 
 from mcomp.course.model import Exercise, case
 from mcomp.course.specs.ch02_mistakes import MISTAKES, QUIZ
+from mcomp.course.specs.ch02_network import (
+    _one_tie,
+    global_cases,
+    global_topk_masks,
+    masked_step,
+    position_bits,
+    position_cases,
+    step_cases,
+)
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
@@ -21,15 +30,6 @@ def _distinct(rng, shape):
     """Scores of one decimal and both signs, no two of the same size."""
     n = int(np.prod(shape))
     return (rng.permutation(n) + 1.0).reshape(shape) * rng.choice([-0.1, 0.1], shape)
-
-
-def _one_tie(rng, shape, k):
-    """Whole scores of both signs of which two are equal, the `k`-th and the next, if there is a next."""
-    score = rng.permutation(int(np.prod(shape))) - 2.0
-    if 0 < k < score.size:
-        first, second = np.argsort(-score)[k - 1 : k + 1]
-        score[second] = score[first]
-    return score.reshape(shape)
 
 
 def magnitude_mask(w, theta):
@@ -127,75 +127,6 @@ def total_cases(rng):
     for n in range(1, 19):
         shapes = {"fc1": (n + 1, 3), "fc2": (2, n), "fc3": (n % 4 + 1,)}
         yield case({name: rng.random(shape) < n / 19 for name, shape in shapes.items()})
-
-
-def global_topk_masks(scores, k):
-    """Keep exactly the k largest of all scores: a dict of masks with the names of `scores`.
-
-    Among equals the earlier name stays, and within an array the lower flat index.
-    """
-    masks = {name: np.zeros(score.shape, bool) for name, score in scores.items()}
-    for _ in range(k):
-        best, most = None, -np.inf
-        for name, score in scores.items():
-            for i in np.ndindex(score.shape):
-                if not masks[name][i] and score[i] > most:
-                    best, most = (name, i), score[i]
-        name, i = best
-        masks[name][i] = True
-    return masks
-
-
-def global_cases(rng):
-    yield case({"a": np.array([1.0, 5.0]), "b": np.array([4.0])}, 2)
-    yield case({"a": np.array([2.0, 1.0]), "b": np.array([2.0, 2.0])}, 2)
-    yield case({"a": np.array([1.0]), "b": np.array([2.0])}, 0)
-    yield case({"a": np.array([-3.0, 1.0]), "b": np.array([-2.0])}, 1)
-    yield case({"a": np.array([1.0, 3.0]), "b": np.array([[-1.0, 3.0]])}, 4)
-    for n in range(1, 13):
-        shapes = {"fc1": (n // 4 + 1, n // 2 + 1), "fc2": (1, 3), "fc3": (n % 3 + 1,)}
-        size = sum(int(np.prod(shape)) for shape in shapes.values())
-        k = max(1, (3 * n) % size)
-        flat = _one_tie(rng, (size,), k)
-        cut = np.split(flat, np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1])
-        yield case({name: x.reshape(shapes[name]) for name, x in zip(shapes, cut, strict=True)}, k)
-
-
-def masked_step(w, grad, mask, lr):
-    """One step of gradient descent: a new array, in which what the mask removed is zero, whatever it was."""
-    new = np.zeros_like(w)
-    for i in np.ndindex(w.shape):
-        if mask[i]:
-            new[i] = w[i] - lr * grad[i]
-    return new
-
-
-def step_cases(rng):
-    yield case(np.array([1.0, 2.0]), np.array([0.5, 0.5]), np.array([True, False]), 0.1)
-    yield case(np.array([[1.0, 0.0], [0.0, 3.0]]), np.ones((2, 2)), np.eye(2, dtype=bool), 0.5)
-    for n in range(1, 17):
-        shape = (n // 4 + 1, n)
-        w, grad = rng.normal(size=(2, *shape)).round(1)
-        yield case(w, grad, rng.random(shape) < n / 17, 0.1 * n)
-
-
-def position_bits(mask):
-    """The entropy of a mask in bits: n·h(p), p its fraction of True, h(0) = h(1) = 0."""
-    n, bits = mask.size, 0.0
-    for value in (True, False):
-        count = int((mask == value).sum())
-        if count:
-            bits += count * math.log2(n / count)
-    return bits
-
-
-def position_cases(rng):
-    yield case(np.array([True, False]))
-    yield case(np.array([True, False, False, False]))
-    yield case(np.array([False, False]))
-    yield case(np.ones((2, 2), bool))
-    for n in range(1, 17):
-        yield case(rng.permutation(np.arange(n * (n % 3 + 2)) < (1, n // 2, n)[n % 3]).reshape(n, -1))
 
 
 EXERCISES = (

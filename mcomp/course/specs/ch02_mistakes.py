@@ -4,19 +4,18 @@ The sign instead of the size, the matrix product instead of the elementwise one 
 are errors of published tutorials.
 """
 
-import math
-
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
 from mcomp.course.specs import ch02_parts as p
+from mcomp.course.specs.ch02_network_mistakes import MISTAKES as MORE
 
 
 def _kept(masks):
     return p.joined(masks).sum()
 
 
-MISTAKES = {
+MISTAKES = MORE | {
     "02.1": (
         Mistake("no_abs", lambda w, theta: w > theta,
                 "you compared w, not |w|, so every negative weight went"),
@@ -143,107 +142,6 @@ MISTAKES = {
                 "you return the last mask's figure: is there a sum over the loop?"),
         Mistake("sum_of_layers", lambda masks: float(sum(1 - np.mean(m) for m in masks.values())),
                 "you added up the layers' fractions, which can pass 1; add up the counts and divide once"),
-    ),
-    "02.6": (
-        Mistake("equal_shares", p.share,
-                "you gave each layer its share of k; in one ranking a layer keeps as many as it earns"),
-        Mistake("k_each", lambda scores, k: {name: p.mask(s, p.order(s)[:k]) for name, s in scores.items()},
-                "you kept k in every layer; k counts over all layers together"),
-        Mistake("scaled", p.global_scaled,
-                "you divided each layer by its largest score; here the scores are compared as they are"),
-        Mistake("too_many", lambda scores, k: p.split(p.at_least_kth(p.joined(scores), k), scores),
-                "on ties you keep more than k: a threshold at the k-th score lets all its equals in"),
-        Mistake("too_many_or_all", lambda scores, k: p.split(p.at_least_last_k(p.joined(scores), k), scores),
-                "on ties you keep more than k; and for k = 0 the index -k is 0, so everything stays"),
-        Mistake("later_wins", p.global_reversed,
-                "among equal scores you keep those of the later name; the earlier name stays"),
-        Mistake("drops_k", lambda scores, k: p.global_topk(scores, p.joined(scores).size - k),
-                "you let k scores go; k is how many stay"),
-        Mistake("too_few", lambda scores, k: p.split(p.above_next(p.joined(scores), k), scores),
-                "on ties you keep fewer than k: a threshold at the next score shuts its equals out"),
-        Mistake("later_index", lambda scores, k: p.split(
-                    p.mask(flat := p.joined(scores), np.argsort(flat, kind="stable")[flat.size - k :]),
-                    scores),
-                "among equal scores you keep the later ones, as a sort read backwards does"),
-        Mistake("share_rounded_down", lambda scores, k: p.share(scores, k, whole=int),
-                "you gave each layer its share of k, rounded down; one ranking knows no shares"),
-        Mistake("evenly", lambda scores, k: p.share(scores, k, whole=int, even=True),
-                "you shared k out evenly; in one ranking a layer keeps as many as it earns"),
-        Mistake("abs", lambda scores, k: p.split(p.mask(flat := p.joined(scores),
-                                                                p.order(abs(flat))[:k]), scores),
-                "you ranked |score|; a score may be negative and larger is kept"),
-        Mistake("by_mean", lambda scores, k: p.global_scaled(scores, k, unit=lambda s: abs(s).mean()),
-                "you divided each layer by its mean size; here the scores are compared as they are"),
-        Mistake("by_deviation", lambda scores, k: p.global_scaled(scores, k, unit=np.std),
-                "you divided each layer by its standard deviation; the scores are compared as they are"),
-        Mistake("by_largest", lambda scores, k: p.global_scaled(scores, k, unit=np.max),
-                "you divided each layer by its largest entry; the scores are compared as they are"),
-        Mistake("argsort_once", lambda scores, k: p.split(p.once_sorted(p.joined(scores), k), scores),
-                "argsort says which position comes at each rank, not which rank a position has"),
-        Mistake("inverted", lambda scores, k: p.split(
-                    ~p.mask(flat := p.joined(scores), p.order(flat)[:k]), scores),
-                "your masks are upside down: they mark what goes"),
-        Mistake("smallest", lambda scores, k: p.global_topk({n: -s for n, s in scores.items()}, k),
-                "you keep the k smallest: a sort goes upwards"),
-    ),
-    "02.7": (
-        Mistake("unmasked", lambda w, grad, mask, lr: w - lr * grad,
-                "removed weights came back: nothing in your step looks at the mask"),
-        Mistake("gradient_only", lambda w, grad, mask, lr: w - lr * grad * mask,
-                "you masked the gradient but not w: a removed weight that was not zero stays as it was"),
-        Mistake("weights_only", lambda w, grad, mask, lr: w * mask - lr * grad,
-                "you masked w but not the gradient: removed weights grow back with every step"),
-        Mistake("ascent", lambda w, grad, mask, lr: (w + lr * grad) * mask,
-                "you went up the gradient; a step that lowers the loss goes down it"),
-        Mistake("no_rate", lambda w, grad, mask, lr: (w - grad) * mask,
-                "you forgot the learning rate"),
-        Mistake("inverted", lambda w, grad, mask, lr: (w - lr * grad) * ~mask,
-                "you kept what the mask removes: True means keep"),
-        Mistake("matrix_product", lambda w, grad, mask, lr: (w - lr * grad) @ mask,
-                "@ is a matrix product, which mixes the weights; a mask acts entry by entry: *"),
-        Mistake("step_only", lambda w, grad, mask, lr: -lr * grad * mask,
-                "that is the change alone; return the weights after it"),
-        Mistake("rate_on_all", lambda w, grad, mask, lr: lr * (w - grad) * mask,
-                "you multiplied w by the rate too; only the gradient is"),
-        Mistake("no_step", lambda w, grad, mask, lr: w * mask,
-                "you masked the weights and took no step"),
-        Mistake("sign", lambda w, grad, mask, lr: (w - lr * np.sign(grad)) * mask,
-                "you used the gradient's sign; the step is lr times the gradient"),
-        Mistake("gradient_up", lambda w, grad, mask, lr: w + lr * grad * mask,
-                "you went up the gradient, and a removed weight that was not zero stays as it was"),
-    ),
-    "02.8": (
-        Mistake("nats", lambda mask: float(mask.size * p.entropy(np.mean(mask), np.log)),
-                "that is in nats, from the natural logarithm; bits take log2"),
-        Mistake("per_entry", lambda mask: float(p.entropy(np.mean(mask))),
-                "that is bits for one entry; the mask has n of them"),
-        Mistake("one_term", lambda mask: float(-mask.sum() * np.log2(np.mean(mask))) if mask.any() else 0.0,
-                "you counted the True entries only; to learn that an entry is False costs bits too"),
-        Mistake("not_a_number", p.nan_entropy,
-                "where the mask is all True or all False yours is nan: 0·log2(0) counts as 0"),
-        Mistake("bitmap", lambda mask: float(mask.size),
-                "that is the bitmap, one bit an entry; its entropy is less where True is rare"),
-        Mistake("indices", lambda mask: float(mask.sum() * math.ceil(math.log2(max(mask.size, 2)))),
-                "that is the cost of a list of indices; the entropy is what the best code needs"),
-        Mistake("negative", lambda mask: -mask.size * p.entropy(np.mean(mask)),
-                "yours is negative: the logarithm of a probability is, so a minus belongs before it"),
-        Mistake("rows", lambda mask: len(mask) * p.entropy(np.mean(mask)),
-                "len counts the rows; n is the number of entries, mask.size"),
-        Mistake("true_entries", lambda mask: float(mask.sum() * p.entropy(np.mean(mask))),
-                "you multiplied by the number of True; all n entries are answers"),
-        Mistake("false_term", lambda mask: float(-(~mask).sum() * np.log2(1 - np.mean(mask)) if not mask.all()
-                                                 else 0.0),
-                "you counted the False entries only; each True costs log2(1 / p) bits"),
-        Mistake("choices", lambda mask: math.log2(math.comb(mask.size, int(mask.sum()))),
-                "that numbers the masks with as many True, for one who knows how many; n·h(p) was asked for"),
-        Mistake("indices_unrounded", lambda mask: float(mask.sum() * math.log2(mask.size)),
-                "that is log2(n) bits for each True, a list of indices; the entropy is less"),
-        Mistake("row_by_row", lambda mask: sum(len(x) * p.entropy(np.mean(x)) for x in np.atleast_2d(mask)),
-                "you took p of each row; one p, of the whole mask, was asked for"),
-        Mistake("bytes", lambda mask: mask.size * p.entropy(np.mean(mask)) / 8,
-                "that is bytes; bits were asked for"),
-        Mistake("rounded_up", lambda mask: float(math.ceil(mask.size * p.entropy(np.mean(mask)) - 1e-9)),
-                "you rounded to whole bits; the entropy is a mean and needs none"),
     ),
 }  # fmt: skip
 
