@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = {
     "architectures", "arrays", "calling", "channels", "cli", "codecs", "coding", "course", "data", "distill",
-    "factories", "figures", "file", "files", "integer", "kept", "layers", "lowrank", "made", "measure",
+    "factories", "figures", "file", "files", "integer", "kept", "layers", "lowrank", "made", "measure", "merge",
     "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training",
     "strangers", "structure", "threads", "trace", "train", "watch", "zoo",
 }  # fmt: skip
