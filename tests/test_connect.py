@@ -71,11 +71,11 @@ def test_a_curve_meets_its_ends_and_starts_as_the_line():
 
 def test_a_trained_curve_is_lower_than_the_line_and_only_its_middle_moves():
     rng = torch.Generator().manual_seed(0)
-    x = torch.randn(256, 4, generator=rng)
+    x = torch.randn(192, 4, generator=rng)
     data = SimpleNamespace(train=(x, (x[:, 0] > 0).long() + (x[:, 1] > 0).long()))
     a, b = nets()
     for model in (a, b):
-        train.fit(model, data, epochs=20, batch_size=32, lr=0.01, progress=False)
+        train.fit(model, data, epochs=8, batch_size=32, lr=0.01, progress=False)
     before = [p.detach().clone() for model in (a, b) for p in model.parameters()]
 
     def loss(model):
@@ -83,9 +83,9 @@ def test_a_trained_curve_is_lower_than_the_line_and_only_its_middle_moves():
 
     at = [0.0, 0.25, 0.5, 0.75, 1.0]
     straight = line(a, b, loss, at=at)
-    curve = fit_curve(a, b, data, epochs=20, batch_size=32, lr=0.01, progress=False)
+    curve = fit_curve(a, b, data, epochs=8, batch_size=32, lr=0.01, progress=False)
     assert np.mean([loss(curve.at(t)) for t in at]) < np.mean(straight)
     after = [p for model in (a, b) for p in model.parameters()]
     assert all(torch.equal(p, q) for p, q in zip(before, after, strict=True))
-    again = fit_curve(a, b, data, epochs=20, batch_size=32, lr=0.01, progress=False)
+    again = fit_curve(a, b, data, epochs=8, batch_size=32, lr=0.01, progress=False)
     assert all(torch.equal(p, q) for p, q in zip(curve.parameters(), again.parameters(), strict=True))

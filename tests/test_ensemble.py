@@ -127,10 +127,11 @@ def test_an_operation_across_channels_is_caught_by_its_numbers():
     class Centred(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.head = nn.Conv2d(1, 4, 3), nn.Linear(16, 3)
+            self.first, self.head = nn.Conv2d(1, 4, 6), nn.Linear(4, 3)
 
         def forward(self, x):
-            return self.head(torch.flatten(torch.mean(self.first(x), 1), 1))
+            h = self.first(x)
+            return self.head(torch.flatten(h + torch.mean(h, 1, keepdim=True), 1))
 
     models = [*several(Centred, 2)]
     with pytest.raises(ValueError, match="side by side is 'off by"):

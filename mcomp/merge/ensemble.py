@@ -12,7 +12,7 @@ from mcomp import calling, plain
 from mcomp.arrays import bad_value
 from mcomp.trace import Tracer, check_own_tensors, untraceable
 
-__all__ = ["Ensemble", "Stitched", "stitch"]
+__all__ = ["Ensemble", "Stitched", "halves", "stitch"]
 
 
 class Ensemble(nn.Module):
@@ -87,14 +87,22 @@ def stitch(lower, upper, layer, *, at):
     >>> bool((stitched(torch.ones(1, 2)) == other[2](one[:2](torch.ones(1, 2)))).all())
     True
     """
-    parts = []
-    for model, name, side in ((lower, at[0], "lower"), (upper, at[1], "upper")):
-        check_own_tensors(model)
-        copied = plain.copied(model)
-        for p in copied.parameters():
-            p.requires_grad_(False)
-        parts.append(_half(copied, _graph(copied, name), name, side))
-    return Stitched(parts[0], layer, parts[1])
+    below, above = halves(lower, at[0])[0], halves(upper, at[1])[1]
+    for p in (*below.parameters(), *above.parameters()):
+        p.requires_grad_(False)
+    return Stitched(below, layer, above)
+
+
+def halves(model, at):
+    """The network up to and with the module `at`, and what comes behind it: two networks of their own.
+
+    Errors as `stitch`.
+    """
+    check_own_tensors(model)
+    parts = [plain.copied(model) for _ in range(2)]
+    return tuple(
+        _half(part, _graph(part, at), at, side) for part, side in zip(parts, ("lower", "upper"), strict=True)
+    )
 
 
 class _Cut(Tracer):
