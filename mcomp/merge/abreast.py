@@ -3,7 +3,7 @@
 import operator
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional as F
 
 from mcomp import plain
@@ -33,7 +33,7 @@ FUNCTIONS = {
 METHODS = {"relu", "relu_", "sigmoid", "tanh", "flatten", "mean", "add", "add_", "mul", "contiguous"}
 
 
-def side_by_side(models, x):
+def side_by_side(models, x, *, output=None):
     """One network that holds all of `models` side by side and gives the mean of their logits.
 
     The first layers read the same input: their rows stand below each other. Inside, weights are
@@ -47,6 +47,7 @@ def side_by_side(models, x):
     x : tensor (n, ...), or several inputs as in `mcomp.calling`
         A few inputs. The network is built in float64 and compared with the mean there; in the type of the
         first one, the last layer's weights, divided by the number of networks, are rounded once.
+    output : what picks the logits, see `mcomp.calling.pick`
 
     Returns
     -------
@@ -76,17 +77,22 @@ def side_by_side(models, x):
     first = models[0]
     graph, wide, put = plain.graph_of(first), plain.copied(first), {}
     last = next(node for node in graph.nodes if node.op == "output").args[0]
-    if not isinstance(getattr(last, "op", None) and layer(first, last), LINEAR):
-        raise bad_value("the network's output", f"from {last}", "from a Linear or a convolution")
+    if not isinstance(last, fx.Node) or not isinstance(layer(first, last), LINEAR):
+        raise bad_value(
+            f"the output of {type(first).__name__}", f"{last}", "that of a Linear or a convolution"
+        )
+    kind = type(first).__name__
     apart = set()  # nodes whose channels stand side by side
     for node in graph.nodes:
         kinds = {n in apart for n in node.all_input_nodes}
         if node.op in ("placeholder", "output"):
             continue
         if len(kinds) != 1:
-            raise bad_value("the operation", f"{node}, on the input and on channels", "one on channels alone")
+            raise bad_value(
+                f"an operation of {kind}", f"{node}, on the input and on channels", "one on channels alone"
+            )
         if node.op != "call_module":
-            _check_function(node)
+            _check_function(node, kind)
             apart |= {node} if kinds == {True} else set()
             continue
         made = _beside(models, graph, node, reads=kinds == {True}, last=node is last)
@@ -96,15 +102,17 @@ def side_by_side(models, x):
             apart.add(node)
         elif kinds == {True}:
             apart.add(node)
-    _check(models, wide, x)
+    _check(models, wide, x, output)
     for name, tensor in [*wide.named_parameters(), *wide.named_buffers()]:
         tensor.data = tensor.data.to(types[name])
     return wide if None in put.values() else remember(wide, "put", put)
 
 
-def _check(models, wide, x):
+def _check(models, wide, x, output):
     try:
-        difference = largest_difference(Ensemble(models, probabilities=False), wide, x)
+        difference = largest_difference(
+            Ensemble(models, probabilities=False, output=output), wide, x, output=output
+        )
         found = f"off by {difference:.1e}" if difference > LIMIT else ""
     except RuntimeError as error:  # an operation that mixes channels leaves another shape
         found = f"no network that runs ({error})"
@@ -112,11 +120,13 @@ def _check(models, wide, x):
         raise bad_value("the networks side by side", found, "the mean of their logits")
 
 
-def _check_function(node):
+def _check_function(node, kind):
     known = METHODS if node.op == "call_method" else FUNCTIONS
     if node.target not in known:
         name = getattr(node.target, "__name__", str(node.target))
-        raise bad_value("the operation", f"{name} ({node})", "one that treats each channel for itself")
+        raise bad_value(
+            f"an operation of {kind}", f"{name} ({node})", "one that treats each channel for itself"
+        )
 
 
 def _beside(models, graph, node, *, reads, last):

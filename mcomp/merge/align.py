@@ -3,7 +3,6 @@
 Which rows, columns and batch norm entries make up one channel, and which layers share their channels (all
 that write into one residual stream), is what the channel graph of chapter 04 says. Weight matching and
 activation matching: Ainsworth et al. 2023 (Git Re-Basin, arXiv:2209.04836, sections 3.1 and 3.2).
-Derived in chapters/14_one_network_from_several.ipynb.
 """
 
 import numpy as np
@@ -23,7 +22,7 @@ __all__ = ["match_activations", "match_weights", "permute", "random_orders", "sy
 LIMIT = 1e-9  # of a relative difference in float64, where sums run in another order
 
 
-def symmetries(model, x):
+def symmetries(model, x, *, output=None):
     """The channel graph of `model`, of which every group may be renumbered: tried, in float64.
 
     Parameters
@@ -31,6 +30,7 @@ def symmetries(model, x):
     model : torch.nn.Module
     x : tensor (n, ...), or several inputs as in `mcomp.calling`
         A few inputs.
+    output : what picks the logits, see `mcomp.calling.pick`
 
     Returns
     -------
@@ -51,7 +51,7 @@ def symmetries(model, x):
     """
     graph = channel_graph(model, x)
     for name, order in random_orders(graph, seed=0).items():
-        difference = largest_difference(model, permute(model, graph, {name: order}), x)
+        difference = largest_difference(model, permute(model, graph, {name: order}), x, output=output)
         if difference > LIMIT:
             found = f"{name}, in another order another function by {difference:.1e}"
             raise bad_value("the group", found, "one whose channels have no order")

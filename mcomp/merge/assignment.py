@@ -2,7 +2,7 @@
 
 Shortest augmenting paths (Kuhn 1955's Hungarian method in the form of Jonker and Volgenant 1987): one row
 after the other enters, and a chain of exchanges makes room for it. O(n^3), each step of a path one row of
-numpy. Derived in chapters/14_one_network_from_several.ipynb.
+numpy.
 """
 
 import numpy as np

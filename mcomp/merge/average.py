@@ -1,7 +1,7 @@
 """Several networks of one shape as one: the mean of their weights, along a run, of runs, of a chosen few.
 
 Averages along one run: Izmailov et al. 2018 (SWA, arXiv:1803.05407). Soups of fine-tuned networks: Wortsman
-et al. 2022 (arXiv:2203.05482). Derived in chapters/14_one_network_from_several.ipynb.
+et al. 2022 (arXiv:2203.05482).
 """
 
 import math

@@ -1,8 +1,7 @@
 """Several networks in one: their mean answer, side by side in one network, the lower half of another.
 
 Side by side is exact: block-diagonal weights, a grouped convolution. Stitching: Lenc & Vedaldi 2015
-(arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682). Derived in
-chapters/14_one_network_from_several.ipynb.
+(arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682).
 """
 
 import torch
@@ -25,6 +24,7 @@ class Ensemble(nn.Module):
     probabilities : bool
         Average softmax probabilities and give their logarithm (what an ensemble usually means) instead of
         averaging logits.
+    output : what picks the logits, see `mcomp.calling.pick`
 
     Examples
     --------
@@ -32,15 +32,15 @@ class Ensemble(nn.Module):
     torch.Size([4, 3])
     """
 
-    def __init__(self, models, *, probabilities=True):
+    def __init__(self, models, *, probabilities=True, output=None):
         super().__init__()
         self.models = nn.ModuleList(models)
         if not self.models:
             raise bad_value("the number of networks", 0, "at least one")
-        self.probabilities = probabilities
+        self.probabilities, self.output = probabilities, output
 
     def forward(self, *args, **kwargs):
-        logits = torch.stack([calling.pick(model(*args, **kwargs)) for model in self.models])
+        logits = torch.stack([calling.pick(model(*args, **kwargs), self.output) for model in self.models])
         if not self.probabilities:
             return logits.mean(0)
         return logits.log_softmax(-1).logsumexp(0) - torch.log(torch.tensor(float(len(self.models))))
@@ -128,7 +128,7 @@ def _half(model, graph, name, side):
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     called = [node for node in graph.nodes if node.op == "call_module" and node.target == name]
     if len(inputs) != 1 or len(called) != 1:
-        found = f"{name}, called {len(called)} times in a network with {len(inputs)} inputs"
+        found = f"{name}, called {len(called)} times in a {type(model).__name__} with {len(inputs)} inputs"
         raise bad_value("the cut", found, "a module that is called once, in a network with one input")
     cut = called[0]
     above = _reached(cut)
@@ -136,7 +136,7 @@ def _half(model, graph, name, side):
     for node in below:
         if past := next((user for user in node.users if user in above), None):
             raise bad_value(
-                "the cut", f"{name}, past which {node} leads to {past}", "one that nothing passes"
+                "the cut", f"{name!r}, past which {node} leads to {past}", "one that nothing passes"
             )
     half, known = fx.Graph(), {}
     if side == "upper":

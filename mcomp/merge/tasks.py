@@ -3,7 +3,6 @@
 A task vector is tuned minus base (Ilharco et al. 2023, arXiv:2212.04089). TIES trims, elects a sign and
 merges what agrees (Yadav et al. 2023, arXiv:2306.01708); DARE drops and rescales (Yu et al. 2024,
 arXiv:2311.03099). The array functions take the vectors of all tasks, stacked along the first axis.
-Derived in chapters/14_one_network_from_several.ipynb, with where published implementations disagree.
 """
 
 import torch

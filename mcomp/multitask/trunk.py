@@ -1,15 +1,15 @@
 """One trunk, a head for each task: hard sharing, and where a network branches.
 
-Caruana 1997 (Machine Learning 28). Derived in chapters/15_one_trunk_several_tasks.ipynb.
+Caruana 1997 (Machine Learning 28).
 """
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.merge import Stitched, halves
 from mcomp.plain import put_in
-from mcomp.trace import LINEAR, layer, trace
+from mcomp.trace import layer, trace
 
 __all__ = ["Shared", "branch"]
 
@@ -79,9 +79,9 @@ def branch(model, at, classes, *, seed=0):
         for name, count in classes.items():
             trunk, head = halves(model, at)
             last = next(node for node in trace(head).nodes if node.op == "output").args[0]
-            old = layer(head, last)
-            if not isinstance(old, LINEAR[0]):
-                raise bad_value("the output behind", f"{at}, from {last}", "that of a Linear")
+            old = layer(head, last) if isinstance(last, fx.Node) else None
+            if not isinstance(old, nn.Linear):
+                raise bad_value(f"the output of {type(model).__name__}", f"{last}", "that of a Linear")
             new = nn.Linear(
                 old.in_features, check_int(f"the classes of {name}", count, 1), old.bias is not None
             )
