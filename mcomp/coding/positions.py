@@ -18,7 +18,13 @@ The lowest three bits of the first byte say which. A mask of more than two dimen
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.coding.adaptive_mask import TURNED, decode_adaptive, encode_adaptive, matrix_shape, options_of
+from mcomp.coding.adaptive_mask import (
+    TURNED,
+    decode_adaptive_steps,
+    encode_adaptive_steps,
+    matrix_shape,
+    options_of,
+)
 from mcomp.coding.arith import SQUASH, ln_fixed
 from mcomp.coding.batch import run, together
 from mcomp.coding.bits import CorruptFileError, Reader, pack_bits, packed_size, unpack_bits, varint
@@ -95,11 +101,13 @@ def _mask_codes(mask, hint, quick):
     if mask.all() or not mask.any():
         return {"constant": bytes([1 | TURNED * bool(mask.all())])}
     codes = {"plain": b"\0" + pack_bits(mask, 1), "runs": b"\2" + _encode_runs(np.flatnonzero(mask))}
-    both = [_encode_densities(matrix), encode_crossed_steps(matrix)]
-    codes["densities"], crossed = yield from together(both)
     options = _quick_options(mask.shape) if quick else options_of(mask.shape)
-    tries = [encode_adaptive(matrix, hint, option, mask.shape) for option in options]
-    return codes | ({"adaptive": min(tries, key=len)} if tries else {}) | {"crossed": b"\5" + crossed}
+    ways = {"densities": _encode_densities(matrix)}
+    if options:
+        ways["adaptive"] = encode_adaptive_steps(matrix, hint, options, mask.shape)
+    ways["crossed"] = encode_crossed_steps(matrix)
+    codes |= zip(ways, (yield from together([*ways.values()])), strict=True)
+    return codes | {"crossed": b"\5" + codes["crossed"]}
 
 
 def _quick_options(shape):
@@ -137,7 +145,7 @@ def decode_mask_steps(data, shape, hint=None):
     option = reader.byte()
     method, option = option & 7, option & ~7
     if method == 4 and option in options_of(shape):
-        return decode_adaptive(reader, hint, option, shape).reshape(shape)
+        return (yield from decode_adaptive_steps(reader, hint, option, shape)).reshape(shape)
     if method in (4, 6, 7) or option & ~TURNED or (option and method in (0, 2, 5)):
         raise CorruptFileError(f"a mask of shape {shape} can't be coded by method {method}, option {option}")
     if method == 1:

@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 
 from mcomp.arrays import check_int
-from mcomp.coding.arith import BitDecoder, encode_bits
 from mcomp.coding.batch import run
 from mcomp.coding.bits import (
     CorruptFileError,
@@ -24,6 +23,8 @@ from mcomp.coding.bits import (
 )
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode_steps
+from mcomp.coding.range_lanes import RangeEncode
+from mcomp.coding.range_rows import CLIP, decode_symbols
 from mcomp.coding.rans import rans_decode_steps, rans_encode_steps
 
 __all__ = ["floor_bytes", "pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
@@ -31,7 +32,6 @@ __all__ = ["floor_bytes", "pack_symbols", "pack_symbols_steps", "unpack_symbols"
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
 MAX_QUICK = 1 << 13  # and those in a network of many layers
-CLIP = 16, 65520  # no bit is thought to be surer than that
 
 
 def pack_symbols(symbols, alphabet):
@@ -78,7 +78,7 @@ def pack_symbols_steps(symbols, alphabet, *, quick=False):
         return (yield from _pack_quickly(s, alphabet, counts, adaptive))
     best = bytes([RANS]) + (yield from rans_encode_steps(s, alphabet))
     if adaptive < len(best):
-        best = min(best, bytes([ADAPTIVE]) + _encode_adaptive(s, width), key=len)
+        best = min(best, bytes([ADAPTIVE]) + (yield from _encode_adaptive_steps(s, width)), key=len)
     least = floor + 2 + min(alphabet / 8, 6)  # Huffman's code words, their lengths, a tag and a width
     if least < len(best) and counts @ code_lengths(counts) < 8 * (len(best) - least + floor):
         best = min(best, bytes([HUFFMAN]) + (yield from huffman_encode_steps(s, alphabet)), key=len)
@@ -90,7 +90,7 @@ def _pack_quickly(s, alphabet, counts, adaptive):
     width = (alphabet - 1).bit_length()
     table = 6 + np.count_nonzero(counts) / 2  # bytes that rANS spends on its table and its state, at least
     short = s.size * width <= MAX_QUICK and adaptive < s.size * entropy(counts) / 8 + table
-    data = _encode_adaptive(s, width) if short else (yield from rans_encode_steps(s, alphabet))
+    data = yield from (_encode_adaptive_steps(s, width) if short else rans_encode_steps(s, alphabet))
     if len(data) + 1 > packed_size(s.size, width):
         return bytes([BITS]) + pack_bits(s, width)
     return bytes([ADAPTIVE if short else RANS]) + data
@@ -134,7 +134,7 @@ def unpack_symbols_steps(data, n, alphabet):
     width = (alphabet - 1).bit_length()
     if code == ADAPTIVE and n * width > MAX_ADAPTIVE:
         raise CorruptFileError(f"{n} symbols of {width} bits are too many for the adaptive code")
-    s = unpack_bits(reader.rest(), width, n) if code == BITS else _decode_adaptive(reader.rest(), n, width)
+    s = unpack_bits(reader.rest(), width, n) if code == BITS else decode_symbols(reader.rest(), n, width)
     if int(s.max()) >= alphabet:
         raise CorruptFileError(f"a symbol is {int(s.max())}; allowed: 0 to {alphabet - 1}")
     return s.astype(dtype, copy=False)
@@ -162,7 +162,7 @@ def _log_gammas(n):
     return [np.append(0.0, np.cumsum(np.log2(x))) for x in (k - 0.5, k)]
 
 
-def _encode_adaptive(s, width):
+def _encode_adaptive_steps(s, width):
     """Each symbol bit by bit, the highest first, each bit predicted from how the others at its node were."""
     bits = (s[:, None].astype(np.int64) >> np.arange(width - 1, -1, -1)) & 1  # (n, width)
     higher = (s[:, None].astype(np.int64) >> np.arange(width, 0, -1)) + (1 << np.arange(width))
@@ -174,24 +174,7 @@ def _encode_adaptive(s, width):
     n1, n = np.empty((2, len(order)), np.int64)
     n1[order], n[order] = ones - ones[start], np.arange(len(order)) - start
     p1 = np.clip(((2 * n1 + 1) << 16) // (2 * n + 2), *CLIP)
-    return encode_bits(bits.reshape(-1).tolist(), p1.tolist())
-
-
-def _decode_adaptive(data, n, width):
-    """Inverse of `_encode_adaptive`. n1 counts ones twice, plus one; seen counts bits twice, plus two."""
-    coder, numbers, (low, high) = BitDecoder(data), [], CLIP
-    n1, seen, step = [1] * (1 << width), [2] * (1 << width), coder.step
-    for _ in range(n):
-        node = 1
-        for _ in range(width):
-            p1 = (n1[node] << 16) // seen[node]
-            bit = step(low if p1 < low else high if p1 > high else p1)
-            seen[node] += 2
-            n1[node] += bit << 1
-            node += node + bit
-        numbers.append(node - (1 << width))
-    coder.finish()
-    return np.array(numbers, symbol_dtype(1 << width))
+    return (yield RangeEncode(bits.reshape(-1), p1))
 
 
 def floor_bytes(s, alphabet):
