@@ -14,7 +14,8 @@ from mcomp.arrays import bad_value, check_int
 from mcomp.coding.bits import CorruptFileError, as_symbols, packed_size
 
 __all__ = [
-    "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "table_size", "unpack_table",
+    "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "quantized", "table_sizes",
+    "unpack_table",
 ]  # fmt: skip
 
 
@@ -55,7 +56,11 @@ def entropy(counts):
     >>> entropy([2, 1, 1])
     1.5
     """
-    return cross_entropy(counts, counts)
+    counts = np.asarray(counts, np.float64)
+    if counts.ndim != 1 or not (0 <= counts.min(initial=0) and counts.sum() < math.inf):
+        raise bad_value("counts", counts, "finite numbers of at least 0, shape (alphabet,)")
+    here = counts[counts > 0]
+    return float((here / here.sum()) @ np.log2(here.sum() / here)) + 0.0 if here.size else 0.0
 
 
 def cross_entropy(counts, freqs):
@@ -111,17 +116,27 @@ def quantize_counts(counts, bits):
     counts, total = _check_counts("counts", counts), 1 << check_int("bits", bits, 0, 16)
     if not 1 <= np.count_nonzero(counts) <= total:
         raise bad_value("number of symbols that occur", int(np.count_nonzero(counts)), f"1 to {total}")
-    freqs, free, room = np.minimum(counts, 1), counts > 0, total
+    return quantized(counts, np.array([bits]))[0]
+
+
+def quantized(counts, bits):
+    """`quantize_counts` for several `bits` (n,) at once, without its checks: int64 (n, alphabet)."""
+    here = np.flatnonzero(counts)
+    freqs, counts = np.zeros((len(bits), len(counts)), np.int64), counts[here]
+    total = np.left_shift(1, bits)[:, None]
+    free, room = np.ones((len(bits), len(here)), bool), total
     while True:
-        weight = int(counts[free].sum())
+        weight = (counts * free).sum(1, keepdims=True)
         pinned = free & (counts * room < weight)
         if not pinned.any():
             break
-        free, room = free & ~pinned, room - int(np.count_nonzero(pinned))
-    share = counts[free] * room
-    freqs[free] = share // weight
-    rest = total - int(freqs.sum())
-    freqs[np.flatnonzero(free)[np.argsort(-(share % weight), kind="stable")[:rest]]] += 1
+        free, room = free & ~pinned, room - pinned.sum(1, keepdims=True)
+    share, part = np.divmod(counts * room, weight)
+    few = np.where(free, share, 1)
+    order = np.argsort(np.where(free, -part, 1), axis=1, kind="stable")  # those that aren't free come last
+    more = np.arange(len(here)) < total - few.sum(1, keepdims=True)
+    np.put_along_axis(few, order, np.take_along_axis(few, order, 1) + more, 1)
+    freqs[:, here] = few
     return freqs
 
 
@@ -153,14 +168,15 @@ def pack_table(freqs):
     return int(text + "0" * (-len(text) % 8) or "0", 2).to_bytes(packed_size(len(text), 1), "big")
 
 
-def table_size(freqs):
-    """The bytes of `pack_table(freqs)`, without making them."""
-    sums = np.concatenate([[0], np.cumsum(freqs)])
-    a, m, b = _all_halves(len(freqs))
-    size = sums[b] - sums[a] + 1
-    size, value = size[size > 1], (sums[m] - sums[a])[size > 1]
+def table_sizes(freqs):
+    """The bytes of `pack_table` of each row of an integer array (n, alphabet), without making them: (n,)."""
+    sums = np.concatenate([np.zeros((len(freqs), 1), np.int64), np.cumsum(freqs, axis=1)], axis=1)
+    a, m, b = _all_halves(freqs.shape[1])
+    begin = sums[:, a]
+    size, value = sums[:, b] - begin + 1, sums[:, m] - begin
     k = np.frexp(size)[1].astype(np.int64) - 1
-    return packed_size(int(k.sum() + np.count_nonzero(value >= (2 << k) - size)), 1)
+    bits = np.where(size > 1, k + (value >= (2 << k) - size), 0).sum(1)
+    return -(-bits // 8)
 
 
 @lru_cache(16)

@@ -13,7 +13,7 @@ from mcomp.coding.bits import CorruptFileError
 
 __all__ = [
     "decode", "decode_few", "decode_few_bits", "decode_few_levels", "encode", "encode_few", "lanes_for",
-    "pack_states",
+    "least_bytes", "pack_states",
     "read_lanes", "state_base",
 ]  # fmt: skip
 
@@ -33,6 +33,15 @@ def lanes_for(n, bits, precision):
     Each wastes the b bits that its x starts with and half a word on average, as its last x is not full.
     """
     return max(1, _fewest_lanes(n), min(n, MAX_LANES, int(bits * LANE_SHARE / state_base(precision))))
+
+
+def least_bytes(f, precision):
+    """Bytes that the lanes of symbols with these f take at least, their number and states included.
+
+    A state starts with b bits that hold nothing and ends, b + 16 bits wide, with as much as it holds. A step
+    rounds by one part in 2**b / f, either way.
+    """
+    return 2 + state_base(precision) / 8 + 0.999 * float((precision - np.log2(f)).sum()) / 8
 
 
 def _fewest_lanes(n):

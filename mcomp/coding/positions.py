@@ -15,6 +15,8 @@ The lowest three bits of the first byte say which. A mask of more than two dimen
 (shape[0], product of the rest), as a layer sees its weights.
 """
 
+import math
+
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
@@ -76,7 +78,7 @@ def encode_mask(mask, hint=None):
 
 def encode_mask_steps(mask, hint=None, *, quick=False):
     """`encode_mask` as a generator for `mcomp.coding.batch.run_all`."""
-    codes = yield from _mask_codes(mask, hint, quick)
+    codes = yield from _mask_codes(mask, hint, quick, all_codes=False)
     return min(codes.values(), key=len) if codes else b""
 
 
@@ -88,10 +90,11 @@ def mask_codes(mask, hint=None):
     >>> {name: len(data) for name, data in mask_codes(np.arange(800) % 100 == 0).items()}
     {'plain': 101, 'runs': 11, 'densities': 19, 'adaptive': 11, 'crossed': 27}
     """
-    return run(_mask_codes(mask, hint, quick=False))
+    return run(_mask_codes(mask, hint, quick=False, all_codes=True))
 
 
-def _mask_codes(mask, hint, quick):
+def _mask_codes(mask, hint, quick, all_codes):
+    """The codes by name; without `all_codes` not those of which it is sure that they aren't the shortest."""
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise bad_value("mask.dtype", mask.dtype.name, "bool")
@@ -102,12 +105,13 @@ def _mask_codes(mask, hint, quick):
         return {"constant": bytes([1 | TURNED * bool(mask.all())])}
     codes = {"plain": b"\0" + pack_bits(mask, 1), "runs": b"\2" + _encode_runs(np.flatnonzero(mask))}
     options = _quick_options(mask.shape) if quick else options_of(mask.shape)
-    ways = {"densities": _encode_densities(matrix)}
     if options:
-        ways["adaptive"] = encode_adaptive_steps(matrix, hint, options, mask.shape)
-    ways["crossed"] = encode_crossed_steps(matrix)
-    codes |= zip(ways, (yield from together([*ways.values()])), strict=True)
-    return codes | {"crossed": b"\5" + codes["crossed"]}
+        codes["adaptive"] = yield from encode_adaptive_steps(matrix, hint, options, mask.shape)
+    most = math.inf if all_codes else min(map(len, codes.values()))
+    both = [_encode_densities(matrix, most), encode_crossed_steps(matrix, most - 1)]
+    codes["densities"], crossed = yield from together(both)
+    codes["crossed"] = None if crossed is None else b"\5" + crossed
+    return {name: codes[name] for name in METHODS if codes.get(name)}
 
 
 def _quick_options(shape):
@@ -199,9 +203,12 @@ def _decode_runs(reader, size):
     return kept
 
 
-def _encode_densities(matrix):
+def _encode_densities(matrix, most):
+    """A generator that returns the bytes; None if they are surely more than `most`."""
     plans = [(*_density_classes(m), m, turned) for m, turned in ((matrix, 0), (matrix.T, TURNED))]
-    _, head, classes, m, turned = min(plans, key=lambda plan: plan[0])
+    bits, head, classes, m, turned = min(plans, key=lambda plan: plan[0])
+    if 0.999 * bits / 8 + 4 > most:
+        return None
     some = classes > 0
     p1 = np.repeat(DENSITY[classes[some]], m.shape[1])
     bits = yield from rans_encode_binary_steps(m[some].reshape(-1), p1)

@@ -25,12 +25,13 @@ from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode_steps
 from mcomp.coding.range_lanes import RangeEncode
 from mcomp.coding.range_rows import CLIP, decode_symbols
-from mcomp.coding.rans import rans_decode_steps, rans_encode_steps
+from mcomp.coding.rans import best_table, rans_decode_steps, rans_encode_steps
 
 __all__ = ["floor_bytes", "pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
 
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
+SURE = 3  # bytes that the adaptive code must be shorter by, as estimated, for rANS not to be tried
 MAX_QUICK = 1 << 13  # and those in a network of many layers
 
 
@@ -76,13 +77,24 @@ def pack_symbols_steps(symbols, alphabet, *, quick=False):
     adaptive = _adaptive_bits(counts, width) / 8 if s.size * width <= MAX_ADAPTIVE else math.inf
     if quick:
         return (yield from _pack_quickly(s, alphabet, counts, adaptive))
-    best = bytes([RANS]) + (yield from rans_encode_steps(s, alphabet))
+    table = best_table(counts)
+    best = bytes([BITS]) + pack_bits(s, width)
+    if 1.002 * adaptive + SURE > 0.999 * table[2] + 5:  # rANS: a tag, a table, lanes, 2 bytes of a state
+        best = min(best, bytes([RANS]) + (yield from rans_encode_steps(s, alphabet, table=table)), key=len)
     if adaptive < len(best):
         best = min(best, bytes([ADAPTIVE]) + (yield from _encode_adaptive_steps(s, width)), key=len)
-    least = floor + 2 + min(alphabet / 8, 6)  # Huffman's code words, their lengths, a tag and a width
+    least = floor + 2 + _least_lengths(counts)  # Huffman's code words, a tag, a width, the lengths
     if least < len(best) and counts @ code_lengths(counts) < 8 * (len(best) - least + floor):
         best = min(best, bytes([HUFFMAN]) + (yield from huffman_encode_steps(s, alphabet)), key=len)
-    return best if len(best) <= plain else bytes([BITS]) + pack_bits(s, width)
+    return best
+
+
+def _least_lengths(counts):
+    """Bytes that the lengths of Huffman's code words take at least: in fixed width, or by rANS."""
+    alphabet, present = len(counts), np.count_nonzero(counts)
+    plain = alphabet * (int(present - 1).bit_length()).bit_length() / 8
+    absent = entropy(np.array([present, alphabet - present]))  # whether a symbol occurs is told by its length
+    return min(plain, 5 + (present < alphabet) * (3 + 0.999 * alphabet * absent / 8))
 
 
 def _pack_quickly(s, alphabet, counts, adaptive):
