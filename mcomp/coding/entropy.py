@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.coding.bits import CorruptFileError, as_symbols, packed_size
+from mcomp.coding.bits import CorruptFileError, as_symbols, pack_codes, packed_size
 
 __all__ = [
     "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "quantized", "table_sizes",
@@ -160,36 +160,37 @@ def pack_table(freqs):
     >>> pack_table([11, 2, 0, 3]).hex()  # 13 of 16, 11 of 13, 0 of 3
     'dd00'
     """
-    sums = np.concatenate([[0], np.cumsum(_check_counts("freqs", freqs))]).tolist()
-    text = []
-    for a, m, b in _halves(len(sums) - 1, sums):
-        text.append(_phased_in(sums[m] - sums[a], sums[b] - sums[a] + 1))
-    text = "".join(text)
-    return int(text + "0" * (-len(text) % 8) or "0", 2).to_bytes(packed_size(len(text), 1), "big")
+    sums = np.concatenate([[0], np.cumsum(_check_counts("freqs", freqs))])
+    value, bits = _phased_in(sums[None], len(sums) - 1)
+    low = np.minimum(bits[0], 24)  # a code may be longer than `pack_codes` takes: its high bits, its low bits
+    codes = np.stack([value[0] >> low, value[0] & (1 << low) - 1], axis=1)
+    return pack_codes(codes.reshape(-1), np.stack([bits[0] - low, low], axis=1).reshape(-1))
 
 
 def table_sizes(freqs):
     """The bytes of `pack_table` of each row of an integer array (n, alphabet), without making them: (n,)."""
     sums = np.concatenate([np.zeros((len(freqs), 1), np.int64), np.cumsum(freqs, axis=1)], axis=1)
-    a, m, b = _all_halves(freqs.shape[1])
+    return -(-_phased_in(sums, freqs.shape[1])[1].sum(1) // 8)
+
+
+def _phased_in(sums, alphabet):
+    """The code of the left half's share of each range, and its bits, for each row of `sums`.
+
+    A number below `size` has floor or ceil(log2 size) bits, the small ones the shorter.
+    """
+    a, m, b = _all_halves(alphabet)
     begin = sums[:, a]
     size, value = sums[:, b] - begin + 1, sums[:, m] - begin
     k = np.frexp(size)[1].astype(np.int64) - 1
-    bits = np.where(size > 1, k + (value >= (2 << k) - size), 0).sum(1)
-    return -(-bits // 8)
+    short = (2 << k) - size  # so many values get k bits, the others k + 1
+    long = (value >= short) & (size > 1)
+    return value + short * long, k + long
 
 
 @lru_cache(16)
 def _all_halves(n):
     """Begin, middle and end of every range of [0, n) that `_halves` can come to: three arrays (n - 1,)."""
-    found, begin, end = [], np.array([0]), np.array([n])
-    while len(begin):
-        wide = end - begin > 1
-        begin, end = begin[wide], end[wide]
-        middle = (begin + end) // 2
-        found.append((begin, middle, end))
-        begin, end = np.concatenate([begin, middle]), np.concatenate([middle, end])
-    return [np.concatenate(x) for x in zip(*found, strict=True)]
+    return np.array([*_halves(n, range(n + 1))], np.int64).reshape(-1, 3).T
 
 
 def unpack_table(data, alphabet, total):
@@ -232,14 +233,6 @@ def _halves(n, sums):
             m = (a + b) // 2
             yield a, m, b
             stack += [(m, b), (a, m)]
-
-
-def _phased_in(value, size):
-    """`value` in [0, size) as text of floor or ceil(log2 size) bits, the small values the shorter ones."""
-    k = size.bit_length() - 1
-    short = (2 << k) - size  # so many values get k bits, the others k + 1
-    value, k = (value, k) if value < short else (value + short, k + 1)
-    return format(value, f"0{k}b") if k else ""
 
 
 def _read_phased_in(text, at, size):

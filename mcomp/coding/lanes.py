@@ -88,15 +88,16 @@ def decode(n, states, words, precision, symbols, *, out):
 
 def encode_few(f, c, states, precision):
     """The words of symbols with these f and c, coded one at a time; `states` (lanes,) are moved on."""
-    base, total, x, words = state_base(precision), 1 << precision, states.tolist(), []
-    turn = [*zip(range(len(f)), cycle(range(len(x))), strict=False)]
-    f, c = f.tolist(), c.tolist()
-    for i, lane in reversed(turn):
-        fi, xi = f[i], x[lane]
-        if xi >= fi << (base + WORD - precision):
+    base, x, words = state_base(precision), states.tolist(), []
+    f, c = np.asarray(f, np.int64)[::-1], np.asarray(c, np.int64)[::-1]
+    full, gap = (f << (base + WORD - precision)).tolist(), ((1 << precision) - f).tolist()
+    lanes = (np.arange(len(f))[::-1] % len(x)).tolist()
+    for fi, ci, most, rest, lane in zip(f.tolist(), c.tolist(), full, gap, lanes, strict=True):
+        xi = x[lane]
+        if xi >= most:
             words.append(xi & 0xFFFF)
             xi >>= WORD
-        x[lane] = xi // fi * (total - fi) + c[i] + xi
+        x[lane] = xi // fi * rest + ci + xi
     states[:] = x
     return words[::-1]
 

@@ -28,7 +28,7 @@ from mcomp.coding.adaptive_mask import (
     options_of,
 )
 from mcomp.coding.arith import SQUASH, ln_fixed
-from mcomp.coding.batch import run, together
+from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, Reader, pack_bits, packed_size, unpack_bits, varint
 from mcomp.coding.crossed import decode_crossed_steps, encode_crossed_steps
 from mcomp.coding.rans import (
@@ -108,9 +108,10 @@ def _mask_codes(mask, hint, quick, all_codes):
     if options:
         codes["adaptive"] = yield from encode_adaptive_steps(matrix, hint, options, mask.shape)
     most = math.inf if all_codes else min(map(len, codes.values()))
-    both = [_encode_densities(matrix, most), encode_crossed_steps(matrix, most - 1)]
-    codes["densities"], crossed = yield from together(both)
-    codes["crossed"] = None if crossed is None else b"\5" + crossed
+    crossed = yield from encode_crossed_steps(matrix, most - 1)
+    codes["crossed"] = crossed and b"\5" + crossed
+    most = min(most, len(crossed) + 1) if crossed and not all_codes else most
+    codes["densities"] = yield from _encode_densities(matrix, most)
     return {name: codes[name] for name in METHODS if codes.get(name)}
 
 

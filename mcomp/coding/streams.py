@@ -176,17 +176,19 @@ def _log_gammas(n):
 
 def _encode_adaptive_steps(s, width):
     """Each symbol bit by bit, the highest first, each bit predicted from how the others at its node were."""
-    bits = (s[:, None].astype(np.int64) >> np.arange(width - 1, -1, -1)) & 1  # (n, width)
-    higher = (s[:, None].astype(np.int64) >> np.arange(width, 0, -1)) + (1 << np.arange(width))
-    order = np.argsort(higher.reshape(-1), kind="stable")  # the nodes of the tree, in the order of time
-    sorted_bits = bits.reshape(-1)[order]
-    first = np.flatnonzero(np.diff(higher.reshape(-1)[order], prepend=-1))
+    s = s[:, None].astype(np.uint32)
+    bits = ((s >> np.arange(width - 1, -1, -1, dtype=np.uint32)) & 1).reshape(-1).astype(np.int64)
+    depth = np.arange(width, dtype=np.uint32)
+    node = ((s >> (width - depth)) + (1 << depth)).astype(np.uint16).reshape(-1)  # of the tree, from 1
+    order = np.argsort(node, kind="stable")  # node by node, in the order of time
+    sorted_bits, node = bits[order], node[order]
+    first = np.flatnonzero(np.append(True, node[1:] != node[:-1]))
     start = np.repeat(first, np.diff(first, append=len(order)))
     ones = np.cumsum(sorted_bits) - sorted_bits
     n1, n = np.empty((2, len(order)), np.int64)
     n1[order], n[order] = ones - ones[start], np.arange(len(order)) - start
     p1 = np.clip(((2 * n1 + 1) << 16) // (2 * n + 2), *CLIP)
-    return (yield RangeEncode(bits.reshape(-1), p1))
+    return (yield RangeEncode(bits, p1))
 
 
 def floor_bytes(s, alphabet):
