@@ -147,7 +147,7 @@ class _Places:
         self.y, self.x = np.divmod(np.arange(self.total)[:, None] - self.first, self.width)
 
     def around(self, offsets):
-        """Columns at these offsets (y, x) of each, (columns, offsets); the number of all where there is none."""
+        """Columns at offsets (y, x) of each, (columns, offsets); the number of all where there is none."""
         y, x = np.array(offsets, np.int64).reshape(-1, 2).T
         y, x = self.y + y, self.x + x
         at = y * self.width + x

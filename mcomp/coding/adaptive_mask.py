@@ -103,7 +103,7 @@ def _decode(requests, models):
     coders, rows = [RowDecoder(r.data) for r in requests], [[] for _ in requests]
     spans, ln_hits = [*zip(models.first.tolist(), models.end.tolist(), strict=True)], models.ln_hits.tolist()
     for _ in range(requests[0].layout[0]):
-        masks, n = models.active()
+        masks, _ = models.active()
         start, bits = models.predict().tolist(), []
         for i, (a, b) in enumerate(spans[:masks]):
             weight = int(models.weights[i, -2])

@@ -20,7 +20,7 @@ WIDE = 512  # lanes of a stream that is coded by itself
 
 
 class Job:
-    """A request of another kind: ``serve(requests)`` of its class gives the answers to many of it, in order."""
+    """Another kind of request: ``serve(requests)`` of its class gives the answers to many, in order."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,7 +57,7 @@ def entropy(counts):
     1.5
     """
     counts = np.asarray(counts, np.float64)
-    if counts.ndim != 1 or not (0 <= counts.min(initial=0) and counts.sum() < math.inf):
+    if counts.ndim != 1 or not (counts.min(initial=0) >= 0 and counts.sum() < math.inf):
         raise bad_value("counts", counts, "finite numbers of at least 0, shape (alphabet,)")
     here = counts[counts > 0]
     return float((here / here.sum()) @ np.log2(here.sum() / here)) + 0.0 if here.size else 0.0

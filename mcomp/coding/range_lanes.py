@@ -16,7 +16,7 @@ NARROW = 64  # with fewer streams left, Python's own numbers are quicker than nu
 
 @dataclass(frozen=True, eq=False)
 class RangeEncode(Job):
-    """Bits to code, integers (n,), and the probability of a one for each, times 2**16; the answer is bytes."""
+    """Bits, integers (n,), and the probability of a one for each, times 2**16; the answer is bytes."""
 
     bits: np.ndarray
     p1: np.ndarray
@@ -40,7 +40,7 @@ def encode_bits(bits, p1):
 
 
 def _encode(requests):
-    """The bytes of streams, the longest first. A digit of the output may be above 255 before carries go up."""
+    """The bytes of streams, the longest first. A digit may be above 255 until carries go up."""
     n = np.array([len(r.bits) for r in requests])
     begin = np.cumsum(n) - n
     bits, p1 = (np.concatenate([getattr(r, name) for r in requests]) for name in ("bits", "p1"))
@@ -96,6 +96,8 @@ def _finish(digits, low, width):
         value = (low + (1 << zeros) - 1) >> zeros << zeros
         if value < low + width:
             break
-    whole, carried = (int.from_bytes(v.astype(np.uint8).tobytes(), "big") for v in (digits & 255, digits >> 8))
+    whole, carried = (
+        int.from_bytes(v.astype(np.uint8).tobytes(), "big") for v in (digits & 255, digits >> 8)
+    )
     value += whole + (carried << 8) << 32
     return value.to_bytes(len(digits) + 4, "big").rstrip(b"\0")

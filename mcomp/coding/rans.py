@@ -26,8 +26,8 @@ from mcomp.coding.entropy import (
 from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
 
 __all__ = [
-    "best_table", "rans_decode", "rans_decode_binary", "rans_decode_binary_steps", "rans_decode_steps", "rans_encode",
-    "rans_encode_binary", "rans_encode_binary_steps", "rans_encode_steps",
+    "best_table", "rans_decode", "rans_decode_binary", "rans_decode_binary_steps", "rans_decode_steps",
+    "rans_encode", "rans_encode_binary", "rans_encode_binary_steps", "rans_encode_steps",
 ]  # fmt: skip
 
 
