@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value
 
-__all__ = ["RULES", "Matrix", "left_out", "matrices"]
+__all__ = ["RULES", "Matrix", "left_out", "matrices", "tell", "untouched"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -117,6 +117,35 @@ def left_out(model, *, rules=None):
     {'0.bias': 'a vector', '1.weight': 'of a norm', '1.bias': 'of a norm'}
     """
     return {name: reason for name, _, reason in _judged(model, rules) if reason is not None}
+
+
+def untouched(model, done=None):
+    """What an operation on weight matrices didn't reach, and why: dict of str to str.
+
+    The matrices that aren't in `done`, a collection of names (None: all are), and the other parameters of two
+    or more axes that belong to no norm: who reads "all weights" may think that they are among them.
+
+    Examples
+    --------
+    >>> untouched(nn.Sequential(nn.Linear(4, 2), nn.LSTM(2, 2, bias=False)), {"0.weight"})
+    {'1.weight_ih_l0': 'it is of a LSTM', '1.weight_hh_l0': 'it is of a LSTM'}
+    """
+    found = {} if done is None else matrices(model)
+    left = {name: f"it is of a {m.kind}" for name, m in found.items() if not {name, *m.tied} & {*done}}
+    others = {n: why for n, why in left_out(model).items() if why not in ("a vector", "of a norm")}
+    return left | {name: f"it is {why}" for name, why in others.items()}
+
+
+def tell(what, left):
+    """Print a line for each of `left`, a dict of name to reason; nothing if it is empty.
+
+    Examples
+    --------
+    >>> tell("not clipped", {"1.weight_ih_l0": "it is of a LSTM"})
+    not clipped: 1.weight_ih_l0, because it is of a LSTM
+    """
+    for name, reason in left.items():
+        print(f"{what}: {name}, because {reason}")
 
 
 def _judged(model, rules):

@@ -21,7 +21,7 @@ from mcomp.calling import take
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, attached, bake
 from mcomp.file.container import load, save
-from mcomp.layers import matrices
+from mcomp.layers import matrices, untouched
 from mcomp.measure.sizes import float32_bytes
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
@@ -132,7 +132,7 @@ def compress(model, recipe, data, *, progress=True):
         small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
     )
     pruning.finish()
-    notes += _held_note(pruning)
+    notes += _held_note(pruning) + _whole_note(model)
     _start_sharing(small, recipe)
     history["share"] = fit(
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
@@ -150,6 +150,13 @@ def _held_note(pruning):
         return ()
     part = pruning.least * (1 - pruning.final)
     return (f"prune.least: {part:.2%} of {', '.join(pruning.held)} stays; one threshold would leave less",)
+
+
+def _whole_note(model):
+    """A sentence about what isn't pruned and shared, though it has two axes or more."""
+    left = untouched(model)
+    said = "; ".join(f"{name}, because {why}" for name, why in left.items())
+    return (f"neither pruned nor shared: {said}",) if left else ()
 
 
 def _start_pruning(model, recipe):

@@ -31,7 +31,7 @@ from mcomp.coding.floats import PLANES, RAW
 from mcomp.coding.huffman import huffman_encode
 from mcomp.coding.positions import mask_codes
 from mcomp.coding.rans import rans_encode
-from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, RANS, _encode_adaptive
+from mcomp.coding.streams import ADAPTIVE, BITS, HUFFMAN, RANS, _encode_adaptive_steps
 from mcomp.file import NeedsModelError, byte_rows, container, load, read, save
 from mcomp.file import parts as parts_module
 from mcomp.file.frame import checksum, seal, unseal
@@ -665,7 +665,7 @@ SYMBOLS = {
     BITS: lambda s, n: pack_bits(s, (n - 1).bit_length()),
     HUFFMAN: huffman_encode,
     RANS: rans_encode,
-    ADAPTIVE: lambda s, n: _encode_adaptive(s, (n - 1).bit_length()),
+    ADAPTIVE: lambda s, n: run(_encode_adaptive_steps(s, (n - 1).bit_length())),
 }
 
 

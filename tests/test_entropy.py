@@ -13,6 +13,8 @@ from mcomp.coding.entropy import (
     histogram,
     pack_table,
     quantize_counts,
+    quantized,
+    table_sizes,
     unpack_table,
 )
 
@@ -112,3 +114,29 @@ def test_a_table_cut_short():
 def test_bad_input(call):
     with pytest.raises(ValueError, match="allowed"):
         call()
+
+
+def scaled_one_by_one(counts, bits):
+    """`quantize_counts`: shares below 1 are 1, the others divide what is left, the largest rest first."""
+    free, room, freqs = {i for i, c in enumerate(counts) if c}, 1 << bits, [0] * len(counts)
+    while pinned := {i for i in free if counts[i] * room < sum(counts[j] for j in free)}:
+        free, room = free - pinned, room - len(pinned)
+        for i in pinned:
+            freqs[i] = 1
+    weight = sum(counts[j] for j in free)
+    for i in free:
+        freqs[i] = counts[i] * room // weight
+    rest = sorted(free, key=lambda i: (-(counts[i] * room % weight), i))
+    for i in rest[: (1 << bits) - sum(freqs)]:
+        freqs[i] += 1
+    return freqs
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(st.lists(st.sampled_from([0, 0, 1, 2, 7, 100, 5000]), min_size=1, max_size=40).filter(any))
+def test_tables_of_several_precisions_are_those_of_each(counts):
+    bits = [b for b in (0, 3, 6, 9, 16) if np.count_nonzero(counts) <= 1 << b]
+    tables = quantized(np.array(counts), np.array(bits))
+    for b, freqs in zip(bits, tables.tolist(), strict=True):
+        assert freqs == scaled_one_by_one(counts, b) == quantize_counts(counts, b).tolist()
+    assert table_sizes(tables).tolist() == [len(pack_table(f)) for f in tables]

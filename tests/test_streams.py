@@ -9,6 +9,8 @@ from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, packed_size
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.floats import pack_floats, unpack_floats
+from mcomp.coding.huffman import huffman_encode
+from mcomp.coding.rans import rans_encode
 from mcomp.coding.streams import pack_symbols, unpack_symbols
 
 
@@ -137,3 +139,28 @@ def test_floats_take_no_more_than_the_shortest_way(n):
         if values.size <= n // 2:
             ways.append(run(floats._table(values, index)))
         assert len(pack_floats(x)) == min(map(len, ways))
+
+
+def every_code(s, alphabet):
+    """The length in each of the codes that `pack_symbols` need not try."""
+    yield 1 + packed_size(len(s), (alphabet - 1).bit_length())
+    yield 1 + len(rans_encode(s, alphabet))
+    yield 1 + len(huffman_encode(s, alphabet))
+
+
+@pytest.mark.parametrize("alphabet", [2, 5, 16, 64, 256, 3000])
+def test_codes_that_are_not_tried_would_not_be_shorter(alphabet):
+    rng, wrong = np.random.default_rng(alphabet), []
+    for n in (20, 150, 600, 2500):
+        few = rng.choice(alphabet, min(alphabet, 12), replace=False)
+        streams = {
+            "binomial": rng.binomial(alphabet - 1, rng.uniform(0.05, 0.95), n),
+            "few, wide apart": rng.choice(few, n),
+            "geometric": np.minimum(rng.geometric(0.3, n) - 1, alphabet - 1),
+            "half of them": rng.integers(alphabet // 2, alphabet, n),
+            "nearly one": np.where(rng.random(n) < 0.01, alphabet - 1, 0),
+        }
+        for name, s in streams.items():
+            if s.min() < s.max() and len(pack_symbols(s, alphabet)) > min(every_code(s, alphabet)):
+                wrong.append((name, n))
+    assert wrong == []

@@ -131,7 +131,8 @@ def _check_patterns(rules, names, model):
     for pattern in rules:
         for name, maker in _made_elsewhere(model).items():
             if name == pattern or fnmatchcase(name, pattern):
-                allowed = "a parameter; take off what makes it (remove_parametrizations, prune.remove) first"
+                undo = "remove_parametrizations, remove_weight_norm or prune.remove, of torch.nn.utils"
+                allowed = f"a parameter; take off what makes it first: {undo}"
                 raise bad_value("a tensor with a codec", f"{name}, made by {maker}", allowed)
         if not any(fnmatchcase(name, pattern) for name in names):
             known = ", ".join(names) or "there is none"
@@ -157,7 +158,9 @@ def _check_not_shared(model, chosen):
     """Elsewhere a shared parameter would stay as it is: the codec holds in one place only."""
     for name in chosen:
         if len(found := places(model, model.get_parameter(name))) > 1:
-            raise bad_value("a parameter with a codec", name, f"one in one place; it is {', '.join(found)}")
+            untie = f"leave it out, or untie it: {found[-1]} = Parameter({name}.detach().clone())"
+            allowed = f"one in one place; it is {', '.join(found)}. {untie}"
+            raise bad_value("a parameter with a codec", name, allowed)
 
 
 def _made(codec, name, model, options):

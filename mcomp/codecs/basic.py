@@ -86,8 +86,15 @@ class Sparse(Codec):
         xp, k = array_namespace(checked(w)), kept_count(size(w), self.sparsity)
         nonzero = w != 0
         if int(xp.count_nonzero(nonzero)) == k:  # as sparse as asked, as in fine-tuning: no search is needed
-            return masked(w, nonzero)
+            return self._same_places(w, k, start) or masked(w, nonzero)
         return masked(w, topk_mask(xp.abs(constant(w)), k))
+
+    def _same_places(self, w, k, start):
+        """The code with the positions of `start` (the very same array) if `w`, with k non-zeros, has them."""
+        if start is None or size(start.symbols["positions"]) != k:
+            return None
+        code = self.refit(w, Code(self.kind, tuple(w.shape), start.symbols))
+        return code if bool(array_namespace(w).all(code.floats["values"] != 0)) else None
 
     def refit(self, w, code):
         kept = array_namespace(w).take(flat(w), code.symbols["positions"], axis=0)

@@ -41,7 +41,7 @@ class Attached(torch.nn.Module):
         self.codec, self.refresh, self.gradient = codec, refresh, gradient
         self.train_codebook = train_codebook
         self.learned = torch.nn.ParameterList()
-        self.stale, self._code, self.order = False, None, []
+        self.stale, self._code, self._keep, self.order = False, None, None, []
         self.set_code(self._encode(w.detach()))
         self.learned.requires_grad_(w.requires_grad)  # what is frozen has no values that learn
 
@@ -53,8 +53,9 @@ class Attached(torch.nn.Module):
         """Take over another code of the same form: a mask chosen elsewhere, for instance."""
         if _form(code) != _form(self._code or code):
             raise bad_value("the form of the code", _form(code), f"{_form(self._code)}")
-        self._code = code.map(lambda x: x.detach())
-        self._keep = _support(self._code) if self.gradient == "masked" else None
+        before, self._code = self._code, code.map(lambda x: x.detach())
+        if self.gradient == "masked" and not _same_support(before, self._code):
+            self._keep = _support(self._code)
         if not self.train_codebook:
             return
         values = list(_codebooks(self._code))
@@ -141,6 +142,14 @@ def _arrays(code):
     """The float arrays in a code."""
     for x in code.floats.values():
         yield from _arrays(x) if isinstance(x, Code) else (x,)
+
+
+def _same_support(before, code):
+    """Whether it is sure, from one array of positions and no sparse code within, that both keep the same."""
+    if before is None or not before.kind == code.kind == "sparse":
+        return False
+    described = [x.kind for c in (before, code) for x in c.floats.values() if isinstance(x, Code)]
+    return before.symbols["positions"] is code.symbols["positions"] and "sparse" not in described
 
 
 def _support(code):

@@ -19,7 +19,6 @@ __all__ = [
     "AdaptiveBit",
     "BitDecoder",
     "BitEncoder",
-    "encode_bits",
     "ln_fixed",
 ]
 
@@ -54,12 +53,12 @@ def _squash_table():
 LN = _ln_table(4096)
 SQUASH = _squash_table()  # SQUASH[t] for t in [-LIMIT, LIMIT), a negative t counting from the end
 SQUASHED = np.array(SQUASH, np.int64)  # the same for numpy's indices
-_LN, _POWERS = np.array(LN, np.int64), 1 << np.arange(12, 63)
+_LN = np.array(LN, np.int64)
 LN2 = LN[2]
 
 
 def ln_fixed(v):
-    """256 ln v for positive integers `v`, within 2: an int64 array.
+    """256 ln v for positive integers `v` below 2**53, within 2: an int64 array.
 
     Examples
     --------
@@ -68,7 +67,7 @@ def ln_fixed(v):
     """
     if v.size and v.max() < len(LN):
         return _LN[v]
-    shift = np.searchsorted(_POWERS, v, side="right")  # bits that are too many for the table
+    shift = np.maximum(np.frexp(v)[1] - 12, 0)  # bits that are too many for the table
     return _LN[v >> shift] + (shift * 45426 >> 8)  # 45426 = 256 * 256 ln 2
 
 
@@ -158,34 +157,6 @@ class BitDecoder:
         """Raise `CorruptFileError` unless the bytes end where the encoder would have ended them."""
         if self.at < self.end or (self.end and self.data[self.end - 1] == 0):
             raise CorruptFileError(f"the range coder read {self.at} of {self.end} bytes")
-
-
-def encode_bits(bits, p1):
-    r"""All bits at once, for an encoder that knows their probabilities: the bytes of `BitEncoder`.
-
-    Examples
-    --------
-    >>> encode_bits([1, 0, 1], [60000, 100, 50000])
-    b'\x01'
-    """
-    coder = BitEncoder(None)
-    low, width, out = 0, 1 << 32, coder.out
-    for bit, p in zip(bits, p1, strict=True):
-        split = (width >> 16) * p
-        if bit:
-            width = split
-        else:
-            low += split
-            width -= split
-        while width < 1 << 24:
-            if low >> 32:
-                coder.low = low
-                coder._carry()
-                low = coder.low
-            out.append(low >> 24)
-            low, width = low << 8 & 0xFFFFFFFF, width << 8
-    coder.low, coder.range = low, width
-    return coder.finish()
 
 
 class AdaptiveBit:

@@ -14,9 +14,13 @@ from mcomp.coding import abreast
 from mcomp.coding import lanes as solo
 from mcomp.coding.lanes import decode_few, decode_few_bits, decode_few_levels, state_base
 
-__all__ = ["Bits", "Decode", "Encode", "Levels", "Table", "run", "run_all", "together"]
+__all__ = ["Bits", "Decode", "Encode", "Job", "Levels", "Table", "run", "run_all", "together"]
 
 WIDE = 512  # lanes of a stream that is coded by itself
+
+
+class Job:
+    """Another kind of request: ``serve(requests)`` of its class gives the answers to many, in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +196,9 @@ def _serve(requests):
     """The answers, in order."""
     answers, groups = {}, {}
     for i, r in enumerate(requests):
+        if isinstance(r, Job):
+            groups.setdefault((type(r), None), []).append(i)
+            continue
         if isinstance(r, Encode):
             wide, kind = r.lanes >= WIDE, Encode
         else:
@@ -201,8 +208,12 @@ def _serve(requests):
         else:
             groups.setdefault((kind, state_base(r.precision)), []).append(i)
     for (kind, base), members in groups.items():
-        function = abreast.encode if kind is Encode else abreast.decode
-        answers |= zip(members, function([requests[i] for i in members], base), strict=True)
+        some = [requests[i] for i in members]
+        if issubclass(kind, Job):
+            found = kind.serve(some)
+        else:
+            found = abreast.encode(some, base) if kind is Encode else abreast.decode(some, base)
+        answers |= zip(members, found, strict=True)
     return [answers[i] for i in range(len(requests))]
 
 

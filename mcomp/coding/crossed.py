@@ -7,6 +7,7 @@ what they cost in all, bits of the mask and of the class itself (Chou, Lookabaug
 doi:10.1109/29.17498), so a mask without structure pays for none.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +16,7 @@ from mcomp.coding.arith import SQUASH
 from mcomp.coding.batch import Decode, Encode, Levels
 from mcomp.coding.bits import CorruptFileError, varint
 from mcomp.coding.entropy import quantize_counts
-from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
+from mcomp.coding.lanes import lanes_for, least_bytes, pack_states, read_lanes
 from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = ["decode_crossed_steps", "encode_crossed_steps"]
@@ -99,8 +100,8 @@ def _symbols_of(level):
     return order, place, np.repeat(np.arange(len(groups), dtype=np.uint8), groups)
 
 
-def encode_crossed_steps(matrix):
-    """A generator that returns the bytes of a bool matrix."""
+def encode_crossed_steps(matrix, most=math.inf):
+    """A generator that returns the bytes of a bool matrix; None if they are surely more than `most`."""
     rows, columns = _choose(matrix)
     order, place, level = _symbols_of(_level(rows, columns))
     bits = np.zeros((len(level), GROUP), np.uint8)
@@ -110,12 +111,14 @@ def encode_crossed_steps(matrix):
     starts = np.cumsum(freqs, axis=1, dtype=np.int32) - freqs
     at = level.astype(np.int64) * 16 + s
     f, c = freqs.reshape(-1)[at], starts.reshape(-1)[at]
-    lanes = lanes_for(len(s), 0.0, PRECISION)  # the fewest: other masks are decoded beside it
-    states, words = yield Encode(len(s), lanes, PRECISION, lambda a, b: (f[a:b], c[a:b]))
     head = b""
     for classes in (rows, columns):
         data = yield from pack_symbols_steps(classes, CLASSES)
         head += varint(len(data)) + data
+    if len(head) + least_bytes(f, PRECISION) > most:
+        return None
+    lanes = lanes_for(len(s), 0.0, PRECISION)  # the fewest: other masks are decoded beside it
+    states, words = yield Encode(len(s), lanes, PRECISION, lambda a, b: (f[a:b], c[a:b]))
     return head + varint(lanes) + pack_states(states, PRECISION) + words.astype("<u2").tobytes()
 
 

@@ -11,10 +11,11 @@ from functools import lru_cache
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.coding.bits import CorruptFileError, as_symbols, packed_size
+from mcomp.coding.bits import CorruptFileError, as_symbols, pack_codes, packed_size
 
 __all__ = [
-    "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "table_size", "unpack_table",
+    "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "quantized", "table_sizes",
+    "unpack_table",
 ]  # fmt: skip
 
 
@@ -55,7 +56,11 @@ def entropy(counts):
     >>> entropy([2, 1, 1])
     1.5
     """
-    return cross_entropy(counts, counts)
+    counts = np.asarray(counts, np.float64)
+    if counts.ndim != 1 or not (counts.min(initial=0) >= 0 and counts.sum() < math.inf):
+        raise bad_value("counts", counts, "finite numbers of at least 0, shape (alphabet,)")
+    here = counts[counts > 0]
+    return float((here / here.sum()) @ np.log2(here.sum() / here)) + 0.0 if here.size else 0.0
 
 
 def cross_entropy(counts, freqs):
@@ -111,17 +116,27 @@ def quantize_counts(counts, bits):
     counts, total = _check_counts("counts", counts), 1 << check_int("bits", bits, 0, 16)
     if not 1 <= np.count_nonzero(counts) <= total:
         raise bad_value("number of symbols that occur", int(np.count_nonzero(counts)), f"1 to {total}")
-    freqs, free, room = np.minimum(counts, 1), counts > 0, total
+    return quantized(counts, np.array([bits]))[0]
+
+
+def quantized(counts, bits):
+    """`quantize_counts` for several `bits` (n,) at once, without its checks: int64 (n, alphabet)."""
+    here = np.flatnonzero(counts)
+    freqs, counts = np.zeros((len(bits), len(counts)), np.int64), counts[here]
+    total = np.left_shift(1, bits)[:, None]
+    free, room = np.ones((len(bits), len(here)), bool), total
     while True:
-        weight = int(counts[free].sum())
+        weight = (counts * free).sum(1, keepdims=True)
         pinned = free & (counts * room < weight)
         if not pinned.any():
             break
-        free, room = free & ~pinned, room - int(np.count_nonzero(pinned))
-    share = counts[free] * room
-    freqs[free] = share // weight
-    rest = total - int(freqs.sum())
-    freqs[np.flatnonzero(free)[np.argsort(-(share % weight), kind="stable")[:rest]]] += 1
+        free, room = free & ~pinned, room - pinned.sum(1, keepdims=True)
+    share, part = np.divmod(counts * room, weight)
+    few = np.where(free, share, 1)
+    order = np.argsort(np.where(free, -part, 1), axis=1, kind="stable")  # those that aren't free come last
+    more = np.arange(len(here)) < total - few.sum(1, keepdims=True)
+    np.put_along_axis(few, order, np.take_along_axis(few, order, 1) + more, 1)
+    freqs[:, here] = few
     return freqs
 
 
@@ -145,35 +160,37 @@ def pack_table(freqs):
     >>> pack_table([11, 2, 0, 3]).hex()  # 13 of 16, 11 of 13, 0 of 3
     'dd00'
     """
-    sums = np.concatenate([[0], np.cumsum(_check_counts("freqs", freqs))]).tolist()
-    text = []
-    for a, m, b in _halves(len(sums) - 1, sums):
-        text.append(_phased_in(sums[m] - sums[a], sums[b] - sums[a] + 1))
-    text = "".join(text)
-    return int(text + "0" * (-len(text) % 8) or "0", 2).to_bytes(packed_size(len(text), 1), "big")
+    sums = np.concatenate([[0], np.cumsum(_check_counts("freqs", freqs))])
+    value, bits = _phased_in(sums[None], len(sums) - 1)
+    low = np.minimum(bits[0], 24)  # a code may be longer than `pack_codes` takes: its high bits, its low bits
+    codes = np.stack([value[0] >> low, value[0] & (1 << low) - 1], axis=1)
+    return pack_codes(codes.reshape(-1), np.stack([bits[0] - low, low], axis=1).reshape(-1))
 
 
-def table_size(freqs):
-    """The bytes of `pack_table(freqs)`, without making them."""
-    sums = np.concatenate([[0], np.cumsum(freqs)])
-    a, m, b = _all_halves(len(freqs))
-    size = sums[b] - sums[a] + 1
-    size, value = size[size > 1], (sums[m] - sums[a])[size > 1]
+def table_sizes(freqs):
+    """The bytes of `pack_table` of each row of an integer array (n, alphabet), without making them: (n,)."""
+    sums = np.concatenate([np.zeros((len(freqs), 1), np.int64), np.cumsum(freqs, axis=1)], axis=1)
+    return -(-_phased_in(sums, freqs.shape[1])[1].sum(1) // 8)
+
+
+def _phased_in(sums, alphabet):
+    """The code of the left half's share of each range, and its bits, for each row of `sums`.
+
+    A number below `size` has floor or ceil(log2 size) bits, the small ones the shorter.
+    """
+    a, m, b = _all_halves(alphabet)
+    begin = sums[:, a]
+    size, value = sums[:, b] - begin + 1, sums[:, m] - begin
     k = np.frexp(size)[1].astype(np.int64) - 1
-    return packed_size(int(k.sum() + np.count_nonzero(value >= (2 << k) - size)), 1)
+    short = (2 << k) - size  # so many values get k bits, the others k + 1
+    long = (value >= short) & (size > 1)
+    return value + short * long, k + long
 
 
 @lru_cache(16)
 def _all_halves(n):
     """Begin, middle and end of every range of [0, n) that `_halves` can come to: three arrays (n - 1,)."""
-    found, begin, end = [], np.array([0]), np.array([n])
-    while len(begin):
-        wide = end - begin > 1
-        begin, end = begin[wide], end[wide]
-        middle = (begin + end) // 2
-        found.append((begin, middle, end))
-        begin, end = np.concatenate([begin, middle]), np.concatenate([middle, end])
-    return [np.concatenate(x) for x in zip(*found, strict=True)]
+    return np.array([*_halves(n, range(n + 1))], np.int64).reshape(-1, 3).T
 
 
 def unpack_table(data, alphabet, total):
@@ -216,14 +233,6 @@ def _halves(n, sums):
             m = (a + b) // 2
             yield a, m, b
             stack += [(m, b), (a, m)]
-
-
-def _phased_in(value, size):
-    """`value` in [0, size) as text of floor or ceil(log2 size) bits, the small values the shorter ones."""
-    k = size.bit_length() - 1
-    short = (2 << k) - size  # so many values get k bits, the others k + 1
-    value, k = (value, k) if value < short else (value + short, k + 1)
-    return format(value, f"0{k}b") if k else ""
 
 
 def _read_phased_in(text, at, size):

@@ -13,7 +13,7 @@ from mcomp.coding.bits import CorruptFileError
 
 __all__ = [
     "decode", "decode_few", "decode_few_bits", "decode_few_levels", "encode", "encode_few", "lanes_for",
-    "pack_states",
+    "least_bytes", "pack_states",
     "read_lanes", "state_base",
 ]  # fmt: skip
 
@@ -33,6 +33,15 @@ def lanes_for(n, bits, precision):
     Each wastes the b bits that its x starts with and half a word on average, as its last x is not full.
     """
     return max(1, _fewest_lanes(n), min(n, MAX_LANES, int(bits * LANE_SHARE / state_base(precision))))
+
+
+def least_bytes(f, precision):
+    """Bytes that the lanes of symbols with these f take at least, their number and states included.
+
+    A state starts with b bits that hold nothing and ends, b + 16 bits wide, with as much as it holds. A step
+    rounds by one part in 2**b / f, either way.
+    """
+    return 2 + state_base(precision) / 8 + 0.999 * float((precision - np.log2(f)).sum()) / 8
 
 
 def _fewest_lanes(n):
@@ -79,15 +88,16 @@ def decode(n, states, words, precision, symbols, *, out):
 
 def encode_few(f, c, states, precision):
     """The words of symbols with these f and c, coded one at a time; `states` (lanes,) are moved on."""
-    base, total, x, words = state_base(precision), 1 << precision, states.tolist(), []
-    turn = [*zip(range(len(f)), cycle(range(len(x))), strict=False)]
-    f, c = f.tolist(), c.tolist()
-    for i, lane in reversed(turn):
-        fi, xi = f[i], x[lane]
-        if xi >= fi << (base + WORD - precision):
+    base, x, words = state_base(precision), states.tolist(), []
+    f, c = np.asarray(f, np.int64)[::-1], np.asarray(c, np.int64)[::-1]
+    full, gap = (f << (base + WORD - precision)).tolist(), ((1 << precision) - f).tolist()
+    lanes = (np.arange(len(f))[::-1] % len(x)).tolist()
+    for fi, ci, most, rest, lane in zip(f.tolist(), c.tolist(), full, gap, lanes, strict=True):
+        xi = x[lane]
+        if xi >= most:
             words.append(xi & 0xFFFF)
             xi >>= WORD
-        x[lane] = xi // fi * (total - fi) + c[i] + xi
+        x[lane] = xi // fi * rest + ci + xi
     states[:] = x
     return words[::-1]
 

@@ -15,12 +15,20 @@ The lowest three bits of the first byte say which. A mask of more than two dimen
 (shape[0], product of the rest), as a layer sees its weights.
 """
 
+import math
+
 import numpy as np
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.coding.adaptive_mask import TURNED, decode_adaptive, encode_adaptive, matrix_shape, options_of
+from mcomp.coding.adaptive_mask import (
+    TURNED,
+    decode_adaptive_steps,
+    encode_adaptive_steps,
+    matrix_shape,
+    options_of,
+)
 from mcomp.coding.arith import SQUASH, ln_fixed
-from mcomp.coding.batch import run, together
+from mcomp.coding.batch import run
 from mcomp.coding.bits import CorruptFileError, Reader, pack_bits, packed_size, unpack_bits, varint
 from mcomp.coding.crossed import decode_crossed_steps, encode_crossed_steps
 from mcomp.coding.rans import (
@@ -70,7 +78,7 @@ def encode_mask(mask, hint=None):
 
 def encode_mask_steps(mask, hint=None, *, quick=False):
     """`encode_mask` as a generator for `mcomp.coding.batch.run_all`."""
-    codes = yield from _mask_codes(mask, hint, quick)
+    codes = yield from _mask_codes(mask, hint, quick, all_codes=False)
     return min(codes.values(), key=len) if codes else b""
 
 
@@ -82,10 +90,11 @@ def mask_codes(mask, hint=None):
     >>> {name: len(data) for name, data in mask_codes(np.arange(800) % 100 == 0).items()}
     {'plain': 101, 'runs': 11, 'densities': 19, 'adaptive': 11, 'crossed': 27}
     """
-    return run(_mask_codes(mask, hint, quick=False))
+    return run(_mask_codes(mask, hint, quick=False, all_codes=True))
 
 
-def _mask_codes(mask, hint, quick):
+def _mask_codes(mask, hint, quick, all_codes):
+    """The codes by name; without `all_codes` not those of which it is sure that they aren't the shortest."""
     mask = np.asarray(mask)
     if mask.dtype != bool:
         raise bad_value("mask.dtype", mask.dtype.name, "bool")
@@ -95,11 +104,15 @@ def _mask_codes(mask, hint, quick):
     if mask.all() or not mask.any():
         return {"constant": bytes([1 | TURNED * bool(mask.all())])}
     codes = {"plain": b"\0" + pack_bits(mask, 1), "runs": b"\2" + _encode_runs(np.flatnonzero(mask))}
-    both = [_encode_densities(matrix), encode_crossed_steps(matrix)]
-    codes["densities"], crossed = yield from together(both)
     options = _quick_options(mask.shape) if quick else options_of(mask.shape)
-    tries = [encode_adaptive(matrix, hint, option, mask.shape) for option in options]
-    return codes | ({"adaptive": min(tries, key=len)} if tries else {}) | {"crossed": b"\5" + crossed}
+    if options:
+        codes["adaptive"] = yield from encode_adaptive_steps(matrix, hint, options, mask.shape)
+    most = math.inf if all_codes else min(map(len, codes.values()))
+    crossed = yield from encode_crossed_steps(matrix, most - 1)
+    codes["crossed"] = crossed and b"\5" + crossed
+    most = min(most, len(crossed) + 1) if crossed and not all_codes else most
+    codes["densities"] = yield from _encode_densities(matrix, most)
+    return {name: codes[name] for name in METHODS if codes.get(name)}
 
 
 def _quick_options(shape):
@@ -137,7 +150,7 @@ def decode_mask_steps(data, shape, hint=None):
     option = reader.byte()
     method, option = option & 7, option & ~7
     if method == 4 and option in options_of(shape):
-        return decode_adaptive(reader, hint, option, shape).reshape(shape)
+        return (yield from decode_adaptive_steps(reader, hint, option, shape)).reshape(shape)
     if method in (4, 6, 7) or option & ~TURNED or (option and method in (0, 2, 5)):
         raise CorruptFileError(f"a mask of shape {shape} can't be coded by method {method}, option {option}")
     if method == 1:
@@ -191,9 +204,12 @@ def _decode_runs(reader, size):
     return kept
 
 
-def _encode_densities(matrix):
+def _encode_densities(matrix, most):
+    """A generator that returns the bytes; None if they are surely more than `most`."""
     plans = [(*_density_classes(m), m, turned) for m, turned in ((matrix, 0), (matrix.T, TURNED))]
-    _, head, classes, m, turned = min(plans, key=lambda plan: plan[0])
+    bits, head, classes, m, turned = min(plans, key=lambda plan: plan[0])
+    if 0.999 * bits / 8 + 4 > most:
+        return None
     some = classes > 0
     p1 = np.repeat(DENSITY[classes[some]], m.shape[1])
     bits = yield from rans_encode_binary_steps(m[some].reshape(-1), p1)

@@ -19,40 +19,51 @@ from mcomp.coding.entropy import (
     cross_entropy,
     histogram,
     pack_table,
-    quantize_counts,
-    table_size,
+    quantized,
+    table_sizes,
     unpack_table,
 )
 from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
 
 __all__ = [
-    "rans_decode", "rans_decode_binary", "rans_decode_binary_steps", "rans_decode_steps", "rans_encode",
-    "rans_encode_binary", "rans_encode_binary_steps", "rans_encode_steps",
+    "best_table", "rans_decode", "rans_decode_binary", "rans_decode_binary_steps", "rans_decode_steps",
+    "rans_encode", "rans_encode_binary", "rans_encode_binary_steps", "rans_encode_steps",
 ]  # fmt: skip
 
 
-def _best_table(counts):
-    """Precision and frequencies for which table and payload together are the shortest.
+def best_table(counts):
+    """Precision and frequencies for which table and payload together are the shortest, and their bytes.
 
     The cost falls, then rises with the precision: from a guess, step by step to its least.
     """
     n, present = int(counts.sum()), int(np.count_nonzero(counts))
     low = (present - 1).bit_length()
     tries = [*range(low, 13), 14, 16] if low <= 8 else [*range(max(low, 10), 17, 2)]
-    costs, tables = {}, {}
-
-    def cost(i):
-        if i not in costs:
-            tables[i] = quantize_counts(counts, tries[i])
-            slow = 1.001 if tries[i] > 12 else 1.0  # more than 4096 slots have to earn their slower gathers
-            costs[i] = slow * n * cross_entropy(counts, tables[i]) / 8 + table_size(tables[i])
-        return costs[i]
-
     best = 0 if present == 1 else min(max(0, (n // present).bit_length() // 2 - 1), len(tries) - 1)
-    while cost(best) > cost(least := min(range(max(0, best - 2), min(best + 3, len(tries))), key=cost)):
+    found = {}
+    while True:
+        near = range(max(0, best - 2), min(best + 3, len(tries)))
+        found |= _tried(counts, tries, {*near, len(tries) - 1} - found.keys())
+        least = min(near, key=lambda i: found[i][0])
+        if found[best][0] <= found[least][0]:
+            break
         best = least
-    best = min(best, len(tries) - 1, key=cost)  # a stream of nearly one symbol wants the finest
-    return tries[best], tables[best]
+    best = min(best, len(tries) - 1, key=lambda i: found[i][0])  # nearly one symbol only wants the finest
+    _, size, table = found[best]
+    return tries[best], table, size
+
+
+def _tried(counts, tries, places):
+    """For some of the precisions their cost, the bytes of table and payload, and the table."""
+    here, n = counts > 0, int(counts.sum())
+    p, places = counts[here] / n, sorted(places)
+    tables = quantized(counts.astype(np.int64), np.array([tries[i] for i in places], np.int64))
+    found = {}
+    for i, freqs, size in zip(places, tables, table_sizes(tables).tolist(), strict=True):
+        payload = n * (float(p @ np.log2((1 << tries[i]) / freqs[here])) + 0.0) / 8
+        slow = 1.001 if tries[i] > 12 else 1.0  # more than 4096 slots have to earn their slower gathers
+        found[i] = slow * payload + size, payload + size, freqs
+    return found
 
 
 def rans_encode(symbols, alphabet):
@@ -88,13 +99,13 @@ def rans_encode(symbols, alphabet):
     return run(rans_encode_steps(symbols, alphabet))
 
 
-def rans_encode_steps(symbols, alphabet):
-    """`rans_encode` as a generator for `mcomp.coding.batch.run_all`."""
+def rans_encode_steps(symbols, alphabet, *, table=None):
+    """`rans_encode` as a generator for `mcomp.coding.batch.run_all`; `table` as `best_table` gives it."""
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
     counts = histogram(s, alphabet)
-    precision, freqs = _best_table(counts)
+    precision, freqs, _ = table or best_table(counts)
     head = bytes([precision]) + pack_table(freqs)
     if precision == 0:
         return head

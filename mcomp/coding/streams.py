@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 
 from mcomp.arrays import check_int
-from mcomp.coding.arith import BitDecoder, encode_bits
 from mcomp.coding.batch import run
 from mcomp.coding.bits import (
     CorruptFileError,
@@ -24,14 +23,16 @@ from mcomp.coding.bits import (
 )
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode_steps
-from mcomp.coding.rans import rans_decode_steps, rans_encode_steps
+from mcomp.coding.range_lanes import RangeEncode
+from mcomp.coding.range_rows import CLIP, decode_symbols
+from mcomp.coding.rans import best_table, rans_decode_steps, rans_encode_steps
 
 __all__ = ["floor_bytes", "pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
 
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
+SURE = 3  # bytes that the adaptive code must be shorter by, as estimated, for rANS not to be tried
 MAX_QUICK = 1 << 13  # and those in a network of many layers
-CLIP = 16, 65520  # no bit is thought to be surer than that
 
 
 def pack_symbols(symbols, alphabet):
@@ -76,13 +77,24 @@ def pack_symbols_steps(symbols, alphabet, *, quick=False):
     adaptive = _adaptive_bits(counts, width) / 8 if s.size * width <= MAX_ADAPTIVE else math.inf
     if quick:
         return (yield from _pack_quickly(s, alphabet, counts, adaptive))
-    best = bytes([RANS]) + (yield from rans_encode_steps(s, alphabet))
+    table = best_table(counts)
+    best = bytes([BITS]) + pack_bits(s, width)
+    if 1.002 * adaptive + SURE > 0.999 * table[2] + 5:  # rANS: a tag, a table, lanes, 2 bytes of a state
+        best = min(best, bytes([RANS]) + (yield from rans_encode_steps(s, alphabet, table=table)), key=len)
     if adaptive < len(best):
-        best = min(best, bytes([ADAPTIVE]) + _encode_adaptive(s, width), key=len)
-    least = floor + 2 + min(alphabet / 8, 6)  # Huffman's code words, their lengths, a tag and a width
+        best = min(best, bytes([ADAPTIVE]) + (yield from _encode_adaptive_steps(s, width)), key=len)
+    least = floor + 2 + _least_lengths(counts)  # Huffman's code words, a tag, a width, the lengths
     if least < len(best) and counts @ code_lengths(counts) < 8 * (len(best) - least + floor):
         best = min(best, bytes([HUFFMAN]) + (yield from huffman_encode_steps(s, alphabet)), key=len)
-    return best if len(best) <= plain else bytes([BITS]) + pack_bits(s, width)
+    return best
+
+
+def _least_lengths(counts):
+    """Bytes that the lengths of Huffman's code words take at least: in fixed width, or by rANS."""
+    alphabet, present = len(counts), np.count_nonzero(counts)
+    plain = alphabet * (int(present - 1).bit_length()).bit_length() / 8
+    absent = entropy(np.array([present, alphabet - present]))  # whether a symbol occurs is told by its length
+    return min(plain, 5 + (present < alphabet) * (3 + 0.999 * alphabet * absent / 8))
 
 
 def _pack_quickly(s, alphabet, counts, adaptive):
@@ -90,7 +102,7 @@ def _pack_quickly(s, alphabet, counts, adaptive):
     width = (alphabet - 1).bit_length()
     table = 6 + np.count_nonzero(counts) / 2  # bytes that rANS spends on its table and its state, at least
     short = s.size * width <= MAX_QUICK and adaptive < s.size * entropy(counts) / 8 + table
-    data = _encode_adaptive(s, width) if short else (yield from rans_encode_steps(s, alphabet))
+    data = yield from (_encode_adaptive_steps(s, width) if short else rans_encode_steps(s, alphabet))
     if len(data) + 1 > packed_size(s.size, width):
         return bytes([BITS]) + pack_bits(s, width)
     return bytes([ADAPTIVE if short else RANS]) + data
@@ -134,7 +146,7 @@ def unpack_symbols_steps(data, n, alphabet):
     width = (alphabet - 1).bit_length()
     if code == ADAPTIVE and n * width > MAX_ADAPTIVE:
         raise CorruptFileError(f"{n} symbols of {width} bits are too many for the adaptive code")
-    s = unpack_bits(reader.rest(), width, n) if code == BITS else _decode_adaptive(reader.rest(), n, width)
+    s = unpack_bits(reader.rest(), width, n) if code == BITS else decode_symbols(reader.rest(), n, width)
     if int(s.max()) >= alphabet:
         raise CorruptFileError(f"a symbol is {int(s.max())}; allowed: 0 to {alphabet - 1}")
     return s.astype(dtype, copy=False)
@@ -162,36 +174,21 @@ def _log_gammas(n):
     return [np.append(0.0, np.cumsum(np.log2(x))) for x in (k - 0.5, k)]
 
 
-def _encode_adaptive(s, width):
+def _encode_adaptive_steps(s, width):
     """Each symbol bit by bit, the highest first, each bit predicted from how the others at its node were."""
-    bits = (s[:, None].astype(np.int64) >> np.arange(width - 1, -1, -1)) & 1  # (n, width)
-    higher = (s[:, None].astype(np.int64) >> np.arange(width, 0, -1)) + (1 << np.arange(width))
-    order = np.argsort(higher.reshape(-1), kind="stable")  # the nodes of the tree, in the order of time
-    sorted_bits = bits.reshape(-1)[order]
-    first = np.flatnonzero(np.diff(higher.reshape(-1)[order], prepend=-1))
+    s = s[:, None].astype(np.uint32)
+    bits = ((s >> np.arange(width - 1, -1, -1, dtype=np.uint32)) & 1).reshape(-1).astype(np.int64)
+    depth = np.arange(width, dtype=np.uint32)
+    node = ((s >> (width - depth)) + (1 << depth)).astype(np.uint16).reshape(-1)  # of the tree, from 1
+    order = np.argsort(node, kind="stable")  # node by node, in the order of time
+    sorted_bits, node = bits[order], node[order]
+    first = np.flatnonzero(np.append(True, node[1:] != node[:-1]))
     start = np.repeat(first, np.diff(first, append=len(order)))
     ones = np.cumsum(sorted_bits) - sorted_bits
     n1, n = np.empty((2, len(order)), np.int64)
     n1[order], n[order] = ones - ones[start], np.arange(len(order)) - start
     p1 = np.clip(((2 * n1 + 1) << 16) // (2 * n + 2), *CLIP)
-    return encode_bits(bits.reshape(-1).tolist(), p1.tolist())
-
-
-def _decode_adaptive(data, n, width):
-    """Inverse of `_encode_adaptive`. n1 counts ones twice, plus one; seen counts bits twice, plus two."""
-    coder, numbers, (low, high) = BitDecoder(data), [], CLIP
-    n1, seen, step = [1] * (1 << width), [2] * (1 << width), coder.step
-    for _ in range(n):
-        node = 1
-        for _ in range(width):
-            p1 = (n1[node] << 16) // seen[node]
-            bit = step(low if p1 < low else high if p1 > high else p1)
-            seen[node] += 2
-            n1[node] += bit << 1
-            node += node + bit
-        numbers.append(node - (1 << width))
-    coder.finish()
-    return np.array(numbers, symbol_dtype(1 << width))
+    return (yield RangeEncode(bits, p1))
 
 
 def floor_bytes(s, alphabet):

@@ -4,7 +4,7 @@ The single measurements can be had from here too: they live in sizes (parameters
 moved), timing (latency, memory) and roofline (this machine). Chapter 01 derives them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from io import StringIO
@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from mcomp import calling
 from mcomp.arrays import bad_value, check_int
+from mcomp.layers import untouched
 from mcomp.measure.costs import LayerCost, arithmetic_intensity, layer_costs, macs_by_layer, unread
 from mcomp.measure.difference import largest_difference
 from mcomp.measure.machine import Roofline, roofline
@@ -58,6 +59,9 @@ class Report:
     machine : Roofline or None
     unread : tuple of str
         Parameters that no operation read: they are in no row of `layers`.
+    left_out : dict of str to str
+        Parameters of two or more axes that are no weight matrices, and why: pruning, quantization and
+        factorization by `mcomp.matrices` don't reach them.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Report:
     file_bytes: int | None = None
     machine: Roofline | None = None
     unread: tuple = ()
+    left_out: dict = field(default_factory=dict)
 
     @property
     def times_smaller(self):
@@ -90,6 +95,7 @@ class Report:
         rows.append(("MACs for one input", f"{self.macs:,}"))
         if self.unread:
             rows.append(("not read by any operation", ", ".join(self.unread)))
+        rows += [(f"no weight matrix: {name}", reason) for name, reason in self.left_out.items()]
         rows.append(("activations of one input, peak", f"{self.activation_bytes:,} bytes"))
         rows += [(f"latency, batch {t.batch}, threads {t.threads}", str(t)) for t in self.latencies]
         rows += [(f"this machine, threads {m.threads}", str(m)) for m in [self.machine] if m]
@@ -202,6 +208,7 @@ def report(
         nonzero=count_parameters(model, nonzero=True),
         macs=sum(cost.macs for cost in found["layers"]),
         file_bytes=None if path is None else file_bytes(path),
+        left_out=untouched(model),
         **found,
     )
 

@@ -18,6 +18,7 @@ from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.codecs.attachment import attached
 from mcomp.codecs.code import decode
 from mcomp.codecs.uniform import Uniform
+from mcomp.layers import tell
 from mcomp.plain import LAYERS, copied, graph_of, made_by, naming
 from mcomp.trace import between, layer
 from mcomp.watch import watch
@@ -83,7 +84,8 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
     ----------
     model : torch.nn.Module
         With symmetric `Uniform` codecs attached to the weights of linear and convolutional layers; each keeps
-        its scale, only the integers change. What else has a codec stays as it is. Not changed.
+        its scale, only the integers change. What else has a codec stays as it is, and is printed. Not
+        changed.
     original : torch.nn.Module
         The same network in float.
     x : tensor (n, ...), or several inputs as in `mcomp.calling`
@@ -123,6 +125,8 @@ def adaround(model, original, *, x, steps=300, lr=0.03, batch_size=32, seed=0):
     for name in {*layers} - {*names}:
         if f"{name}.weight" in held:
             raise bad_value("a layer to round", f"{name}, which never runs as one", "one that runs once")
+    done, why = {f"{name}.weight" for name in names}, "it is no weight of a linear or convolutional layer"
+    tell("not rounded", {name: why for name in held if name not in done})
     return model
 
 

@@ -9,12 +9,20 @@ from torch import nn
 
 from mcomp import calling
 from mcomp.arrays import array_namespace, bad_value, check_int
+from mcomp.layers import matrices, tell, untouched
 from mcomp.plain import LAYERS, as_weight, by_output, copied, made_by, own_forward, places
-from mcomp.ptq.pairs import equalized_pairs
+from mcomp.ptq.pairs import equalized_pairs, unequalized
 from mcomp.quantize.ranges import best_clip
 from mcomp.watch import watch
 
-__all__ = ["clip_weights", "correct_bias", "equalization_scales", "equalize", "equalized_pairs"]
+__all__ = [
+    "clip_weights",
+    "correct_bias",
+    "equalization_scales",
+    "equalize",
+    "equalized_pairs",
+    "unequalized",
+]
 
 
 def equalization_scales(first, second):
@@ -61,7 +69,7 @@ def equalize(model, *, rounds=20):
 
     For every pair of layers with nothing between them but what passes a positive factor on (ReLU, pooling,
     flattening); repeated, since a layer is in two pairs, until no range moves by a thousandth. Which pairs:
-    `equalized_pairs`; all else stays as it is.
+    `equalized_pairs`. All else stays as it is; the layers among it are printed, and `unequalized` tells them.
 
     Parameters
     ----------
@@ -80,6 +88,7 @@ def equalize(model, *, rounds=20):
         moved = [_equalize_pair(*map(model.get_submodule, pair)) for pair in pairs]
         if max(moved, default=0.0) < 1e-3:
             break
+    tell("not equalized", unequalized(model))
     return model
 
 
@@ -101,7 +110,7 @@ def _equalize_pair(first, second):
 def clip_weights(model, bits, *, axis=0):
     """A copy of `model` with the weights of its linear and convolutional layers cut by `best_clip`.
 
-    ``axis=0`` is the output channel, of transposed convolutions too.
+    ``axis=0`` is the output channel, of transposed convolutions too. Other matrices stay, and are printed.
 
     Raises
     ------
@@ -120,6 +129,8 @@ def clip_weights(model, bits, *, axis=0):
             rows = best_clip(by_output(module, module.weight.detach()), bits, axis=axis)
             module.weight.copy_(as_weight(module, rows))
         done.add(id(module.weight))
+    layers = {f"{n}.weight".lstrip(".") for n, m in model.named_modules() if isinstance(m, LAYERS)}
+    tell("not clipped", untouched(model, layers))
     return model
 
 
@@ -128,8 +139,8 @@ def correct_bias(model, original, *, x):
 
     Rounding moves the weights by an error e, and a layer's mean output by e E[x], which isn't zero where
     inputs have a mean (after a ReLU). Layer by layer in order of execution, so that each corrects what those
-    before it left. Linear layers have a mean for each feature, over all positions; recurrent layers and what
-    calls no layer aren't corrected.
+    before it left. Linear layers have a mean for each feature, over all positions. Recurrent layers and what
+    calls no layer aren't corrected; where their weights changed they are printed.
 
     Parameters
     ----------
@@ -156,7 +167,17 @@ def correct_bias(model, original, *, x):
             module.bias = nn.Parameter(shift, requires_grad=module.weight.requires_grad)
         else:
             module.bias.data.add_(shift)
+    tell("not corrected", _changed_elsewhere(model, original))
     return model
+
+
+def _changed_elsewhere(model, original):
+    """The matrices that differ from the original's and are of no layer that has a bias to correct."""
+    layers = {f"{n}.weight".lstrip(".") for n, m in original.named_modules() if isinstance(m, LAYERS)}
+    before, after = matrices(original), matrices(model)
+    both = before.keys() & after.keys()
+    same = {name for name in both if torch.equal(before[name].value, after[name].value)}
+    return {name: why for name, why in untouched(original, layers | same).items() if name in both}
 
 
 def _to_correct(model, original, x):

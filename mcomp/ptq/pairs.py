@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mcomp.plain import check_plain, graph_of, not_plain
+from mcomp.plain import LAYERS, check_plain, graph_of, not_plain
 from mcomp.trace import LINEAR, between, calls, layer
 
-__all__ = ["equalized_pairs"]
+__all__ = ["equalized_pairs", "unequalized"]
 
 POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
          nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)  # fmt: skip
@@ -41,6 +41,20 @@ def equalized_pairs(model):
         if _same_channels(model, node, user) and all(_once(model, graph, name) for name in pair):
             pairs.append(pair)
     return pairs
+
+
+def unequalized(model):
+    """The linear and convolutional layers in no pair of `equalized_pairs`, and why: dict of name to reason.
+
+    Examples
+    --------
+    >>> unequalized(nn.Sequential(nn.Conv1d(2, 3, 3)))
+    {'0': 'no neighbour shares its channels with it alone'}
+    """
+    paired = {name for pair in equalized_pairs(model) for name in pair}
+    layers = [name for name, module in model.named_modules() if isinstance(module, LAYERS)]
+    why = "no neighbour shares its channels with it alone"
+    return {name: not_plain(model, name, LINEAR) or why for name in layers if name not in paired}
 
 
 def _once(model, graph, name):

@@ -12,6 +12,7 @@ from mcomp import calling
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.codecs.activations import activations, put_activations
 from mcomp.codecs.attachment import own_class
+from mcomp.layers import tell, untouched
 from mcomp.plain import LAYERS, copied, made_by, places
 from mcomp.qat.quantizers import lsq, lsq_share, lsq_start
 from mcomp.quantize.grids import integer_range
@@ -60,8 +61,8 @@ def attach_grids(model, x, *, weight_bits=None, activation_bits=None, input_bits
     """A copy of `model` whose layers read weights and inputs from learned grids.
 
     The linear and convolutional layers, transposed too; `grids` names what reads one. Recurrent layers,
-    embeddings and the input projection of an attention stay as they are. The grids of a frozen layer are
-    frozen.
+    embeddings and the input projection of an attention stay as they are, and are printed. The grids of a
+    frozen layer are frozen.
 
     Parameters
     ----------
@@ -105,6 +106,7 @@ def attach_grids(model, x, *, weight_bits=None, activation_bits=None, input_bits
                 model, {f"{name}.input": parts}, _input_grid(activation_bits if place else input_bits)
             )
             activations(model)[f"{name}.input"].requires_grad_(_free(layers[name]))
+    tell("without a grid", untouched(model, {f"{name}.weight".lstrip(".") for name in layers}))
     return model
 
 

@@ -22,7 +22,7 @@ from mcomp.arrays import (
 from mcomp.quantize.runs import run_means, sorted_masses
 
 MAX_VALUES = 4096  # k at most, for the time and memory of the exact search
-FEW = 64  # up to so many borders, comparing with each in turn is quicker than a binary search
+FEW = 64  # up to so many values, comparing with each in turn is quicker than a binary search
 PIECE = 2**15  # entries at a time: they stay in the processor's cache from border to border
 
 
@@ -103,15 +103,14 @@ def assign(x, centroids):
     xp = array_namespace(x, centroids)
     _check_values("x", x)
     _check_values("centroids", centroids)
-    if centroids.ndim != 1 or bool(xp.any(centroids[1:] < centroids[:-1])):
-        raise bad_value("centroids", centroids, "one ascending row")
+    if centroids.ndim == 1 and size(centroids) <= FEW and _numpy_knows(x, centroids):  # in numpy throughout
+        found = _assign_few(host_array("x", x), host_array("centroids", centroids))
+        return from_host(found, x)
+    _check_ascending(xp, centroids)
     dtype = xp.result_type(x, centroids)
     flat = constant(xp.astype(xp.reshape(x, (-1,)), dtype, copy=False))
     middle = _midpoints(xp, constant(xp.astype(centroids, dtype)))
-    if size(middle) <= FEW and in_host_memory(flat):
-        index = from_host(_count_below(host_array("x", flat), host_array("centroids", middle)), flat)
-    else:
-        index = xp.astype(xp.searchsorted(middle, flat), xp.int64, copy=False)
+    index = xp.astype(xp.searchsorted(middle, flat), xp.int64, copy=False)
     return xp.reshape(index, x.shape)
 
 
@@ -193,13 +192,26 @@ def _check_assignments(index, x, k):
         raise bad_value("assignments from", (low, high), f"0 to {k - 1}")
 
 
-def _count_below(flat, middle):
+def _numpy_knows(*arrays):
+    return all(in_host_memory(x) and "bfloat16" not in str(x.dtype) for x in arrays)
+
+
+def _check_ascending(xp, centroids):
+    if centroids.ndim != 1 or bool(xp.any(centroids[1:] < centroids[:-1])):
+        raise bad_value("centroids", centroids, "one ascending row")
+
+
+def _assign_few(x, centroids):
+    """`assign` for numpy's arrays: a pass over `x` for each border."""
+    _check_ascending(np, centroids)
+    dtype = np.result_type(x, centroids)
+    middle, flat = _midpoints(np, centroids.astype(dtype)), x.reshape(-1).astype(dtype, copy=False)
     index = np.zeros(flat.size, np.uint8)
     for start in range(0, flat.size, PIECE):
         piece = slice(start, start + PIECE)
         for m in middle:
             index[piece] += flat[piece] > m
-    return index.astype(np.int64)
+    return index.astype(np.int64).reshape(x.shape)
 
 
 def _midpoints(xp, c):

@@ -5,6 +5,7 @@ import torch
 from mcomp.arrays import bad_value
 from mcomp.codecs import Sparse, masked
 from mcomp.codecs.attachment import attach, attached
+from mcomp.layers import tell, untouched
 from mcomp.prune.masks import kept_count, topk_mask
 from mcomp.prune.moves import erdos_renyi_counts
 from mcomp.sparse_training.chance import own_stream
@@ -21,7 +22,8 @@ def attach_masks(model, masks=None):
     ----------
     model : torch.nn.Module
     masks : dict of str to bool tensor, optional
-        By the names of ``model.named_parameters()``. Default: all True on every prunable weight.
+        By the names of ``model.named_parameters()``. Default: all True on every prunable weight; parameters
+        of two or more axes that are none are printed.
 
     Returns
     -------
@@ -34,6 +36,7 @@ def attach_masks(model, masks=None):
     True
     """
     if masks is None:
+        tell("not pruned", untouched(model))
         masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in prunable_weights(model).items()}
     weights = {name: model.get_parameter(name).detach() for name in masks}
     codes = {name: masked(weights[name], mask) for name, mask in masks.items()}

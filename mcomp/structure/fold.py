@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mcomp.arrays import array_namespace, bad_value
+from mcomp.layers import tell
 from mcomp.made import remember
 from mcomp.plain import LAYERS, as_weight, by_output, channels, copied, graph_of, naming, not_plain, put_in
 from mcomp.structure.norms import layer_before, numbers_of, only_call
@@ -88,8 +89,7 @@ def fold_batchnorm(model, *, x=None):
     Identity()
     """
     model, left = _folded(model, x)
-    for name, reason in left.items():
-        print(f"not folded: {name}, because {reason}")
+    tell("not folded", left)
     return model
 
 

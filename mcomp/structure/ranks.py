@@ -5,6 +5,7 @@ from torch import nn
 
 from mcomp import watch
 from mcomp.arrays import bad_value, check_finite, check_int
+from mcomp.layers import tell
 from mcomp.lowrank.project import whitener
 from mcomp.lowrank.ranks import budget_ranks
 from mcomp.plain import LAYERS, graph_of, naming, not_plain
@@ -112,7 +113,7 @@ def choose_ranks(model, parameters, *, conv="spatial", grams=None):
 
     Each layer counts by its relative error, so a spectrum is divided by its length; with `grams` it is that
     of the whitened matrix, for errors of outputs. A layer that would reach its break-even stays whole, and so
-    does one of `unfactorized`. Every other gets at least rank 1.
+    does one of `unfactorized`, which are printed. Every other gets at least rank 1.
 
     Parameters
     ----------
@@ -152,6 +153,7 @@ def choose_ranks(model, parameters, *, conv="spatial", grams=None):
         ranks = _share(matrices, spectra, whole, parameters, fixed)
         full = {n for n, rank in ranks.items() if rank * sum(matrices[n].shape) >= matrices[n].numel()}
         if not full:
+            tell("left whole", refused)
             return ranks
         whole |= full
 
