@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -423,6 +424,13 @@ def test_arrays_survive_the_way_to_torch_and_back(entries, nested):
 def test_half_precision_is_read():
     assert plain(torch.tensor([1.5], dtype=torch.bfloat16)).tolist() == [1.5]
     assert plain(torch.tensor([1.5], requires_grad=True)).tolist() == [1.5]
+
+
+def test_a_fraction_is_a_number():
+    assert plain([Fraction(1, 2), 3]) == [0.5, 3]
+    half = Exercise("99.1", lambda n: n / 2, lambda rng: iter([case(1)]), "t", ("", "", ""), rtol=1e-9)
+    assert check(half, lambda n: Fraction(n, 2)).ok
+    assert check(half, lambda n: Fraction(n, 3)).status == "wrong"
 
 
 def test_outcomes_can_be_judged_elsewhere():

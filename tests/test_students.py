@@ -33,6 +33,23 @@ def test_the_students_files_are_what_the_result_says(name):
     assert evaluate(model, mcomp.data.load().test) == pytest.approx(found["accuracy_8"][0], abs=5e-4)
 
 
+def test_the_teacher_of_12_000_labels_lies_beside_its_result():
+    found = read("12_teachers_student")["teachers"]["ResNet, 12,000, 6 epochs"]
+    model = mcomp.load(RESULTS / "12_resnet-12000.safetensors")
+    assert count_parameters(model) == found["parameters"]
+    assert evaluate(model, mcomp.data.load().test) == pytest.approx(found["test"], abs=5e-4)  # as above
+
+
+def test_no_network_taught_itself():
+    """The uncompressed network is its own original: nothing to learn, so no arm."""
+    result = read("12_repair")
+    assert result["seeds"] == [0, 1, 2, 3, 4, 5]
+    assert {name: len(tuned["chosen"]) for name, tuned in result["tuned"].items()} == {
+        "float32": 2, "95 % pruned, 16 values": 3, "2 bits, a scale a row": 3,
+    }  # fmt: skip
+    assert {len(m["accuracy"]) for m in result["methods"].values()} == {6}
+
+
 def test_the_gain_of_the_teacher_is_tested_as_scipy_does():
     labels, taught = (figures(name)["accuracy"] for name in WAYS)
     assert len(labels) == len(taught) == 6

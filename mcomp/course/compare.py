@@ -2,6 +2,7 @@
 
 import importlib.util
 import numbers
+from fractions import Fraction
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def is_array(x):
 
 
 def plain(x):
-    """`x` as numpy: arrays of torch are converted, also inside lists, tuples and dicts."""
+    """`x` as numpy: arrays of torch are converted, also inside lists, tuples and dicts; fractions too."""
     if is_torch_array(x):
         x = x.detach().cpu()
         return (x.double() if x.dtype.is_floating_point and x.element_size() < 4 else x).numpy()
@@ -32,7 +33,7 @@ def plain(x):
         return type(x)(plain(item) for item in x) if type(x) in (list, tuple) else [plain(i) for i in x]
     if isinstance(x, dict):
         return {key: plain(value) for key, value in x.items()}
-    return x
+    return float(x) if isinstance(x, Fraction) else x
 
 
 def to_torch(x):

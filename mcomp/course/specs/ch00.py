@@ -78,7 +78,8 @@ def nearest_cases(rng):
     yield case(np.array([0.75, -0.8]), np.array([-1.0, 1.0]))
     yield case(np.array([0.1, 0.45, -0.7]), np.array([0.0, 0.5]))
     yield case(np.array([0.25, -0.25]), np.array([0.125]))
-    for n in range(1, 18):
+    yield case(np.array([0.0, 0.9]), np.array([-0.4, 1.0]))
+    for n in range(1, 17):
         values = rng.choice(np.arange(-8, 9) / 4, 2 + n % 4, replace=False)
         yield case(rng.normal(size=n), np.sort(values) if n % 2 else values)
 

@@ -126,7 +126,8 @@ def intensity_cases(rng):
     yield case(np.zeros((2, 3), np.float32), 4)
     for n in range(1, 16):
         shape = (n % 4 + 1, (3 * n) % 5 + 1)
-        yield case(rng.normal(size=shape).round(1).astype(np.float32), (1, 2, 8, 3, 16, 100)[n % 6])
+        w = rng.normal(size=shape).round(1).astype((np.float32, np.float64)[n % 2])
+        yield case(w, (1, 2, 8, 3, 16, 100)[n % 6])
 
 
 def least_seconds(macs, nbytes, flops, bandwidth):

@@ -60,6 +60,10 @@ def _up(side, kernel, stride, padding):
     return -(-(side + 2 * padding - kernel) // stride) + 1
 
 
+def _plus_first(side, kernel, stride, padding):
+    return (side + 2 * padding - kernel + 1) // stride
+
+
 def _fraction(side, kernel, stride, padding):
     return (side + 2 * padding - kernel) / stride + 1
 
@@ -117,6 +121,8 @@ MISTAKES = {
                 "// drops what is behind the point; divide with /"),
         Mistake("weights_each_time", lambda w, n: _intensity(w, n, weights=n),
                 "you moved the weights again for each input; a batch shares them, and that is its point"),
+        Mistake("in_memory", lambda w, n: 2 * n * w.size / (w.nbytes + 4 * n * sum(w.shape)),
+                "w.nbytes is what this array takes in memory; in float32 a weight moves 4 bytes"),
         Mistake("upside_down", lambda w, n: 1 / _intensity(w, n),
                 "that is bytes per FLOP; intensity is FLOP per byte"),
     ),
@@ -189,6 +195,11 @@ MISTAKES = {
                 "that is how many outputs there are; each sums in·kh·kw products"),
         Mistake("with_bias", lambda w, *sizes: _conv(w, *sizes, weights=w.size + len(w)),
                 "you added a bias for each output; a bias is no MAC"),
+        Mistake("plus_first", lambda w, *sizes: _conv(w, *sizes, places=_plus_first),
+                "the 1 comes after the division: (side + 2 * padding - k) // stride + 1"),
+        Mistake("height_twice", lambda w, height, width, stride, padding: w.size
+                * _places(height, w.shape[2], stride, padding) ** 2,
+                "you squared the places down; across, the width of image and window decides"),
         Mistake("fraction", lambda w, *sizes: _conv(w, *sizes, places=_fraction),
                 "a window stops at whole places: divide with //, before you add 1"),
         Mistake("square_height", lambda w, *sizes: _conv(w, *sizes, kernel=(2, 2)),

@@ -69,6 +69,8 @@ MISTAKES = {
                 "your rate is a whole number of bits, the same for every level; take the entropy"),
         Mistake("not_back", lambda w, step: _point(w, step, back=lambda q, step: q),
                 "you compared w with q itself: multiply by step to come back to the weights"),
+        Mistake("in_steps", lambda w, step: (_point(w, step)[0], _point(w, step)[1] / step**2),
+                "your error is in units of the step: compare w itself with step * q"),
         Mistake("sum", lambda w, step: _point(w, step, mean=np.sum),
                 "your error is a sum; the distortion is the mean squared error"),
         Mistake("root", lambda w, step: _point(w, step, mean=lambda x: np.sqrt(np.mean(x))),

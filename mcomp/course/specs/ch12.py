@@ -81,13 +81,22 @@ def loss_cases(rng):
 
 
 def kd_gradient(student, teacher, T):
-    """The gradient of `kd_loss(student, teacher, T)` with respect to the student's logits, in their shape."""
+    """The gradient of `kd_loss(student, teacher, T)` with respect to the student's logits, in their shape.
+
+    Logits may be 1000 and more, as there.
+    """
     gradient = np.zeros(student.shape)
     for i in range(len(student)):
         p, q = softmax_t(teacher[i], T), softmax_t(student[i], T)
         for j in range(len(p)):
             gradient[i, j] = T * (q[j] - p[j]) / len(student)
     return gradient
+
+
+def gradient_cases(rng):
+    yield from pair_cases(rng)
+    yield case(np.array([[1000.0, 999.0]]), np.array([[0.0, 0.0]]), 1.0)
+    yield case(np.array([[0.0, 0.0]]), np.array([[1000.0, 998.0]]), 1.0)
 
 
 def smoothed_targets(labels, classes, epsilon):
@@ -204,7 +213,7 @@ EXERCISES = (
         mistakes=MISTAKES["12.2"], rtol=1e-6, atol=1e-9,
     ),
     Exercise(
-        "12.3", kd_gradient, pair_cases, title="The gradient of the loss",
+        "12.3", kd_gradient, gradient_cases, title="The gradient of the loss",
         hints=(
             "It is zero where the student agrees. Which way should a logit move that is too large?",
             "The derivative of KL with respect to z / T is q - p. What do the chain rule and T**2 add?",

@@ -110,6 +110,16 @@ def _over_the_images(s, t, T):
     return float(T**2 * kl(p, q).sum() / len(s))
 
 
+def _added(eps):
+    """The loss with `eps` added to each probability before its logarithm."""
+
+    def answer(s, t, T):
+        p, q = soft(t, T), soft(s, T)
+        return float(T**2 * (p * (np.log(p + eps) - np.log(q + eps))).sum(-1).mean())
+
+    return answer
+
+
 def _cross_entropy(s, t, T):
     return float(-(T**2) * (soft(t, T) * log_soft(s, T)).sum(-1).mean())
 
@@ -203,6 +213,10 @@ LOSS = (
     Mistake("underflow", _quiet(lambda s, t, T: float(T**2 * kl(soft(t, T), soft(s, T)).sum(-1).mean())),
             "a probability of a sure network is 0 in a float, and its logarithm infinite: subtract "
             "logarithms, z / T less the logarithm of the sum"),
+    *(Mistake(f"added_{eps:g}", _added(eps),
+              f"{eps:g} inside the logarithm limits it; where q is 0 in a float its logarithm is far lower: "
+              "subtract logarithms, z / T less the logarithm of the sum")
+      for eps in (1e-8, 1e-10, 1e-12)),
     Mistake("overflow", _quiet(lambda s, t, T: float(T**2 * kl(_naive(t, T), _naive(s, T)).sum(-1).mean())),
             "exp(1000) overflows: take logarithms of probabilities, the row's largest logit taken off first"),
     Mistake("probabilities_in", _quiet(_probabilities_in),
