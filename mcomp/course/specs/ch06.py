@@ -56,6 +56,7 @@ def back_cases(rng):
     yield case(np.array([0.1, -0.1, 0.3, -0.4]), 0.25)
     yield case(np.array([-40.0, 31.7, 40.0]), 0.25)
     yield case(np.array([0.625, -0.125, 0.375]), 0.25)
+    yield case(np.array([200.0, -300.0]), 2.0)  # beyond 127, and not beyond 127 steps
     for n in range(1, 17):
         sizes = (1.0, 10.0, 0.3)[n % 3], (0.125, 0.0625, 0.25)[n % 3]
         yield case(rng.normal(size=(2, 1 + n % 4)) * sizes[0], sizes[1])
@@ -99,7 +100,8 @@ def affine_cases(rng):
     yield case(np.array([-6.0, -2.0]), 4)
     yield case(np.array([-0.4, 2.6]), 2)
     yield case(np.array([-2.6, 0.4]), 2)
-    yield case(np.array([3.0]), 2)
+    yield case(np.array([6.0]), 2)
+    yield case(np.array([-1.5, -1.5]), 3)
     yield case(np.zeros(3), 8)
     for n in range(2, 17):
         yield case(rng.normal(size=(2, 1 + n % 3)) + (0, -3, 1, 3, 0)[n % 5], (2, 3, 4, 8)[n % 4])

@@ -26,6 +26,16 @@ def _wrapped(x, scale, zero_point, qmin, qmax):
     return (np.round(x / scale).astype(int) + zero_point - qmin) % (qmax - qmin + 1) + qmin
 
 
+def _ends_exchanged(x, scale, zero_point, qmin, qmax):
+    q = np.round(x / scale).astype(int) + zero_point
+    return np.where(q > qmax, qmin, np.where(q < qmin, qmax, q))
+
+
+def _cast_first(x, scale, zero_point, qmin, qmax):
+    q = np.round(x / scale).astype(int) + zero_point
+    return np.clip((q + 128) % 256 - 128, qmin, qmax)
+
+
 def _back(w, scale, rounding=np.round, low=-127, high=127):
     return scale * np.clip(rounding(w / scale), low, high)
 
@@ -48,6 +58,10 @@ MISTAKES = MORE | {
                 "some of your integers lie outside qmin to qmax: the stored type has no place for them"),
         Mistake("wrapped", _wrapped,
                 "you let large values wrap round, as a plain cast to int8 does; clip them to the ends"),
+        Mistake("cast_first", _cast_first,
+                "you cast to int8 before the clip: 300 had wrapped round to 44 by then; clip first"),
+        Mistake("ends_exchanged", _ends_exchanged,
+                "the ends are exchanged: what lies beyond qmax becomes qmax, not qmin"),
         Mistake("clip_first", _clip_first,
                 "you clipped before adding the zero point; the ends are meant for the integers after it"),
         Mistake("minus_zero", lambda x, s, z, a, b: _integers(x, s, -z, a, b),
@@ -70,12 +84,20 @@ MISTAKES = MORE | {
                 "those are the numbers of the grid; the integers q that stand for them are asked for"),
         Mistake("clip_x", lambda x, s, z, a, b: (np.round(np.clip(x, a, b) / s) + z).astype(int),
                 "qmin and qmax are ends of the integers, not of x: clip after dividing and adding"),
+        Mistake("added_half", lambda *a: _integers(*a, rounding=lambda v: np.trunc(v + 0.5)),
+                "int(v + 0.5) is right for positive v only: it cuts towards zero; use np.round"),
+        Mistake("from_qmin", lambda x, s, z, a, b: _integers(x, s, a, a, b),
+                "you added qmin; the integer that stands for 0.0 is zero_point"),
+        Mistake("short_end", lambda x, s, z, a, b: _integers(x, s, z, a, b - 1),
+                "qmax itself is a grid point: np.clip keeps both ends, so don't subtract 1"),
         Mistake("byte", lambda x, s, z, a, b: (np.round(x / s) + z).astype(int) % 256,
                 "a cast to uint8 wraps round: -1 becomes 255, and 256 becomes 0; clip to qmin and qmax"),
     ),
     "06.2": (
         Mistake("floor_times_scale", lambda w, scale: np.floor(w) * scale,
                 "that is floor(w) * scale: weights below 1 become 0 or -1; divide by the scale first"),
+        Mistake("clip_w", lambda w, scale: scale * np.round(np.clip(w, -127, 127) / scale),
+                "127 is the end of the integers, not of the weights: clip after dividing by the scale"),
         Mistake("never_back", lambda w, scale: np.clip(np.round(w / scale), -127, 127),
                 "those are the integers, 1 / scale times too large for the network: multiply by the scale"),
         Mistake("floor_never_back", lambda w, scale: np.floor(w / scale),
@@ -109,6 +131,14 @@ MISTAKES = MORE | {
                 "you rounded up: every weight gains half a step on average; round to the nearest"),
         Mistake("signs_lost", lambda w, scale: abs(_back(w, scale)),
                 "the signs are lost: weights below 0 have integers below 0"),
+        Mistake("added_half", lambda w, scale: _back(w, scale, lambda v: np.trunc(v + 0.5)),
+                "int(v + 0.5) is right for positive v only: it cuts towards zero; use np.round"),
+        Mistake("clip_above", lambda w, scale: _back(w, scale, low=-np.inf),
+                "you clipped at 127 only; the grid ends at -127 as well"),
+        Mistake("clip_below", lambda w, scale: _back(w, scale, high=np.inf),
+                "you clipped at -127 only; the grid ends at 127 as well"),
+        Mistake("own_scale", lambda w, scale: _back(w, abs(w).max() / 127),
+                "you took a scale of your own, max |w| / 127; the one that is given may clip"),
         Mistake("over_127", lambda w, scale: np.clip(np.round(w / scale), -127, 127) / 127,
                 "you came back by 1 / 127; the way back undoes the division by the scale"),
     ),
@@ -137,6 +167,18 @@ MISTAKES = MORE | {
                 "that is the mean |w|: larger weights would be clipped; the grid must reach the largest"),
         Mistake("always_eight", lambda w, bits: _largest_scale(w, bits, steps=lambda b: 127),
                 "127 steps are those of 8 bits; with `bits` bits there are 2**(bits - 1) - 1"),
+        Mistake("one_before", lambda w, bits: (float(abs(w).max()) or 1.0) / (2 ** (bits - 1) - 1),
+                "of weights that are all zero you make 1 / steps; the step itself is to be 1.0 there"),
+        Mistake("each_row", lambda w, bits: abs(w).max(axis=-1) / (2 ** (bits - 1) - 1),
+                "one step for all weights is asked for: the maximum runs over every axis"),
+        Mistake("each_column", lambda w, bits: abs(w).max(axis=0) / (2 ** (bits - 1) - 1),
+                "one step for all weights is asked for; axis=0 leaves one for each column"),
+        Mistake("all_but_one", lambda w, bits: _largest_scale(w, bits, steps=lambda b: 2**b - 2),
+                "2**bits - 2 steps lie between both ends; from 0 to one end there are half as many"),
+        Mistake("lowest", lambda w, bits: _largest_scale(w, bits, size=lambda w: -w.min()),
+                "you took the lowest w; the largest |w| may be on the positive side"),
+        Mistake("root_mean_square", lambda w, bits: _largest_scale(w, bits, lambda w: (w**2).mean() ** 0.5),
+                "that is a mean size: larger weights would be clipped; the grid must reach the largest"),
         Mistake("smallest", lambda w, bits: _largest_scale(w, bits, size=lambda w: abs(w).min()),
                 "that is the smallest |w|: the grid must reach the largest"),
         Mistake("whole", lambda w, bits: float(abs(w).max() // (2 ** (bits - 1) - 1)) if w.any() else 1.0,

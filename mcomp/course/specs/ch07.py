@@ -6,8 +6,8 @@ corrected.
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch07_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, Option, Question, case
+from mcomp.course.specs.ch07_mistakes import MISTAKES
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
@@ -79,7 +79,7 @@ def equalize_cases(rng):
     yield case(np.array([[-9.0], [1.0]]), np.array([[1.0, 1.0], [0.5, -4.0]]))
     for n in range(2, 17):
         channels = 1 + n % 3
-        first, second = rng.normal(size=(channels, 2)), rng.normal(size=(2 + n % 2, channels))
+        first, second = rng.normal(size=(channels, 2)), rng.normal(size=(channels if n % 2 else 2, channels))
         first[:, 0], second[0] = abs(first[:, 0]), abs(second[0])  # both signs, and a largest w above 0
         yield case(first * rng.uniform(0.1, 8, channels)[:, None], second)
 
@@ -140,5 +140,40 @@ EXERCISES = (
             "bias + (w - rounded) @ x.mean(0)",
         ),
         mistakes=MISTAKES["07.4"], rtol=1e-6, atol=1e-9,
+    ),
+)  # fmt: skip
+
+QUIZ = (
+    Question(
+        "A percentile clips 0.1 % of a layer's inputs. When is that better than the extremes?",
+        (
+            Option("Always: outliers are noise.",
+                   "At 8 bits the steps are so narrow that clipping costs more than it saves."),
+            Option("When the bits are few: then the steps that clipping narrows cost more than what it cuts.",
+                   "Yes: a bit less quadruples rounding's error, not that of the clip.", right=True),
+            Option("Never: what is clipped is lost.",
+                   "So is what wide steps round away. The sum of both errors counts."),
+        ),
+    ),
+    Question(
+        "AdaRound's weights are further from the trained ones than rounding to the nearest. Is that a bug?",
+        (
+            Option("Yes: rounding to the nearest is the projection.",
+                   "It is the projection in the distance of weights; the loss sees the outputs."),
+            Option("No: errors of the same row cancel in the output, which is what the loss sees.",
+                   "Yes: the distance is measured by the inputs' second moments.", right=True),
+            Option("No: it uses more bits.", "The grid is the same; only the choice of neighbours differs."),
+        ),
+    ),
+    Question(
+        "Rounding moves the mean output of a layer. Why can its bias repair that without a label?",
+        (
+            Option("The shift is the error of the weights times the mean input: the same for every image.",
+                   "Yes: the layer is linear, and unlabelled images give the mean input.", right=True),
+            Option("The bias isn't rounded, so it holds the labels.",
+                   "It holds one number a channel. No label is involved."),
+            Option("It can't: the shift differs from image to image.",
+                   "The error does. Its mean over images is one number a channel."),
+        ),
     ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
-"""Chapter 07: the wrong answers that people write, each with what happened; and the quiz."""
+"""Chapter 07: the wrong answers that people write, each with what happened."""
 
 import numpy as np
 
-from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.model import Mistake
+from mcomp.course.specs.ch07_layer_mistakes import MISTAKES as LAYERS
 
 
 def _moving(batches, weight, start=None):
@@ -20,6 +21,21 @@ def _bounds(batches, weight):
     return low, high
 
 
+def _jumps(batches, weight):
+    low, high = float(batches[0].min()), float(batches[0].max())
+    for batch in batches[1:]:
+        low = min(float(batch.min()), low + weight * float(batch.min() - low))
+        high = max(float(batch.max()), high + weight * float(batch.max() - high))
+    return low, high
+
+
+def _averaged(batches, weight):
+    mean = batches[0]
+    for batch in batches[1:]:
+        mean = (1 - weight) * mean + weight * batch
+    return float(mean.min()), float(mean.max())
+
+
 def _along(gain, w):
     return gain.reshape(-1, *[1] * (w.ndim - 1))
 
@@ -28,19 +44,7 @@ def _fold(w, bias, mean, gain, beta):
     return w * _along(gain, w), beta + gain * (bias - mean)
 
 
-def _extent(w, axis):
-    return np.maximum(np.ptp(w, axis=axis), 1e-3)
-
-
-def _scaled(first, second, s):
-    return first / s[:, None], second * s
-
-
-def _ranges(first, second):
-    return abs(first).max(1), abs(second).max(0)
-
-
-MISTAKES = {
+MISTAKES = LAYERS | {
     "07.1": (
         Mistake("extremes", lambda b, weight: (float(b.min()), float(b.max())),
                 "those are the extremes of all batches: one outlier stays for ever; let it fade"),
@@ -68,6 +72,17 @@ MISTAKES = {
                 "your low end moves, your high one keeps the largest of all batches: both move alike"),
         Mistake("reversed", lambda b, weight: _moving(b[::-1], weight),
                 "you started with the last batch; the first one starts, and the latest counts most"),
+        Mistake("last_missing", lambda b, weight: _moving(b[:-1] if len(b) > 1 else b, weight),
+                "your loop ends one batch early: the last one must draw the range along too"),
+        Mistake("sizes", lambda b, weight: (-_moving(abs(b), weight)[1], _moving(abs(b), weight)[1]),
+                "you took the largest size for both ends; the lower end follows the minima"),
+        Mistake("not_faded", lambda b, w: (float(b[0].min() + w * b[1:].min(1).sum()),
+                                           float(b[0].max() + w * b[1:].max(1).sum())),
+                "you add to the old range without fading it: (1 - weight) of it stays"),
+        Mistake("jumps_out", _jumps,
+                "a larger batch takes your range over at once; it too draws it only `weight` of the way"),
+        Mistake("averaged_batches", _averaged,
+                "you averaged the batches entry by entry; each batch gives its extremes first"),
         Mistake("with_zero", lambda b, weight: _moving(np.concatenate([b, 0 * b[:, :1]], 1), weight),
                 "you widened each batch's range to hold 0; only what was observed is asked for"),
     ),
@@ -115,6 +130,24 @@ MISTAKES = {
                 "your bias isn't scaled: (bias - mean) comes before the scaling, beta after it"),
         Mistake("upside_down", lambda w, b, m, v, g, t, eps: _fold(w, b, m, np.sqrt(v + eps) / g, t),
                 "your factor is upside down: gamma stands above, the deviation below"),
+        Mistake("beta_subtracted", lambda w, b, m, v, g, t, eps: _fold(w, b, m, g / np.sqrt(v + eps), -t),
+                "you subtracted beta; batch norm adds it at the end"),
+        Mistake("mean_in_weights",
+                lambda w, b, m, v, g, t, eps: _fold(w - _along(m, w), b, 0 * m, g / np.sqrt(v + eps), t),
+                "you took the mean from the weights; it is a mean of outputs: it goes into the bias"),
+        Mistake("exchanged", lambda w, b, m, v, g, t, eps: _fold(w, b, m, t / np.sqrt(v + eps), g),
+                "gamma and beta are exchanged: gamma multiplies, beta is added"),
+        Mistake("eps_in_one",
+                lambda w, b, m, v, g, t, eps: (_fold(w, b, m, g / np.sqrt(v + eps), t)[0],
+                                               _fold(w, b, m, g / np.sqrt(v), t)[1]),
+                "your bias lacks eps: it is scaled by the same factor as the weights"),
+        Mistake("only_beta",
+                lambda w, b, m, v, g, t, eps: (_fold(w, b, m, g / np.sqrt(v + eps), t)[0], t.copy()),
+                "your bias is beta alone; the layer's bias and the mean go through the scaling into it"),
+        Mistake("difference_turned",
+                lambda w, b, m, v, g, t, eps: (_fold(w, b, m, g / np.sqrt(v + eps), t)[0],
+                                               _fold(w, m, b, g / np.sqrt(v + eps), t)[1]),
+                "you took mean - bias; batch norm subtracts the mean from what the bias is part of"),
         Mistake("mean_lost", lambda w, b, m, v, g, t, eps: _fold(w, b, 0 * m, g / np.sqrt(v + eps), t),
                 "the mean is missing: batch norm subtracts it before the scaling"),
         Mistake("gamma_lost",
@@ -127,112 +160,4 @@ MISTAKES = {
                 lambda w, b, m, v, g, t, eps: _fold(w, b, m, g / np.sqrt(v + eps), t)[::-1],
                 "the weights come first, then the bias"),
     ),
-    "07.3": (
-        Mistake("upside_down", lambda a, b: _scaled(a, b, np.sqrt(_ranges(a, b)[1] / _ranges(a, b)[0])),
-                "s is upside down: the larger range must shrink, so r1 stands above"),
-        Mistake("no_root", lambda a, b: _scaled(a, b, _ranges(a, b)[0] / _ranges(a, b)[1]),
-                "r1 / r2 swaps the two ranges; its root makes them equal"),
-        Mistake("to_one", lambda a, b: _scaled(a, b, _ranges(a, b)[0]),
-                "dividing by r1 makes the first layer even and hands its ranges to the second"),
-        Mistake("both_divided",
-                lambda a, b: (a / np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])[:, None],
-                              b / np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])),
-                "you divided on both sides: what one side loses the other must gain"),
-        Mistake("no_abs", lambda a, b: _scaled(a, b, np.sqrt(abs(a.max(1) / b.max(0)))),
-                "you took the largest weight, not the largest |weight|"),
-        Mistake("one_scale",
-                lambda a, b: _scaled(a, b, np.full(len(a), np.sqrt(abs(a).max() / abs(b).max()))),
-                "that is one s for all channels: each channel has its own"),
-        Mistake("only_first",
-                lambda a, b: (a / np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])[:, None], b.copy()),
-                "the second layer must be multiplied by s, or the network computes something else"),
-        Mistake("product", lambda a, b: _scaled(a, b, np.sqrt(_ranges(a, b)[0] * _ranges(a, b)[1])),
-                "sqrt(r1 * r2) is the range that both end with; s is what takes r1 there"),
-        Mistake("one_second", lambda a, b: _scaled(a, b, np.sqrt(_ranges(a, b)[0] / abs(b).max())),
-                "you took one range for the whole second layer: r2 is that of each column"),
-        Mistake("only_second",
-                lambda a, b: (a.copy(), b * np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])),
-                "the first layer must be divided by s, or the network computes something else"),
-        Mistake("both_multiplied",
-                lambda a, b: (a * np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])[:, None],
-                              b * np.sqrt(_ranges(a, b)[0] / _ranges(a, b)[1])),
-                "you multiplied on both sides: what one side gains the other must lose"),
-        Mistake("extent", lambda a, b: _scaled(a, b, np.sqrt(_extent(a, 1) / _extent(b, 0))),
-                "max - min isn't the range of a symmetric grid: that ends at the largest |w|"),
-        Mistake("norms",
-                lambda a, b: _scaled(a, b, np.sqrt(np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=0))),
-                "you made the norms equal; a grid ends at the largest |w|, so make those equal"),
-        Mistake("means", lambda a, b: _scaled(a, b, np.sqrt(abs(a).mean(1) / abs(b).mean(0))),
-                "you made the mean |w| equal; a grid ends at the largest |w|, so make those equal"),
-    ),
-    "07.4": (
-        Mistake("sign", lambda b, w, q, x: b - (w - q) @ x.mean(0),
-                "the sign is wrong: where rounding took weight away, the bias must give it back"),
-        Mistake("sum", lambda b, w, q, x: b + (w - q) @ x.sum(0),
-                "you took the sum over the inputs; their mean is wanted"),
-        Mistake("weights_only", lambda b, w, q, x: b + (w - q).sum(1),
-                "you summed the errors of the weights; each counts with the mean of its input"),
-        Mistake("one_image", lambda b, w, q, x: b + (w - q) @ x[0],
-                "you looked at the first input only; take the mean over all"),
-        Mistake("one_mean", lambda b, w, q, x: b + (w - q).sum(1) * x.mean(),
-                "each input has a mean of its own; you took one for all"),
-        Mistake("difference_only", lambda b, w, q, x: (w - q) @ x.mean(0),
-                "that is the correction; add it to the bias that was there"),
-        Mistake("one_for_all", lambda b, w, q, x: b + (x @ (w - q).T).mean(),
-                "you took the mean over the outputs too; each output has a correction of its own"),
-        Mistake("all_means", lambda b, w, q, x: b + (w - q).mean(1) * x.mean(),
-                "the mean of a sum of products isn't the product of the means: (w - rounded) @ mean of x"),
-        Mistake("mean_weights", lambda b, w, q, x: b + (w - q).mean(1),
-                "you took the mean error of the weights; each counts with the mean of its input"),
-        Mistake("sizes", lambda b, w, q, x: b + abs(w - q) @ x.mean(0),
-                "errors of both signs cancel in the mean output; don't take their sizes"),
-        Mistake("outputs", lambda b, w, q, x: b + w @ x.mean(0),
-                "that is the mean output of w; what `rounded` gives by itself must be subtracted"),
-        Mistake("no_target", lambda b, w, q, x: b - q @ x.mean(0),
-                "you subtracted what `rounded` gives, and forgot what w gives"),
-        Mistake("mean_of_products", lambda b, w, q, x: b + (w - q) @ x.mean(0) / x.shape[1],
-                "you took the mean over the inputs of the layer too; its output is their sum"),
-        Mistake("not_averaged", lambda b, w, q, x: b + x @ (w - q).T,
-                "that is a correction for each input; a bias is the same for all: take the mean"),
-        Mistake("rectified",
-                lambda b, w, q, x: b + (np.maximum(x @ w.T + b, 0) - np.maximum(x @ q.T + b, 0)).mean(0),
-                "you compared what comes behind a ReLU; the mean outputs of the layer itself are asked for"),
-        Mistake("bias_twice", lambda b, w, q, x: 2 * b + (w - q) @ x.mean(0),
-                "the bias counts twice: it is in the mean output of w already"),
-    ),
 }  # fmt: skip
-
-QUIZ = (
-    Question(
-        "A percentile clips 0.1 % of a layer's inputs. When is that better than the extremes?",
-        (
-            Option("Always: outliers are noise.",
-                   "At 8 bits the steps are so narrow that clipping costs more than it saves."),
-            Option("When the bits are few: then the steps that clipping narrows cost more than what it cuts.",
-                   "Yes: a bit less quadruples rounding's error, not that of the clip.", right=True),
-            Option("Never: what is clipped is lost.",
-                   "So is what wide steps round away. The sum of both errors counts."),
-        ),
-    ),
-    Question(
-        "AdaRound's weights are further from the trained ones than rounding to the nearest. Is that a bug?",
-        (
-            Option("Yes: rounding to the nearest is the projection.",
-                   "It is the projection in the distance of weights; the loss sees the outputs."),
-            Option("No: errors of the same row cancel in the output, which is what the loss sees.",
-                   "Yes: the distance is measured by the inputs' second moments.", right=True),
-            Option("No: it uses more bits.", "The grid is the same; only the choice of neighbours differs."),
-        ),
-    ),
-    Question(
-        "Rounding moves the mean output of a layer. Why can its bias repair that without a label?",
-        (
-            Option("The shift is the error of the weights times the mean input: the same for every image.",
-                   "Yes: the layer is linear, and unlabelled images give the mean input.", right=True),
-            Option("The bias isn't rounded, so it holds the labels.",
-                   "It holds one number a channel. No label is involved."),
-            Option("It can't: the shift differs from image to image.",
-                   "The error does. Its mean over images is one number a channel."),
-        ),
-    ),
-)  # fmt: skip

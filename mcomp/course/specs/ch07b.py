@@ -32,6 +32,7 @@ def product_cases(rng):
     yield case(np.array([[4, -7]], np.int8), np.array([[1, 3], [0, -2]], np.int8), -1, 2)
     yield case(np.array([[-128, 127]], np.int8), np.array([[127, -127]], np.int8), -128, 0)
     yield case(np.array([[127, 127, 127]], np.int8), np.array([[127, 127, 127]], np.int8), -128, 0)
+    yield case(np.array([[1, 2]], np.int8), np.array([[-120, 125]], np.int8), 0, 9)
     for n in range(2, 18):
         x = rng.integers(-128, 128, (1 + n % 3, 1 + n % 4)).astype(np.int8)
         w = rng.integers(-127, 128, (1 + n % 2, 1 + n % 4)).astype(np.int8)

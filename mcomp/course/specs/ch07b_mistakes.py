@@ -28,9 +28,9 @@ def _fixed(m, bits=31, rounding=np.rint, carry=True):
     return np.where(full, m0 // 2, m0), shift - full
 
 
-def _by_logarithm(m):
+def _by_logarithm(m, rounding=np.rint):
     shift = 31 + np.floor(-np.log2(m)).astype(np.int64)
-    return np.rint(m * 2.0**shift).astype(np.int64), shift
+    return rounding(m * 2.0**shift).astype(np.int64), shift
 
 
 MISTAKES = MORE | {
@@ -49,8 +49,16 @@ MISTAKES = MORE | {
                 "the last term is k * x_zero * w_zero: it occurs once for each of the k products"),
         Mistake("after", lambda x, w, a, b: _product(x, w, 0, 0) - a * b,
                 "subtracting x_zero * w_zero from the sum isn't subtracting it from each factor"),
+        Mistake("both_after", lambda x, w, a, b: _product(x, w, 0, 0) - a - b,
+                "subtracting the zero points from the sum isn't subtracting them from each factor"),
+        Mistake("narrow_w", lambda x, w, a, b: (x.astype(int) - a) @ _wrap(w.astype(int) - b, 8).T,
+                "w - w_zero needs nine bits and wrapped round in eight: make it wider before subtracting"),
+        Mistake("sum_of_all", lambda x, w, a, b: _product(x, w, a, b) + a * (w.sum(1) - w.sum()),
+                "expanded, x_zero takes the sum of each row of w, not that of all of w"),
         Mistake("swapped", lambda x, w, a, b: _product(x, w, b, a),
                 "the zero points are swapped: x_zero belongs to x"),
+        Mistake("one_for_both", lambda x, w, a, b: _product(x, w, a, a),
+                "you took x_zero for both; the weights have a zero point of their own"),
         Mistake("w_only", lambda x, w, a, b: _product(x, w, 0, b),
                 "the inputs' zero point is missing"),
         Mistake("last_minus", lambda x, w, a, b: _expanded(x, w, a, b, k=-x.shape[1]),
@@ -108,6 +116,16 @@ MISTAKES = MORE | {
                 "a small m needs a larger shift: 31 minus the exponent, which is negative"),
         Mistake("swapped", lambda m: _fixed(m)[::-1],
                 "m0 comes first, then the shift"),
+        Mistake("one_number", lambda m: (np.rint(m * 2.0**31).astype(np.int64), 31),
+                "one shift for all m: a small one keeps few bits; shift is an array as long as m"),
+        Mistake("cut_logarithm", lambda m: _by_logarithm(m, np.floor),
+                "two things: m0 is cut, not rounded, and an exact power of two gets 2**31"),
+        Mistake("shift_long", lambda m: (_fixed(m)[0], _fixed(m)[1] + 1),
+                "your shift is one too large: m0 / 2**shift is m / 2"),
+        Mistake("wrapped", lambda m: (_wrap(_fixed(m, carry=False)[0], 32), _fixed(m, carry=False)[1]),
+                "2**31 became -2**31 in int32; halve it and take 1 from the shift"),
+        Mistake("carry_added", lambda m: (_fixed(m)[0], 2 * _fixed(m, carry=False)[1] - _fixed(m)[1]),
+                "where m0 was halved the shift becomes one less, not one more"),
         Mistake("half_m0", lambda m: (_fixed(m, bits=30)[0], _fixed(m)[1]),
                 "your m0 is half as large as your shift says: m0 / 2**shift is m / 2"),
         Mistake("shift_short", lambda m: (_fixed(m)[0], _fixed(m)[1] - 1),

@@ -88,6 +88,8 @@ MISTAKES = {
                 "the sums as float32 keep 24 bits: 16777217 becomes 16777216"),
         Mistake("float64", lambda acc, m0, s, z, a, b: _in_float(acc, m0, s, z, a, b, np.float64),
                 "float64 holds 53 bits and acc * m0 has up to 62: near a tie it rounds wrongly; use int64"),
+        Mistake("rectified", lambda acc, m0, s, z, a, b: _clipped(acc, m0, s, z, max(z, a), b),
+                "you clipped at the zero point, as a ReLU does; the lower end is qmin"),
         Mistake("zero_subtracted", lambda acc, m0, s, z, a, b: _clipped(acc, m0, s, -z, a, b),
                 "you subtracted the zero point; q = number / scale + zero_point"),
         Mistake("zero_in_sum",
