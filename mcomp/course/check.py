@@ -167,7 +167,8 @@ def _diagnose(exercise, cases, outcomes, bad):
     for mistake in exercise.mistakes:
         pairs = list(zip(outcomes, run(exercise, mistake.answer), strict=False))
         alike = {i for i, pair in enumerate(pairs) if _agree(exercise, *pair)}
-        explained = len(alike & set(bad))
+        stopped = {i for i, pair in enumerate(pairs) if _same_kind_of_crash(*pair)}
+        explained = len((alike | stopped) & set(bad)) if alike & set(bad) else 0
         if explained and all(i in alike or _same_crash(*pair) for i, pair in enumerate(pairs)):
             return mistake, mistake.diagnosis
         if bad[0] in alike and explained > most and len(alike & telling) >= 2:
@@ -182,6 +183,8 @@ def _varied(value):
     if isinstance(value, (list, tuple)):
         return any(_varied(item) for item in value)
     value = np.asarray(value)
+    if value.dtype.kind not in "biufc":  # what compares in ways of its own
+        return True
     return bool(value) if value.ndim == 0 else value.size > 1 and bool((value != value.flat[0]).any())
 
 
@@ -193,3 +196,8 @@ def _agree(exercise, a, b):
 def _same_crash(a, b):
     """Two crashes that say the same don't tell an answer from a mistake that it agrees with elsewhere."""
     return a.kind == b.kind == "error" and a.error == b.error
+
+
+def _same_kind_of_crash(a, b):
+    """Did both stop with an error of one type? The sentence may name other sizes."""
+    return a.kind == b.kind == "error" and a.error.partition(":")[0] == b.error.partition(":")[0]

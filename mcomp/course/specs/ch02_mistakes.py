@@ -41,6 +41,8 @@ MISTAKES = MORE | {
                 "you took theta times the mean size; here theta itself is the threshold"),
         Mistake("either_side", lambda w, theta: (w > theta) | (w < theta),
                 "all but theta itself stays: a negative weight is large if it is below -theta"),
+        Mistake("negatives", lambda w, theta: w < -theta,
+                "you kept the large negative weights alone; the large positive ones stay as well"),
     ),
     "02.2": (
         Mistake("absolute", lambda score, alpha: score > alpha,

@@ -127,6 +127,8 @@ MISTAKES = ch03_neurons.MISTAKES | ch03_surgeon_mistakes.MISTAKES | {
                 "that is a share for each weight; the rise of the loss is one number, their sum"),
         Mistake("pairs_twice", lambda w, g, h, gone: _rise(w, g, 2 * h - np.diag(np.diag(h)), gone),
                 "you counted pairs twice: the ½ stands before them too, and H has each pair as ij and as ji"),
+        Mistake("sign_and_no_half", lambda *a: _rise(*a, first=-1.0, second=1.0),
+                "two things: a weight that goes moves by -w, and the quadratic term has a factor of ½"),
     ),
 }  # fmt: skip
 

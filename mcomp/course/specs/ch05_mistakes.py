@@ -138,6 +138,8 @@ MISTAKES = MORE | {
                 "below `low` a weight goes, and what is out needs `high`, not `low`, to come back"),
         Mistake("no_abs_high", lambda w, mask, low, high: (w >= high) | (mask & (abs(w) >= low)),
                 "you compared w with `high`: a negative weight never comes back; compare |w|"),
+        Mistake("low_only_strict", lambda w, mask, low, high: abs(w) > low,
+                "you used `low` alone, and >: what is out needs `high` to come back"),
     ),
     "05.4": (
         Mistake("drops_zeros", lambda *a: p.swap(*a, outside=0.0),

@@ -78,6 +78,7 @@ def turns(holds, start, factor, fault):
             "add": good + factor,
             "below": good * factor if held else good / factor,
             "down": now * factor if held else now / factor,
+            "half": now * whole if held else now / 2,
             "down and root": now * factor if held else now / factor**2,
             "from start": start * (whole if held else whole**0.5),
             "middle": good * factor if held else (good + now) / 2,

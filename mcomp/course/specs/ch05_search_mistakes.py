@@ -51,6 +51,8 @@ MISTAKES = {
                 "`start` is missing: it is tried first, before any verdict"),
         Mistake("last_left_out", lambda *a: p.tried(*a)[:-1],
                 "the last is missing: after each verdict, the last one too, a threshold is tried"),
+        Mistake("half_threshold", lambda holds, start, factor: p.turns(holds, start, factor, "half"),
+                "after a fall you halve the threshold; the next is the good one times the factor's root"),
     ),
     "05.6": (
         Mistake("first_places", lambda *a: p.ticket(*a, score=lambda first, trained: abs(first)),
