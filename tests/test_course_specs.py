@@ -195,7 +195,8 @@ def test_chapter_02_agrees_with_torch_prune():
         (w, k), _ = example.fresh(to_torch)
         near, error = exercise.oracle(*example.args)
         mask = peer.L1Unstructured(w.numel() - k).compute_mask(w, w.new_ones(w.shape))
-        assert (near == plain(w * mask)).all()
+        if len(w.abs().unique()) == w.numel():  # of equals torch may keep either
+            assert (near == plain(w * mask)).all()
         # a sum of at most a dozen squares in another order
         assert float(((w - w * mask) ** 2).sum()) == pytest.approx(error, rel=1e-12)
 

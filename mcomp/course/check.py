@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mcomp.course.compare import difference, has_torch, plain, same, to_torch
 from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
@@ -71,8 +73,8 @@ def check(exercise, function, *, seconds=SECONDS):
 
 
 def _reach(verdict):
-    """How far an answer got."""
-    return verdict.right, verdict.status != "crashed", verdict.line
+    """How much a verdict tells: that all is right, or what happened, or how far the answer got."""
+    return verdict.ok, bool(verdict.diagnosis), verdict.right, verdict.status != "crashed", verdict.line
 
 
 def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
@@ -154,21 +156,36 @@ def _diagnose(exercise, cases, outcomes, bad):
     """(mistake, sentence): the known mistake that does the same, or explains most of what is wrong.
 
     An answer may make two mistakes, or guard against what the known one stumbles over. So the mistake that
-    does the same on the most failing cases is named, if those are at least half of them, two, and the one
-    that the card shows. Whether it is all or a part, the sentence says.
+    does the same on the most failing cases is named, if those are three of five, two, and the one that the
+    card shows. Whether it is all or a part, the sentence says. A mask of all False, say, tells no part: too
+    many answers give one.
     """
     if len(outcomes) < len(cases) or not bad:
         return None, ""
-    best, most = None, max(2, len(bad) / 2) - 1e-9
+    telling = {i for i in bad if outcomes[i].kind == "value" and _varied(outcomes[i].value)}
+    best, most = None, max(2, 0.6 * len(bad)) - 1e-9
     for mistake in exercise.mistakes:
         pairs = list(zip(outcomes, run(exercise, mistake.answer), strict=False))
         alike = {i for i, pair in enumerate(pairs) if _agree(exercise, *pair)}
-        explained = len(alike & set(bad))
+        stopped = {i for i, pair in enumerate(pairs) if _same_kind_of_crash(*pair)}
+        explained = len((alike | stopped) & set(bad)) if alike & set(bad) else 0
         if explained and all(i in alike or _same_crash(*pair) for i, pair in enumerate(pairs)):
             return mistake, mistake.diagnosis
-        if bad[0] in alike and explained > most:
+        if bad[0] in alike and explained > most and len(alike & telling) >= 2:
             best, most = mistake, explained
     return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
+
+
+def _varied(value):
+    """Is it more than an array of one and the same value, or a number other than zero?"""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_varied(item) for item in value)
+    value = np.asarray(value)
+    if value.dtype.kind not in "biufc":  # what compares in ways of its own
+        return True
+    return bool(value) if value.ndim == 0 else value.size > 1 and bool((value != value.flat[0]).any())
 
 
 def _agree(exercise, a, b):
@@ -179,3 +196,8 @@ def _agree(exercise, a, b):
 def _same_crash(a, b):
     """Two crashes that say the same don't tell an answer from a mistake that it agrees with elsewhere."""
     return a.kind == b.kind == "error" and a.error == b.error
+
+
+def _same_kind_of_crash(a, b):
+    """Did both stop with an error of one type? The sentence may name other sizes."""
+    return a.kind == b.kind == "error" and a.error.partition(":")[0] == b.error.partition(":")[0]

@@ -79,6 +79,6 @@ def numpy_ticket(first, trained, k):
 
 def torch_ticket(first, trained, k):
     start = torch.zeros_like(first).flatten()
-    places = trained.flatten().abs().topk(k).indices
+    places = trained.flatten().abs().sort(descending=True, stable=True).indices[:k]
     start[places] = first.flatten()[places]
     return start.view(first.shape)

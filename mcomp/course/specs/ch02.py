@@ -94,7 +94,7 @@ def topk_cases(rng):
 
 
 def nearest_sparse(w, k):
-    """Two things: the nearest array to w with k non-zeros, its squared distance from w."""
+    """Two things: the nearest array to w with k non-zeros (ties as in 02.3), its squared distance from w."""
     best, least = None, math.inf
     for kept in itertools.combinations(range(w.size), k):
         near = np.zeros_like(w)
@@ -110,6 +110,8 @@ def nearest_cases(rng):
     yield case(np.array([2.0, -3.0]), 1)
     yield case(np.array([[1.0, -2.0], [3.0, -4.0]]), 2)
     yield case(np.array([1.5, -0.5, 0.5]), 0)
+    yield case(np.array([2.0, -3.0, -2.0]), 2)  # two of one size
+    yield case(np.array([[1.0, -1.0], [3.0, 1.0]]), 2)
     for n in range(1, 18):
         w = _distinct(rng, (n // 6 + 1, n // 6 + 2))
         yield case(w, max(1, w.size * (n % 6) // 6))

@@ -19,7 +19,7 @@ def _one_tie(rng, shape, k):
 def global_topk_masks(scores, k):
     """Keep exactly the k largest of all scores: a dict of masks with the names of `scores`.
 
-    Among equals the earlier name stays, and within an array the lower flat index.
+    Among equals the name that comes first in `scores` stays, and within an array the lower flat index.
     """
     masks = {name: np.zeros(score.shape, bool) for name, score in scores.items()}
     for _ in range(k):
@@ -39,6 +39,7 @@ def global_cases(rng):
     yield case({"a": np.array([1.0]), "b": np.array([2.0])}, 0)
     yield case({"a": np.array([-3.0, 1.0]), "b": np.array([-2.0])}, 1)
     yield case({"a": np.array([1.0, 3.0]), "b": np.array([[-1.0, 3.0]])}, 4)
+    yield case({"b": np.array([2.0, 1.0]), "a": np.array([2.0, 2.0])}, 2)  # first isn't first in the alphabet
     for n in range(1, 13):
         shapes = {"fc1": (n // 4 + 1, n // 2 + 1), "fc2": (1, 3), "fc3": (n % 3 + 1,)}
         size = sum(int(np.prod(shape)) for shape in shapes.values())

@@ -75,6 +75,10 @@ def entropy(p, log=np.log2):
     return -p * log(p) - (1 - p) * log(1 - p) if 0 < p < 1 else 0.0
 
 
+def wrong_sign(p):
+    return -p * np.log2(p) + (1 - p) * np.log2(1 - p) if 0 < p < 1 else 0.0
+
+
 def nan_entropy(mask):
     p = np.mean(mask)
     return float(mask.size * (-p * np.log2(p) - (1 - p) * np.log2(1 - p)))
@@ -104,3 +108,28 @@ def at_least(w, k):
     """nearest_sparse by a threshold at the k-th size; -0 is the first."""
     near = w * at_least_last_k(abs(w), k)
     return near, float(((w - near) ** 2).sum())
+
+
+def later(w, k):
+    """nearest_sparse that keeps the later of two equal sizes."""
+    order = np.argsort(abs(w), axis=None, kind="stable")
+    near = w * mask(w, order[w.size - k :])
+    return near, float(((w - near) ** 2).sum())
+
+
+def first_entries(scores, k):
+    """global_topk_masks whose place in the joined array never moves on."""
+    flat = joined(scores)
+    keep = mask(flat, order(flat)[:k])
+    return {name: keep[: score.size].reshape(score.shape) for name, score in scores.items()}
+
+
+def by_name(scores, k):
+    """global_topk_masks with the names in alphabetical order."""
+    masks = global_topk({name: scores[name] for name in sorted(scores)}, k)
+    return {name: masks[name] for name in scores}
+
+
+def each_rows_entropy(mask):
+    """The entropies of what a loop over the mask gives: its rows, or single entries."""
+    return float(sum(row.size * entropy(np.mean(row)) for row in mask))

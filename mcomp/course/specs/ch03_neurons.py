@@ -52,6 +52,10 @@ def _above(values, limit):
     return np.where(values == limit, -np.inf, values)
 
 
+def _active_mean(y):
+    return y.sum(0) / np.maximum((y != 0).sum(0), 1)
+
+
 def _strict(y, least_mean, least_std, most_zeros):
     return (y.mean(0) > least_mean) & (y.std(0) > least_std) & ((y == 0).mean(0) < most_zeros)
 
@@ -113,6 +117,8 @@ MISTAKES = {
                 "your mask is upside down: True means keep"),
         Mistake("weights", lambda w, x, k: w * _rows(abs(w) * _rms(x), k),
                 "that is the pruned layer; asked is the mask, True where a weight stays"),
+        Mistake("tail_slice", lambda w, x, k: _late(abs(w) * _rms(x), k or w.shape[1]),
+                "of equal scores the lower index stays; and order[:, -k:] is everything where k is 0"),
     ),
     "03.6": (
         Mistake("wrong_axis", lambda y, a, b, c: _keep(y, a, b, c, axis=1),
@@ -173,6 +179,8 @@ MISTAKES = {
                 "those are the numbers of the neurons that stay; asked is True or False for each neuron"),
         Mistake("outputs", lambda y, *limits: y[:, _keep(y, *limits)],
                 "those are the outputs of the neurons that stay; asked is True or False for each neuron"),
+        Mistake("mean_of_active", lambda y, a, b, c: _but(y, a, b, c, mean=_active_mean(y)),
+                "you took the mean of the outputs that aren't zero; the zeros count in the mean"),
     ),
     "03.7": (
         Mistake("only_zeroed", lambda w, b, mean, gone: (w * ~gone, b.copy()),
@@ -213,5 +221,7 @@ MISTAKES = {
                 "you wrote the means into the weights; a constant goes to the bias, its column becomes zero"),
         Mistake("only_w", lambda w, b, mean, gone: w * ~gone,
                 "you returned the weights only; the new bias was asked for as well: return w, b"),
+        Mistake("sizes", lambda w, b, mean, gone: (w * ~gone, b + abs(w) @ (mean * gone)),
+                "you took |w|; what a neuron gives has its weight's sign"),
     ),
 }  # fmt: skip

@@ -36,6 +36,7 @@ def neuron_cases(rng):
     yield case(np.array([[2.0, 9.0], [2.6, 0.0]]), 0.0, 0.2, 1.0)  # variance 0.09, deviation 0.3
     yield case(np.array([[0.0, 1.0], [0.0, 1.0], [9.0, 1.0]]), 2.0, 0.0, 1.0)  # the median is 0
     yield case(np.array([[0.1, 0.0], [3.0, 3.0]]), 0.0, 0.0, 0.25)  # small is not zero
+    yield case(np.array([[0.0, 1.0], [2.0, 1.0]]), 1.5, 0.0, 1.0)  # zeros count in the mean
     yield case(np.array([[2.0, 0.0], [1.0, 4.0]]), 0.0, 1.0, 0.3)  # one zero of two, a quarter of all
     for n in range(1, 18):
         y = rng.normal(size=(n % 4 + 2, n // 5 + 2)) + rng.normal(size=n // 5 + 2)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
 from mcomp.course.specs.ch04_choices import CHOICES
+from mcomp.course.specs.ch04_residual_mistakes import RESIDUAL
 
 MISTAKES = {
     "04.1": (
@@ -50,6 +51,12 @@ MISTAKES = {
                 "you counted weights; their sizes |w| are added up"),
         Mistake("share", lambda w: abs(w).sum((1, 2, 3)) / abs(w).sum(),
                 "you divided by the sum over the whole layer; the plain sums were asked for"),
+        Mistake("reshaped", lambda w: abs(w).reshape(-1, len(w)).sum(0),
+                "reshape(-1, out) mixes the filters; reshape(out, -1) makes each of them a row"),
+        Mistake("two_axes", lambda w: abs(w).sum((1, 2)),
+                "one axis too few is summed: a filter is all of w[i], axes 1, 2 and 3"),
+        Mistake("mean_pixel", lambda w: abs(w).sum(1).mean((1, 2)),
+                "you took the mean over the pixels; the sum was asked for"),
     ),
     "04.2": (
         Mistake("rows_only", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2),
@@ -91,6 +98,10 @@ MISTAKES = {
                 "three arrays were asked for: w2 is missing"),
         Mistake("backwards", lambda w1, b1, w2, keep: (w2[:, keep], b1[keep], w1[keep]),
                 "all three are there, backwards: w1 comes first"),
+        Mistake("bias_lost", lambda w1, b1, w2, keep: (w1[keep], 0 * b1[keep], w2[:, keep]),
+                "b1 is all zeros: the neurons that stay keep their biases"),
+        Mistake("w2_first_ones", lambda w1, b1, w2, keep: (w1[keep], b1[keep], w2[:, : keep.sum()]),
+                "w2 has its first columns, as many as stay; `keep` says which"),
     ),
     "04.3": (
         Mistake("tiled", lambda keep, height, width: np.tile(keep, height * width),
@@ -130,6 +141,7 @@ MISTAKES = {
                 "that is how many columns stay; which, was asked for: a boolean for each"),
     ),
     **CHOICES,
+    **RESIDUAL,
 }  # fmt: skip
 
 QUIZ = (

@@ -1,6 +1,6 @@
 """Chapter 04: what the known wrong answers compute, for the table in `ch04_mistakes`."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 
@@ -35,6 +35,10 @@ def widths_left(widths, ratio):
     return [int(widths[0]), *inner, int(widths[-1])]
 
 
+def products(widths):
+    return int(sum(a * b for a, b in pairwise(widths)))
+
+
 def rank(groups):
     return np.argsort(np.argsort(-groups, axis=-1, kind="stable"), axis=-1, kind="stable")
 
@@ -60,6 +64,11 @@ def pairs(score):
     return (rank(score.reshape(len(score), -1, 2)) < 1).reshape(score.shape)
 
 
+def larger_of_two(score):
+    groups = score.reshape(len(score), -1, 2)
+    return (groups == groups.max(-1, keepdims=True)).reshape(score.shape)
+
+
 def apart(score):
     groups = score.reshape(len(score), 4, -1)
     return (rank(groups.swapaxes(1, 2)) < 2).swapaxes(1, 2).reshape(score.shape)
@@ -72,12 +81,12 @@ def sliding(score):
     return mask
 
 
-def taken_is_zero(score):
+def taken_is_zero(score, taken=0):
     groups = score.reshape(-1, 4).copy()
     mask, rows = np.zeros(groups.shape, bool), np.arange(len(groups))
     for _ in range(2):
         best = groups.argmax(1)
-        mask[rows, best], groups[rows, best] = True, 0
+        mask[rows, best], groups[rows, best] = True, taken
     return mask.reshape(score.shape)
 
 

@@ -100,6 +100,7 @@ def swap_cases(rng):
     yield case(np.array([0.5, -0.7, 0.0, 0.0]), mask, np.array([0.2, 0.9, 0.1, -0.8]), 1)
     yield case(np.array([0.5, 0.7, 0.0, 0.0]), mask, np.array([0.9, 0.2, 0.1, -0.3]), 1)
     yield case(np.array([0.5, 0.7, 0.0, 0.0]), mask, np.array([0.9, 0.2, 0.1, -0.3]), 0)
+    yield case(np.array([0.5, 0.5, 0.0]), mask[:3], np.array([0.9, 0.8, 0.1]), 1)  # either: it comes back
     for n in range(2, 18):
         shape = (n // 4 + 1, n)
         mask = rng.permutation(n * shape[0]).reshape(shape) < n * shape[0] // 2
@@ -133,7 +134,10 @@ def tried_cases(rng):
 
 
 def ticket(first, trained, k):
-    """Where a ticket starts: the places of the k largest |trained|, with their first values; 0 elsewhere."""
+    """Where a ticket starts: the places of the k largest |trained|, with their first values; 0 elsewhere.
+
+    Among equals the lower flat index stays.
+    """
     order = sorted(np.ndindex(trained.shape), key=lambda i: -abs(trained[i]))
     start = np.zeros_like(first)
     for i in order[:k]:
@@ -145,6 +149,8 @@ def ticket_cases(rng):
     yield case(np.array([1.0, 2.0]), np.array([4.0, 3.0]), 1)
     yield case(np.array([1.0, -2.0, 3.0]), np.array([0.5, -4.0, 3.0]), 1)
     yield case(np.array([1.0, 2.0]), np.array([4.0, 3.0]), 0)
+    yield case(np.array([1.0, 2.0, -1.0]), np.array([3.0, 4.0, -3.0]), 2)  # two of one size
+    yield case(np.array([[1.0, 2.0], [-1.0, 0.5]]), np.array([[2.0, 4.0], [-2.0, 2.0]]), 2)
     for n in range(1, 18):
         shape = (n // 5 + 1, n // 3 + 1)
         first = _distinct(rng, shape)

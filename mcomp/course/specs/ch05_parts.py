@@ -40,6 +40,13 @@ def swap(w, mask, grad, k, *, size=abs, slope=abs, outside=np.inf, barred=False,
     return new | top(np.where(closed, -np.inf, slope(grad)), k)
 
 
+def swap_ties(w, mask, grad, k):
+    if not k:
+        return mask.copy()
+    new = mask & (abs(w) > np.sort(abs(w)[mask])[k - 1])
+    return new | ~new & (abs(grad) >= np.sort(abs(grad)[~new])[-k])
+
+
 def ticket(first, trained, k, *, score=None, values=None):
     keep = top(abs(trained) if score is None else score(first, trained), k)
     return (first if values is None else values(first, trained)) * keep
@@ -65,12 +72,15 @@ def turns(holds, start, factor, fault):
         elif held and fault == "square":
             factor = factor**2
         elif not held and fault != "once":
-            shrunk = {"gap": 1 + (factor - 1) / 2, "middle": factor, "down": factor}
+            shrunk = {"gap": 1 + (factor - 1) / 2, "middle": factor, "down": factor, "first root": whole**0.5}
             factor = shrunk.get(fault, factor**0.5)
         after = {
             "add": good + factor,
             "below": good * factor if held else good / factor,
             "down": now * factor if held else now / factor,
+            "half": now * whole if held else now / 2,
+            "down and root": now * factor if held else now / factor**2,
+            "from start": start * (whole if held else whole**0.5),
             "middle": good * factor if held else (good + now) / 2,
             "once": good * (factor if held else factor**0.5),
         }
@@ -82,3 +92,18 @@ def turns(holds, start, factor, fault):
 def kth(w, k):
     """The k-th largest size; for 0 the smallest, since -0 is the first index."""
     return np.sort(abs(w), axis=None)[-k]
+
+
+def late_top(score, k):
+    """The k largest; of equals the later."""
+    return top(score.ravel()[::-1], k)[::-1].reshape(score.shape)
+
+
+def between(holds, start, factor):
+    """A controller that remembers what failed and takes the geometric middle."""
+    good, now, failed, out = start / factor, start, None, [start]
+    for held in holds:
+        good, failed = (now, failed) if held else (good, now)
+        now = good * factor if failed is None else (good * failed) ** 0.5
+        out.append(now)
+    return np.array(out)
