@@ -1,4 +1,5 @@
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -77,6 +78,33 @@ def test_the_lagrangian_is_exact_where_its_own_size_is_the_budget(problem):
     smallest = [row.index(min(row)) for row in sizes]
     assume([*allocate_lagrangian(sizes, damages, budget=budget)] != smallest)  # the way out, if no price fits
     assert damage == min(totals(sizes, damages, c)[1] for c in fitting)
+
+
+@quick
+@given(problem=problems())
+def test_the_lagrangian_takes_the_best_of_all_that_any_price_offers(problem):
+    """The oracle tries every choice at every price where two choices of a layer cost the same."""
+    sizes, damages, budget = problem
+    prices = {Fraction(0)} | {
+        Fraction(int(x - y), b - a)
+        for row in zip(sizes, damages, strict=True)
+        for (a, x), (b, y) in itertools.permutations(zip(*row, strict=True), 2)
+        if a < b and x > y
+    }
+    every = [totals(sizes, damages, c) for c in itertools.product(*(range(len(row)) for row in sizes))]
+    offered = []
+    for price in sorted(prices):
+        least = min(int(d) + price * s for s, d in every)
+        offered += [(d, s) for s, d in every if int(d) + price * s == least and s <= budget]
+    size, damage = totals(sizes, damages, allocate_lagrangian(sizes, damages, budget=budget))
+    assert (damage, size) == min(offered)
+
+
+def test_layers_that_change_over_at_one_price_are_told_apart():
+    sizes, damages = [[1, 3, 4], [1, 5, 6]], [[11.0, 2.0, 0.0], [13.0, 10.0, 3.0]]
+    assert allocate_lagrangian(sizes, damages, budget=9) == [1, 2]
+    assert allocate_lagrangian(sizes, damages, budget=8) == [2, 0]
+    assert allocate_lagrangian(sizes, damages, budget=3) == [0, 0]
 
 
 def test_exact_is_scipy_s_integer_program_on_a_real_size():

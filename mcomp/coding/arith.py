@@ -12,7 +12,16 @@ import numpy as np
 
 from mcomp.coding.bits import CorruptFileError
 
-__all__ = ["LIMIT", "SQUASH", "SQUASHED", "AdaptiveBit", "BitDecoder", "BitEncoder", "encode_bits", "ln_fixed"]
+__all__ = [
+    "LIMIT",
+    "SQUASH",
+    "SQUASHED",
+    "AdaptiveBit",
+    "BitDecoder",
+    "BitEncoder",
+    "encode_bits",
+    "ln_fixed",
+]
 
 LIMIT = 3072  # log-odds are cut off at +-12 = LIMIT / 256
 

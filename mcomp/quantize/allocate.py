@@ -45,9 +45,11 @@ def cheapest_at_price(sizes, damages, *, price):
 
 
 def allocate_lagrangian(sizes, damages, *, budget):
-    """The choice at the least price that fits: a point of the convex hull of size against damage.
+    """The best choice at the least price that fits: it lies on the convex hull of size against damage.
 
-    Optimal for its own size (Everett 1963); where the hull's next point doesn't fit, bytes stay unused.
+    Optimal for its own size (Everett 1963); where no point of the hull is nearer to the budget, bytes stay
+    unused. At the price where layers change over, several choices cost the same: of those the one that does
+    least damage and fits.
 
     Parameters
     ----------
@@ -74,19 +76,29 @@ def allocate_lagrangian(sizes, damages, *, budget):
     """
     _check(sizes, damages, budget)
     for price in [0.0, *_prices(sizes, damages)]:
-        choice = cheapest_at_price(sizes, damages, price=price)
-        if totals(sizes, damages, choice)[0] <= budget:
-            return choice
+        ties = [_cheapest(*layer, price) for layer in zip(sizes, damages, strict=True)]
+        fewest, least = (
+            [[row[c] for c in t] for row, t in zip(x, ties, strict=True)] for x in (sizes, damages)
+        )
+        if sum(map(min, fewest)) <= budget:
+            return [t[c] for t, c in zip(ties, allocate_exact(fewest, least, budget=budget), strict=True)]
     return [row.index(min(row)) for row in sizes]
 
 
+def _cheapest(size, damage, price):
+    """The choices of one layer that cost the least at `price`, but for what rounding may have moved them."""
+    cost = [d + price * s for s, d in zip(size, damage, strict=True)]
+    slack = 1e-12 * max(abs(d) + price * s for s, d in zip(size, damage, strict=True))
+    return [c for c, found in enumerate(cost) if found <= min(cost) + slack]
+
+
 def _prices(sizes, damages):
-    """Ascending, the prices at which a layer may change its choice."""
+    """Ascending, the prices at which a layer may change its choice: there two of them cost the same."""
     slopes = set()
     for size, damage in zip(sizes, damages, strict=True):
         for (a, x), (b, y) in itertools.permutations(zip(size, damage, strict=True), 2):
             if a < b and x > y:
-                slopes.add((x - y) / (b - a) * (1 + 1e-12))  # just above, where the smaller one is chosen
+                slopes.add((x - y) / (b - a))
     return sorted(slopes)
 
 

@@ -16,18 +16,21 @@ def torch_saving_rank(w):
 
 
 def numpy_rotate(p, q):
-    angle = np.arctan(2 * (p @ q) / (p @ p - q @ q)) / 2
+    gamma, difference = p @ q, p @ p - q @ q
+    sign = -1 if difference < 0 else 1
+    angle = np.arctan2(2 * sign * gamma, abs(difference)) / 2
     c, s = np.cos(angle), np.sin(angle)
     return c * p + s * q, c * q - s * p
 
 
 def torch_rotate(p, q):
-    zeta = (q.dot(q) - p.dot(p)) / (2 * p.dot(q))
-    if torch.isinf(zeta):
+    if p.dot(q) == 0:
         return p.clone(), q.clone()
-    t = torch.sign(zeta) / (zeta.abs() + torch.sqrt(1 + zeta**2))
+    zeta = (p.dot(p) - q.dot(q)) / (2 * p.dot(q))
+    t = 1 / (zeta.abs() + torch.sqrt(1 + zeta**2))
+    t = -t if zeta < 0 or (zeta == 0 and p.dot(q) < 0) else t
     c = 1 / torch.sqrt(1 + t**2)
-    return c * (p - t * q), c * (q + t * p)
+    return c * (p + t * q), c * (q - t * p)
 
 
 def numpy_nearest_rank(w, rank):

@@ -1,8 +1,7 @@
 """Chapter 09, few levels: what the exercises ask, how they are checked, what usually goes wrong.
 
 A learner gains, in this order: a step of Lloyd's iteration, the scales of binary weights, the exact ternary
-optimum, the nearest power of two, the value of a small float, a dot product of packed signs, a choice at a
-price.
+optimum, the nearest power of two, the value of a small float, a dot product of packed signs.
 """
 
 import math
@@ -18,9 +17,10 @@ TITLE = "Few levels, uneven levels"
 
 
 def lloyd_step(x, levels):
-    """Lloyd's step: each entry to its nearest level, then each level to the mean of its entries.
+    """One step of Lloyd's: each entry of x to its nearest level, then each level to the mean of its entries.
 
-    `levels` ascend; at a midpoint the lower level wins. A level without entries stays where it is.
+    `levels` ascend; at a midpoint the lower level wins. A level without entries stays where it is. Returns
+    the new levels, an array.
     """
     members = [[] for _ in levels]
     for value in x.reshape(-1):
@@ -35,17 +35,21 @@ def lloyd_cases(rng):
     yield case(np.array([0.0, 1.0, 2.0, 4.0]), np.array([0.0, 4.0]))
     yield case(np.array([1.0, 2.0, 6.0]), np.array([-9.0, 1.0, 5.0]))
     yield case(np.array([-3.0, -1.0, -1.0, 5.0]), np.array([-2.0, 2.0]))
+    yield case(np.array([[1.0, 3.0], [5.0, 5.0]]), np.array([0.0, 2.0, 4.0]))
     for n in range(3, 18):
-        k = int(rng.integers(2, 6))
-        x = rng.normal(size=(2, n)) * (1 + n % 3)
-        levels = np.sort(rng.choice(x.reshape(-1), k, replace=False) + 0.1 * rng.normal(size=k))
+        k = n % 3 + 2
+        x = (rng.normal(size=(2, n // 5 + 2)) * (1 + n % 3)).round(1)
+        levels = np.sort(rng.choice(np.arange(-30, 31), k, replace=False) / 20.0 * (1 + n % 3))
         if n % 4 == 0:
             levels[0] = -20.0
         yield case(x, levels)
 
 
 def binary_scales(w):
-    """For each output channel w[0], w[1], ... the scale a > 0 of the nearest a * sign(w) (least squares)."""
+    """For each output channel w[0], w[1], ... the scale a > 0 of the nearest a * sign(w): one number each.
+
+    Nearest in least squares. w has two axes, or four as a convolution's weight.
+    """
     scales = []
     for channel in w:
         values = channel.reshape(-1)
@@ -58,15 +62,16 @@ def binary_cases(rng):
     yield case(np.array([[1.0, -3.0, 0.5], [0.5, 0.25, -0.15]]))
     yield case(rng.normal(size=(2, 1, 2, 2)))
     for n in range(2, 18):
-        shape = ((3, n), (2, 3, 2, n), (n, n))[n % 3]
-        sizes = rng.uniform(0.1, 4, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
-        yield case((rng.normal(size=shape) + 0.3) * sizes)
+        shape = ((3, n % 5 + 2), (2, 1, 2, n % 4 + 1), (3, 3))[n % 3]
+        sizes = rng.uniform(0.5, 4, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        w = ((rng.normal(size=shape) + 0.3) * sizes).round(1)
+        yield case(np.where(w == 0, 0.1, w))
 
 
 def ternary_optimum(w):
     """(k, scale) of the nearest tensor with entries -scale, 0 and scale: k is how many are not 0.
 
-    Nearest in least squares; w has an entry that is not 0.
+    Nearest in least squares; w has an entry that is not 0. Two numbers.
     """
     sizes = sorted((abs(float(v)) for v in w.reshape(-1)), reverse=True)
     best, found = 0.0, (0, 0.0)
@@ -82,8 +87,8 @@ def ternary_cases(rng):
     yield case(np.array([3.0, -1.0, 0.5, -4.0]))
     yield case(np.array([1.0, -1.0, 1.0]))
     yield case(np.array([[-5.0, 0.1], [0.2, -0.3]]))
-    for n in range(3, 18):
-        yield case(rng.normal(size=(2, n)) * 2.0 + (n % 3 - 1) * 0.5)
+    for n in range(3, 21):
+        yield case((rng.normal(size=(2, n // 3 + 2 if n < 16 else 2 * n)) * 2.0 + (n % 3 - 1) * 0.5).round(2))
 
 
 def nearest_power(w):
@@ -107,14 +112,14 @@ def power_cases(rng):
     yield case(np.array([1.5, -3.0, 0.75]))
     yield case(np.array([2.9, 5.8, 11.6, -0.7]))
     for n in range(2, 17):
-        yield case(rng.normal(size=(2, n)) * (0.1, 1.0, 10.0)[n % 3])
+        yield case((rng.normal(size=(2, n // 4 + 1)) * (0.1, 1.0, 10.0)[n % 3]).round(3))
 
 
 def minifloat_values(patterns, exponent_bits, mantissa_bits):
     """The numbers that bit patterns stand for: sign, exponent, mantissa, from the highest bit down.
 
     The bias is 2**(exponent_bits - 1) - 1. Exponent 0 has no leading one and the step of exponent 1. Every
-    pattern is a number.
+    pattern is a number: the largest exponent is like any other. `patterns` is an array of ints.
     """
     bias, found = 2 ** (exponent_bits - 1) - 1, np.zeros(patterns.shape)
     for i in np.ndindex(patterns.shape):
@@ -151,7 +156,8 @@ def minifloat_cases(rng):
 def sign_dot(a, b, n):
     """The dot product of two vectors of n signs, packed 32 to a word: bit 1 is +1, bit 0 is -1.
 
-    Entry i is bit i % 32 of word i // 32; the unused bits of the last word are 0 in both.
+    `a` and `b` are int64 arrays of words from 0 to 2**32 - 1. Entry i is bit i % 32, from the lowest up, of
+    word i // 32; the unused bits of the last word are 0 in both.
     """
     total = 0
     for i in range(n):
@@ -176,31 +182,8 @@ def sign_cases(rng):
     for n in (5, 7, 9, 13, 17, 24, 31, 32, 33, 40, 63, 64, 65, 90, 100):
         a, b = rng.integers(0, 2, (2, n))
         yield case(_packed(a), _packed(b), n)
-
-
-def choose_at_price(sizes, damages, price):
-    """In each row (a layer) the index of the choice of least damage + price * size; of equals the first.
-
-    `sizes` and `damages` have a row for each layer and a column for each choice.
-    """
-    found = []
-    for row, losses in zip(sizes, damages, strict=True):
-        cost = [float(d) + price * float(s) for s, d in zip(row, losses, strict=True)]
-        found.append(cost.index(min(cost)))
-    return np.array(found)
-
-
-def price_cases(rng):
-    yield case(np.array([[1.0, 2.0]]), np.array([[5.0, 1.0]]), 1.0)
-    yield case(np.array([[1.0, 2.0], [3.0, 6.0]]), np.array([[5.0, 1.0], [4.0, 0.0]]), 2.0)
-    yield case(np.array([[1.0, 2.0, 4.0]]), np.array([[3.0, 2.0, 0.5]]), 0.0)
-    yield case(np.array([[1.0, 2.0]]), np.array([[2.0, 1.0]]), 1.0)
-    for n in range(2, 18):
-        sizes = np.cumsum(rng.integers(1, 60, (n, 4)), axis=1).astype(float)
-        damages = rng.exponential(1.0, (n, 4))
-        if n % 2:  # as layers usually are: what is larger breaks less
-            damages = np.sort(damages, axis=1)[:, ::-1].copy()
-        yield case(sizes, damages, float(rng.choice([0.003, 0.01, 0.03])))
+    a, b = rng.integers(0, 2, (2, 33 * 256))  # more words, and more bits that differ, than a byte counts
+    yield case(_packed(a), _packed(1 - b), len(a))
 
 
 EXERCISES = (
@@ -257,14 +240,5 @@ EXERCISES = (
             "With d differing bits in all words the result is (n - d) - d.",
         ),
         mistakes=MISTAKES["09.6"],
-    ),
-    Exercise(
-        "09.7", choose_at_price, price_cases, title="A choice at a price",
-        hints=(
-            "Once bytes have a price, do the layers still depend on each other?",
-            "Each layer alone: damage and price times size, both in units of loss. Take the least sum.",
-            "The argmin of damages + price * sizes along axis 1.",
-        ),
-        mistakes=MISTAKES["09.7"],
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs.ch09_formats import MISTAKES as OTHERS
 
 
 def _lloyd(x, levels, index=None, center=np.mean, empty=None):
@@ -18,6 +19,14 @@ def _middle(v):
 
 def _below(flat, levels):
     return np.clip(np.searchsorted(levels, flat, side="right") - 1, 0, len(levels) - 1)
+
+
+def _upper(flat, levels):
+    return np.searchsorted((levels[:-1] + levels[1:]) / 2, flat, side="right")
+
+
+def _above(flat, levels):
+    return np.clip(np.searchsorted(levels, flat), 0, len(levels) - 1)
 
 
 def _until_it_stands(x, levels):
@@ -40,18 +49,6 @@ def _rows(w, reduce):
     return reduce(w.reshape(len(w), -1))
 
 
-def _ones(words):
-    return sum(int(word).bit_count() for word in np.asarray(words))
-
-
-def _differ(a, b):
-    return _ones(a ^ b)
-
-
-def _all_bits(a, b, n):
-    return 32 * len(a) - 2 * _differ(a, b)
-
-
 def _ternary(w, gain=lambda t, k, n: t**2 / k, scale=lambda t, k, n: t / k, size=abs):
     largest = np.sort(size(w.reshape(-1)))[::-1]
     n, total = len(largest), np.cumsum(largest)
@@ -59,48 +56,28 @@ def _ternary(w, gain=lambda t, k, n: t**2 / k, scale=lambda t, k, n: t / k, size
     return k, float(scale(total[k - 1], k, n))
 
 
-def _twn(w):
+def _twn(w, part=0.7):
     size = abs(w.reshape(-1))
-    kept = size[size > 0.7 * size.mean()]
-    return len(kept), float(kept.mean())
+    kept = size[size > part * size.mean()]
+    return len(kept), float(kept.mean()) if len(kept) else 0.0
 
 
-def _power(w, choose):
-    size = np.where(w == 0, 1.0, abs(w))
-    return np.where(w == 0, 0.0, np.sign(w) * choose(size))
+def _ternary_center(w, center):
+    k = _ternary(w)[0]
+    return k, float(center(np.sort(abs(w.reshape(-1)))[::-1][:k]))
 
 
-def _halfway_up(size):
-    low = 2.0 ** np.floor(np.log2(size))
-    return np.where(size < 1.5 * low, low, 2 * low)
+def _of_largest(w):
+    size = np.sort(abs(w.reshape(-1)))[::-1]
+    errors = [((size[:k] - size[0]) ** 2).sum() + (size[k:] ** 2).sum() for k in range(1, len(size) + 1)]
+    return int(np.argmin(errors)) + 1, float(size[0])
 
 
-def _nearest(size):
-    low = 2.0 ** np.floor(np.log2(size))
-    return np.where(size <= 1.5 * low, low, 2 * low)
+def _above_zero(channel):
+    return channel[channel > 0].mean() if (channel > 0).any() else 0.0
 
 
-def _float(patterns, e, m, bias=None, leading=None, least=1, sign=None, divide=True):
-    mantissa, rest = patterns % 2**m, patterns // 2**m
-    exponent, negative = rest % 2**e, rest // 2**e
-    bias = 2 ** (e - 1) - 1 if bias is None else bias(e)
-    one = (exponent > 0) if leading is None else leading
-    part = mantissa / (2**m if divide else 1)
-    size = (one + part) * 2.0 ** (np.maximum(exponent, least) - bias)
-    return np.where(negative == 1, -size, size) if sign is None else sign(size)
-
-
-def _twos_complement(patterns, e, m):
-    bits = 1 + e + m
-    signed = np.where(patterns >= 2 ** (bits - 1), patterns - 2**bits, patterns)
-    return np.sign(signed) * _float(abs(signed) % 2 ** (bits - 1), e, m)
-
-
-def _swapped(patterns, e, m):
-    return _float(patterns, m, e) if m else _float(patterns, e, m) * 2
-
-
-MISTAKES = {
+MISTAKES = OTHERS | {
     "09.1": (
         Mistake("level_below", lambda x, levels: _lloyd(x, levels, _below),
                 "you gave each entry the level below it; the nearest may be the one above"),
@@ -119,6 +96,25 @@ MISTAKES = {
         Mistake("projected", _projected,
                 "those are the entries on their levels: the first half step; then the levels move"),
         Mistake("unmoved", lambda x, levels: levels.copy(), "the levels are where they were"),
+        Mistake("upper_at_midpoint", lambda x, levels: _lloyd(x, levels, _upper),
+                "at a midpoint you took the upper level; the lower one was asked for"),
+        Mistake("level_above", lambda x, levels: _lloyd(x, levels, _above),
+                "you gave each entry the level above it; the nearest may be the one below"),
+        Mistake("no_distance", lambda x, levels: _lloyd(x, levels, lambda v, c: (v[:, None] - c).argmin(1)),
+                "the distance has no sign: without abs the largest level wins always"),
+        Mistake("empty_gone",
+                lambda x, levels: np.array([c for c in _lloyd(x, levels, empty=np.nan) if c == c]),
+                "a level without entries is missing: as many levels come out as went in"),
+        Mistake("empty_to_mean", lambda x, levels: _lloyd(x, levels, empty=x.mean()),
+                "a level without entries went to the mean of all; let it stay where it is"),
+        Mistake("totals", lambda x, levels: _lloyd(x, levels, center=np.sum),
+                "you moved the levels to the sums of their entries: divide by how many they are"),
+        Mistake("assignments", lambda x, levels: abs(x.reshape(-1)[:, None] - levels).argmin(1),
+                "those are the assignments, the first half step; the new levels were asked for"),
+        Mistake("halfway", lambda x, levels: (levels + _lloyd(x, levels)) / 2,
+                "you went half of the way to the mean; the step goes all of it"),
+        Mistake("each_value_once", lambda x, levels: _lloyd(x, levels, center=lambda v: np.unique(v).mean()),
+                "you counted equal entries once; each of them pulls"),
     ),
     "09.2": (
         Mistake("no_abs", lambda w: _rows(w, lambda r: abs(r.mean(1))),
@@ -139,6 +135,22 @@ MISTAKES = {
                 "you averaged over the wrong axes: output channels are the first axis"),
         Mistake("second_axis_only", lambda w: abs(w).mean(axis=1),
                 "you averaged over axis 1 only; a convolution's channel has three axes"),
+        Mistake("signed_mean", lambda w: _rows(w, lambda r: r.mean(1)),
+                "that is the mean of w, which may even be negative: take |w| first"),
+        Mistake("norm", lambda w: _rows(w, lambda r: np.sqrt((r**2).sum(1))),
+                "that is the length of the channel: n entries of that size are far too long"),
+        Mistake("squares", lambda w: _rows(w, lambda r: (r**2).mean(1)),
+                "you averaged the squares: the scale has the unit of w"),
+        Mistake("one_number", lambda w: float(abs(w).mean()),
+                "that is one scale for the whole tensor; each channel has its own"),
+        Mistake("half_range", lambda w: _rows(w, lambda r: (r.max(1) - r.min(1)) / 2),
+                "half of the range looks at two weights; every one counts"),
+        Mistake("positive_only", lambda w: _rows(w, lambda r: np.array([_above_zero(c) for c in r])),
+                "you averaged the positive weights only; the negative ones share the scale"),
+        Mistake("innermost", lambda w: abs(w).mean(axis=-1),
+                "you averaged over the last axis only; a convolution's channel has three axes"),
+        Mistake("projected", lambda w: np.sign(w) * abs(w).mean(axis=tuple(range(1, w.ndim)), keepdims=True),
+                "that is the projected tensor; its scales were asked for, a number for each channel"),
     ),
     "09.3": (
         Mistake("twn", _twn,
@@ -155,82 +167,24 @@ MISTAKES = {
                 "your scale is the sum of the k largest |w|; divide by k"),
         Mistake("one_less", lambda w: (lambda k, s: (k - 1, s))(*_ternary(w)),
                 "your k is one too small: after the first entry of the cumulative sum one weight stays"),
-    ),
-    "09.4": (
-        Mistake("rounded_log", lambda w: _power(w, lambda s: 2.0 ** np.round(np.log2(s))),
-                "you rounded log2 |w|: the border is then 1.41 * 2**e; in value it is 1.5 * 2**e"),
-        Mistake("power_below", lambda w: _power(w, lambda s: 2.0 ** np.floor(np.log2(s))),
-                "you took the power below, which may be twice as far as the one above"),
-        Mistake("power_above", lambda w: _power(w, lambda s: 2.0 ** np.ceil(np.log2(s))),
-                "you took the power above; the one below may be nearer"),
-        Mistake("no_sign", lambda w: abs(_power(w, _nearest)), "the signs are lost"),
-        Mistake("halfway_up", lambda w: _power(w, _halfway_up),
-                "at 1.5 * 2**e both are equally near: the smaller one was asked for"),
-        Mistake("whole_numbers", lambda w: np.round(w),
-                "those are whole numbers, an even grid; the powers of two lie unevenly"),
-        Mistake("fixed_step", lambda w: np.round(w / 0.25) * 0.25,
-                "round(w / 2**p) * 2**p is an even grid whose step is a power of two"),
-        Mistake("exponents", lambda w: _power(w, lambda s: np.log2(_nearest(s))),
-                "those are the exponents; the values are 2**exponent"),
-        Mistake("zero_is_one", lambda w: np.where(w == 0, 1.0, _power(w, _nearest)),
-                "zero became a power of two; it stays 0"),
-    ),
-    "09.5": (
-        Mistake("no_denormals", lambda p, e, m: _float(p, e, m, leading=1, least=0),
-                "with exponent 0 there is no leading one: else zero itself would be missing"),
-        Mistake("denormal_step", lambda p, e, m: _float(p, e, m, least=0),
-                "numbers with exponent 0 have the step of exponent 1: multiply by 2**(1 - bias)"),
-        Mistake("no_leading_one", lambda p, e, m: _float(p, e, m, leading=0),
-                "you forgot the leading one, which isn't stored"),
-        Mistake("bias", lambda p, e, m: _float(p, e, m, bias=lambda e: 2 ** (e - 1)),
-                "the bias is 2**(exponent_bits - 1) - 1; yours is one larger"),
-        Mistake("no_bias", lambda p, e, m: _float(p, e, m, bias=lambda e: 0),
-                "you forgot the bias: numbers below 1 need negative exponents"),
-        Mistake("no_sign", lambda p, e, m: _float(p, e, m, sign=lambda size: size),
-                "the highest bit is the sign; all your numbers are positive"),
-        Mistake("twos_complement", _twos_complement,
-                "you read negative numbers as two's complement; a float has its sign apart"),
-        Mistake("whole_mantissa", lambda p, e, m: _float(p, e, m, divide=False),
-                "the mantissa is a fraction: divide it by 2**mantissa_bits"),
-    ),
-    "09.6": (
-        Mistake("agreements", lambda a, b, n: n - _differ(a, b),
-                "that counts the agreements; each disagreement also takes one away"),
-        Mistake("disagreements", lambda a, b, n: _differ(a, b),
-                "that counts the bits that differ; the dot product is n minus twice that"),
-        Mistake("sign", lambda a, b, n: 2 * _differ(a, b) - n,
-                "the sign is wrong: bits that agree count +1"),
-        Mistake("and", lambda a, b, n: _ones(a & b),
-                "a & b counts the places where both are +1; two -1 make +1 as well"),
-        Mistake("and_minus_xor", lambda a, b, n: _ones(a & b) - _differ(a, b),
-                "you forgot the places where both bits are 0: (-1) * (-1) is +1"),
-        Mistake("padding", _all_bits,
-                "you counted the unused bits of the last word as agreements; only n bits are signs"),
-        Mistake("first_word", lambda a, b, n: n - 2 * _differ(a[:1], b[:1]),
-                "you looked at the first word only"),
-        Mistake("product", lambda a, b, n: int((a * b).sum()),
-                "you multiplied the words as numbers; each of their bits is a sign"),
-    ),
-    "09.7": (
-        Mistake("least_damage", lambda s, d, price: d.argmin(1),
-                "you took the least damage whatever it costs; add price * size"),
-        Mistake("smallest", lambda s, d, price: s.argmin(1),
-                "you took the smallest choice whatever it breaks; add the damage"),
-        Mistake("minus", lambda s, d, price: (d - price * s).argmin(1),
-                "you subtracted the price: then bytes are a reward"),
-        Mistake("price_on_damage", lambda s, d, price: (price * d + s).argmin(1),
-                "the price is a loss per byte, so it multiplies the size, not the damage"),
-        Mistake("ratio", lambda s, d, price: (d / s).argmin(1),
-                "damage per byte ignores the price, and favours large choices"),
-        Mistake("product", lambda s, d, price: (d * s).argmin(1),
-                "damage times size has no price in it; add the two costs"),
-        Mistake("one_for_all", lambda s, d, price: np.full(len(s), (d + price * s).sum(0).argmin()),
-                "you chose one column for all layers; each layer chooses alone"),
-        Mistake("costs", lambda s, d, price: (d + price * s).min(1),
-                "those are the least costs; their indices were asked for"),
-        Mistake("last_of_equals",
-                lambda s, d, price: s.shape[1] - 1 - (d + price * s)[:, ::-1].argmin(1),
-                "of two choices that cost the same you took the later; take the first"),
+        Mistake("two_thirds", lambda w: _twn(w, 2 / 3),
+                "two thirds of the mean is the threshold for uniform weights; these have their own optimum"),
+        Mistake("mean_threshold", lambda w: _twn(w, 1.0),
+                "a threshold at the mean of |w| is a guess: try every k"),
+        Mistake("mean_of_all", lambda w: (_ternary(w)[0], float(abs(w).mean())),
+                "your k is right, and the scale that of binary weights: average over the k that stay"),
+        Mistake("rms", lambda w: _ternary_center(w, lambda v: np.sqrt((v**2).mean())),
+                "your k is right; the best scale is the mean of what stays, not the root of the mean square"),
+        Mistake("median", lambda w: _ternary_center(w, np.median),
+                "your k is right; the median minimises absolute errors, the mean squared ones"),
+        Mistake("threshold", lambda w: _ternary_center(w, np.min),
+                "your k is right; its scale is the mean of what stays, not the smallest of it"),
+        Mistake("largest", lambda w: _ternary_center(w, np.max),
+                "your k is right; the largest |w| as the scale is too large for the others"),
+        Mistake("swapped", lambda w: _ternary(w)[::-1],
+                "the order is (k, scale): yours is the other way round"),
+        Mistake("scale_fixed_to_largest", _of_largest,
+                "you held the scale at the largest |w|; it is the mean of what stays, and k follows"),
     ),
 }  # fmt: skip
 
@@ -258,14 +212,14 @@ QUIZ = (
         ),
     ),
     Question(
-        "Every layer's damage was measured with that layer alone at two levels. What is their sum?",
+        "A level may be any power of two, up or down. Which error of a weight is bounded?",
         (
-            Option("The loss of the network with all layers at two levels.",
-                   "Only while damages are small; large errors of one layer meet another layer's."),
-            Option("A forecast that is good for small damages and can be far off for large ones.",
-                   "Yes: the loss adds up near the trained weights, and not far from them.", right=True),
-            Option("Always more than the true loss.",
-                   "In this chapter it is less than the true loss where layers have three levels."),
+            Option("The absolute error, by half of the smallest step.",
+                   "Steps double from level to level: the error of a large weight grows with it."),
+            Option("The relative error, by a third.",
+                   "Yes: halfway between 2**e and 2**(e + 1) it is 0.5 of 1.5.", right=True),
+            Option("The squared error, by Shannon's bound.",
+                   "The bound is below, not above: no code has a smaller mean squared error."),
         ),
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ TITLE = "Low rank"
 
 
 def saving_rank(w):
-    """The largest rank at which two factors hold fewer numbers than the matrix w; 0 if none does."""
+    """The largest rank at which two factors hold fewer numbers than the matrix w, or 0."""
     (m, n), best = w.shape, 0
     for rank in range(1, m * n + 1):
         if m * rank + rank * n < m * n:
@@ -28,16 +28,20 @@ def saving_rank(w):
 
 
 def saving_cases(rng):
-    for m, n in ((2, 3), (3, 2), (4, 3), (1, 9), (6, 3), (4, 4), (5, 20), (12, 6)):
+    for m, n in ((2, 3), (3, 2), (2, 2), (4, 3), (1, 9), (4, 4), (6, 3), (5, 20), (12, 6)):
         yield case(np.ones((m, n)))
     for n in range(1, 13):
         yield case(rng.normal(size=(int(rng.integers(1, 30)), int(rng.integers(1, 30)) + n)))
 
 
 def rotate(p, q):
-    """Turn two vectors among themselves, by at most 45 degrees, until they are orthogonal: new p, new q."""
+    """Turn p and q among themselves, by at most 45 degrees, until orthogonal: (new p, new q).
+
+    Of equal length: by 45 degrees, new p being the longer. Orthogonal already: they stay as they are.
+    """
     alpha, beta, gamma = sum(p * p), sum(q * q), sum(p * q)
-    angle = math.atan(2 * gamma / (alpha - beta)) / 2
+    sign = -1 if alpha < beta else 1
+    angle = math.atan2(2 * sign * gamma, abs(alpha - beta)) / 2  # within 45 degrees; 0 for 0/0
     new_p, new_q = np.zeros(len(p)), np.zeros(len(q))
     for i in range(len(p)):
         new_p[i] = math.cos(angle) * p[i] + math.sin(angle) * q[i]
@@ -49,12 +53,17 @@ def rotate_cases(rng):
     yield case(np.array([2.0, 0.0]), np.array([1.0, 1.0]))
     yield case(np.array([1.0, 1.0]), np.array([0.0, 3.0]))
     yield case(np.array([3.0, 0.0]), np.array([0.0, 1.0]))
+    yield case(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    yield case(np.array([2.0, 1.0]), np.array([1.0, 2.0]))
+    yield case(np.array([2.0, 1.0]), np.array([1.0, -2.0]))
+    yield case(np.array([2.0, 1.0]), np.array([-1.0, -2.0]))
     for n in range(2, 19):
-        yield case(rng.normal(size=n), (0.5, 1.0, 2.0)[n % 3] * rng.normal(size=n))
+        size = n % 4 + 2
+        yield case(rng.normal(size=size).round(1), (0.5, 1.0, 2.0)[n % 3] * rng.normal(size=size).round(1))
 
 
 def nearest_rank(w, rank):
-    """The nearest matrix to w of that rank, and its squared distance from w."""
+    """(near, error): the nearest matrix to w of that rank, and its squared distance from w, one number."""
     u, s, vt = np.linalg.svd(w, full_matrices=False)
     near = np.zeros_like(w)
     for i in range(rank):
@@ -66,12 +75,16 @@ def nearest_cases(rng):
     yield case(np.array([[2.0, 0.0], [0.0, 1.0]]), 1)
     yield case(np.array([[3.0, 1.0, 1.0], [-1.0, 3.0, 1.0]]), 1)
     for n in range(1, 19):
-        m = n % 5 + 2
-        yield case(rng.normal(size=(m, m)) if n % 2 else rng.normal(size=(m, m + 2)), n % m + 1)
+        m = n % 3 + 2
+        shape = ((m, m), (m, m + 2), (m + 1, m))[n % 3]
+        yield case(rng.normal(size=shape).round(1), n % m + 1)
 
 
 def whitened(w, x, rank):
-    """The matrix of that rank whose outputs for the inputs x (samples, in) lie nearest to those of w."""
+    """The matrix (out, in) of that rank whose outputs for the inputs x (samples, in) are nearest to w's.
+
+    Nearest in the sum of squares, inputs as they are. x.T @ x has an inverse.
+    """
     factor = np.linalg.cholesky(x.T @ x)  # x.T @ x = factor @ factor.T
     u, s, vt = np.linalg.svd(w @ factor)
     near = np.zeros_like(w)
@@ -84,12 +97,12 @@ def whitened_cases(rng):
     yield case(np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]), 1)
     for n in range(1, 18):
         m, inputs = n % 4 + 2, n % 3 + 3
-        x = rng.normal(size=(inputs + 5, inputs)) * rng.uniform(0.3, 3, size=inputs) + 0.5
-        yield case(rng.normal(size=(m, inputs)), x, n % (min(m, inputs) - 1) + 1)
+        x = (rng.normal(size=(inputs + 3, inputs)) * rng.uniform(0.3, 3, size=inputs) + 0.5).round(1)
+        yield case(rng.normal(size=(m, inputs)).round(1), x, n % (min(m, inputs) - 1) + 1)
 
 
 def energy_rank(s, energy):
-    """The least rank whose singular values hold the fraction `energy` of the sum of squares."""
+    """The least rank whose singular values hold the fraction `energy` of the sum of squares; 0 for 0."""
     total = sum(x**2 for x in s)
     for rank in range(len(s) + 1):
         if sum(x**2 for x in s[:rank]) >= energy * total:
@@ -108,7 +121,10 @@ def energy_cases(rng):
 
 
 def budget_ranks(spectra, costs, budget):
-    """Buy singular values, the most s² for its cost first, until one doesn't fit: a dict of ranks."""
+    """Buy by s²/cost, the best first, until the next one doesn't fit: a rank for each name, 0 too.
+
+    `spectra` and `costs` are dicts by layer: the falling values, the price of one rank.
+    """
     ranks = dict.fromkeys(spectra, 0)
     while True:
         best, most = None, 0.0
@@ -129,14 +145,14 @@ def budget_cases(rng):
     yield case({"a": np.array([3.0]), "b": np.array([2.0])}, {"a": 5, "b": 7}, 99)
     for n in range(1, 16):
         sizes = {"conv": n % 3 + 2, "fc1": n % 4 + 3, "fc2": 2}
-        spectra = {name: np.sort(rng.gamma(2.0, size=k))[::-1].copy() for name, k in sizes.items()}
-        costs = {name: int(rng.integers(2, 12)) for name in sizes}
+        spectra = {name: np.sort(rng.gamma(2.0, size=k).round(2))[::-1].copy() for name, k in sizes.items()}
+        costs = dict(zip(sizes, map(int, rng.permutation(11)[:3] + 2), strict=True))
         total = sum(costs[name] * k for name, k in sizes.items())
         yield case(spectra, costs, total * (n % 5 + 1) // 6)
 
 
 def spatial_matrix(w):
-    """The weights (out, in, kh, kw) as a matrix: a row for each (out, kw), a column for each (in, kh)."""
+    """Weights (out, in, kh, kw) as a matrix: rows (out, kw), columns (in, kh), the last of each fastest."""
     out, inputs, kh, kw = w.shape
     matrix = np.zeros((out * kw, inputs * kh))
     for o, i, y, x in itertools.product(range(out), range(inputs), range(kh), range(kw)):
@@ -148,7 +164,7 @@ def spatial_cases(rng):
     yield case(np.arange(8.0).reshape(2, 1, 2, 2))
     yield case(np.arange(12.0).reshape(1, 2, 3, 2))
     for n in range(1, 18):
-        yield case(rng.normal(size=(n % 4 + 1, n % 3 + 1, n % 5 + 1, n % 2 + 2)).round(2))
+        yield case(rng.integers(-9, 10, size=(n % 3 + 1, n % 2 + 1, n % 4 + 1, n % 3 + 2)).astype(float))
 
 
 EXERCISES = (
@@ -166,7 +182,7 @@ EXERCISES = (
         hints=(
             "You know the squared length of each vector, and their product. Which angle does it?",
             "Write down the product of the new vectors and set it to zero: tan of twice the angle follows.",
-            "tan(2 angle) = 2 p·q / (p·p − q·q), and half of its arctan lies within 45 degrees.",
+            "tan(2 angle) = 2 p·q / (p·p − q·q); half of its arctan lies within 45 degrees. 0/0: leave them.",
         ),
         mistakes=MISTAKES["10.2"], rtol=1e-6, atol=1e-9,
     ),

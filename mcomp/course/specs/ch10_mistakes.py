@@ -5,10 +5,7 @@ import math
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
-
-
-def _rank_of(rule):
-    return lambda w: rule(*w.shape)
+from mcomp.course.specs.ch10_budgets import MISTAKES as OTHERS
 
 
 def _rotate(p, q, angle):
@@ -20,9 +17,15 @@ def _products(p, q):
     return p @ p, q @ q, p @ q
 
 
+def _ratio(gamma, difference):
+    """Half of the angle whose tangent is 2 gamma / difference, within 45 degrees; 0 for 0/0."""
+    sign = -1 if difference < 0 else 1
+    return math.atan2(2 * sign * gamma, abs(difference)) / 2
+
+
 def _angle(p, q):
     alpha, beta, gamma = _products(p, q)
-    return math.atan(2 * gamma / (alpha - beta)) / 2
+    return _ratio(gamma, alpha - beta)
 
 
 def _gram_schmidt(p, q):
@@ -41,7 +44,12 @@ def _no_half(p, q):
 
 def _no_two(p, q):
     alpha, beta, gamma = _products(p, q)
-    return _rotate(p, q, math.atan(gamma / (alpha - beta)) / 2)
+    return _rotate(p, q, _ratio(gamma / 2, alpha - beta))
+
+
+def _shorter_first(p, q):
+    alpha, beta, gamma = _products(p, q)
+    return _rotate(p, q, -math.pi / 4 if alpha == beta and gamma > 0 else _angle(p, q))
 
 
 def _large_angle(p, q):
@@ -54,6 +62,19 @@ def _nearest(w, rank, build=None, distance=None):
     u, s, vt = np.linalg.svd(w, full_matrices=False)
     near = (u[:, :rank] * s[:rank]) @ vt[:rank] if build is None else build(u, s, vt, rank)
     return near, float(((w - near) ** 2).sum() if distance is None else distance(s, rank))
+
+
+def _columns(u, s, vt, r):
+    return u[:, :r] * s[:r] @ vt[:, :r].T
+
+
+def _squares_of_rest(s, r):
+    return (s[r:] ** 2).sum()
+
+
+def _factors(w, r):
+    u, s, vt = np.linalg.svd(w, full_matrices=False)
+    return u[:, :r] * s[:r], vt[:r]
 
 
 def _of_v(u, s, vt, rank):
@@ -74,36 +95,6 @@ def _others(u, s, vt, r):
     return u[:, r:] * s[r:] @ vt[r:]
 
 
-def _running(s, energy, strict=False, power=2):
-    held = np.append(0.0, np.cumsum(s**power))
-    wanted = energy * (s**power).sum()
-    return int(np.argmax(held > wanted if strict else held >= wanted))
-
-
-def _pool(spectra, costs, value):
-    pool = [(value(s, costs[name]), name) for name, spectrum in spectra.items() for s in spectrum]
-    return sorted(pool, key=lambda item: -item[0])
-
-
-def _bought(spectra, costs, budget, value, go_on=False, overspend=False):
-    ranks = dict.fromkeys(spectra, 0)
-    for _, name in _pool(spectra, costs, value):
-        if costs[name] > budget and not overspend:
-            if go_on:
-                continue
-            break
-        if budget <= 0:
-            break
-        ranks[name] += 1
-        budget -= costs[name]
-    return ranks
-
-
-def _each_alike(spectra, costs, budget):
-    rank = int(budget // sum(costs.values()))
-    return {name: min(rank, len(s)) for name, s in spectra.items()}
-
-
 def _white(w, x, rank, factor=None, back=None):
     """whitened with another factor, or another way back."""
     factor = np.linalg.cholesky(x.T @ x) if factor is None else factor(x)
@@ -111,21 +102,7 @@ def _white(w, x, rank, factor=None, back=None):
     return near @ np.linalg.inv(factor) if back is None else back(near, factor)
 
 
-MISTAKES = {
-    "10.1": (
-        Mistake("equal", _rank_of(lambda m, n: m * n // (m + n)),
-                "where m n divides by m + n, your rank holds exactly as many numbers: nothing is saved"),
-        Mistake("full", _rank_of(min),
-                "that is the largest rank a matrix can have; its factors hold more numbers than the matrix"),
-        Mistake("half", _rank_of(lambda m, n: min(m, n) // 2),
-                "half of the rank is break-even for square matrices only"),
-        Mistake("square", _rank_of(lambda m, n: (m * n - 1) // (2 * m)),
-                "you counted 2 m numbers for a rank; the factors are (m, r) and (r, n), so it is m + n"),
-        Mistake("rounded", _rank_of(lambda m, n: round(m * n / (m + n))),
-                "you rounded m n / (m + n): above it the factors are larger than the matrix"),
-        Mistake("float", _rank_of(lambda m, n: m * n / (m + n)),
-                "that is the break-even point; the largest rank that saves is the whole number below it"),
-    ),
+MISTAKES = OTHERS | {
     "10.2": (
         Mistake("no_half", _no_half, "tan of twice the angle is known: take half of the arctan"),
         Mistake("no_two", _no_two, "in tan(2 angle) the product counts twice: 2 p·q over p·p − q·q"),
@@ -137,6 +114,24 @@ MISTAKES = {
                 "you computed the new q from the new p; both come from the old ones"),
         Mistake("large_angle", _large_angle,
                 "orthogonal, but by more than 45 degrees where q is the longer: take arctan, not arctan2"),
+        Mistake("bare_formula", lambda p, q: _rotate(p, q, np.arctan(2 * (p @ q) / (p @ p - q @ q)) / 2),
+                "0/0 is NaN: vectors of equal length that are orthogonal already stay as they are"),
+        Mistake("orthonormal", lambda p, q: tuple(v / np.linalg.norm(v) for v in _gram_schmidt(p, q)),
+                "you made them orthonormal: a rotation keeps p·p + q·q, so no length is divided away"),
+        Mistake("exchanged", lambda p, q: _rotate(p, q, _angle(p, q))[::-1],
+                "right, but in the other order: new p first, then new q"),
+        Mistake("lengths", lambda p, q: _rotate(p, q, _ratio(p @ q, np.linalg.norm(p) - np.linalg.norm(q))),
+                "in tan(2 angle) stand the squared lengths p·p and q·q, not the lengths"),
+        Mistake("degrees", lambda p, q: _rotate(p, q, math.degrees(_angle(p, q))),
+                "cos and sin want radians: leave out the conversion to degrees"),
+        Mistake("no_rotation", lambda p, q: (_rotate(p, q, _angle(p, q))[0], _rotate(p, q, -_angle(p, q))[1]),
+                "new q is cos · q − sin · p: with plus twice it is no rotation"),
+        Mistake("sum_of_lengths", lambda p, q: _rotate(p, q, _ratio(p @ q, p @ p + q @ q)),
+                "the squared lengths are subtracted, p·p − q·q, not added"),
+        Mistake("shorter_first", _shorter_first,
+                "of equal length: turn so that new p is the longer; new q is, where p·p = q·q"),
+        Mistake("always_45", lambda p, q: _rotate(p, q, math.pi / 4),
+                "45 degrees is right for vectors of equal length only"),
     ),
     "10.3": (
         Mistake("no_values", lambda w, r: _nearest(w, r, build=_first),
@@ -155,6 +150,26 @@ MISTAKES = {
                 "you added up the squares of what stays; the error is the squares of what goes"),
         Mistake("next", lambda w, r: _nearest(w, r, distance=lambda s, r: s[r] ** 2 if r < len(s) else 0.0),
                 "that is the error in the spectral norm; in the sum of squares all that go count"),
+        Mistake("columns_of_vt",
+                lambda w, r: _nearest(w, r, _columns, _squares_of_rest),
+                "you took columns of vt and transposed them; svd gives v transposed already: take rows"),
+        Mistake("mean", lambda w, r: _nearest(w, r, distance=lambda s, r: (s[r:] ** 2).sum() / w.size),
+                "you took the mean of the squares; the squared distance is their sum"),
+        Mistake("relative",
+                lambda w, r: _nearest(w, r, distance=lambda s, r: (s[r:] ** 2).sum() / (s**2).sum()),
+                "you divided by the squared length of w; the distance itself was asked for"),
+        Mistake("absolute", lambda w, r: (_nearest(w, r)[0], float(abs(w - _nearest(w, r)[0]).sum())),
+                "you added absolute differences; squares were asked for"),
+        Mistake("one_rank_less", lambda w, r: _nearest(w, r - 1),
+                "you kept one term too few: s[:rank] has rank entries"),
+        Mistake("one_rank_more", lambda w, r: _nearest(w, r + 1), "you kept one term too many"),
+        Mistake("matrix_only", lambda w, r: _nearest(w, r)[0],
+                "the matrix alone; its squared distance was asked for too"),
+        Mistake("factors", lambda w, r: _factors(w, r),
+                "those are the two factors; their product and the squared distance were asked for"),
+        Mistake("exchanged", lambda w, r: _nearest(w, r)[::-1], "the order is matrix, then squared distance"),
+        Mistake("rest", lambda w, r: (w - _nearest(w, r)[0], _nearest(w, r)[1]),
+                "your matrix is the difference to w; the nearest matrix itself was asked for"),
     ),
     "10.4": (
         Mistake("plain", lambda w, x, rank: _nearest(w, rank)[0],
@@ -174,48 +189,22 @@ MISTAKES = {
         Mistake("left", lambda w, x, rank: _white(
                     w, x, rank, back=lambda near, factor: near @ np.linalg.inv(factor).T),
                 "you went back with the inverse of Lᵀ; it was L that you multiplied by"),
-    ),
-    "10.5": (
-        Mistake("not_squared", lambda s, energy: _running(s, energy, power=1),
-                "energy is in the squares: you added up the singular values themselves"),
-        Mistake("one_less", lambda s, energy: max(_running(s, energy) - 1, 0),
-                "one too few: a position counts from 0, a rank from 1"),
-        Mistake("one_more", lambda s, energy: _running(s, energy) + 1,
-                "one too many: your rank holds more than the least that suffices"),
-        Mistake("strict", lambda s, energy: _running(s, energy, strict=True),
-                "where the energy is held exactly, that is enough: compare with >="),
-        Mistake("smallest_first", lambda s, energy: _running(s[::-1], energy),
-                "you added from the smallest on; the largest come first"),
-        Mistake("share", lambda s, energy: math.ceil(energy * len(s)),
-                "you took that fraction of the count; it is a fraction of the sum of squares"),
-    ),
-    "10.6": (
-        Mistake("no_cost", lambda s, c, b: _bought(s, c, b, lambda s, c: s),
-                "you bought the largest first whatever they cost: divide what one gains by its cost"),
-        Mistake("not_squared", lambda s, c, b: _bought(s, c, b, lambda s, c: s / c),
-                "a singular value takes its square off the error: rank by s²/cost, not s/cost"),
-        Mistake("goes_on", lambda s, c, b: _bought(
-                    s, c, b, lambda s, c: s**2 / c, go_on=True),
-                "you went on with cheaper ones after the first that didn't fit; it stops there"),
-        Mistake("overspends", lambda s, c, b: _bought(
-                    s, c, b, lambda s, c: s**2 / c, overspend=True),
-                "you bought the one that didn't fit any more: the budget is overspent"),
-        Mistake("alike", _each_alike,
-                "you gave every layer the same rank; a layer with larger singular values earns more"),
-        Mistake("cheapest", lambda s, c, b: _bought(s, c, b, lambda s, c: 1 / c),
-                "you bought the cheapest layer first, whatever its values give"),
-    ),
-    "10.7": (
-        Mistake("reshape", lambda w: w.reshape(w.shape[0] * w.shape[3], -1),
-                "a reshape doesn't reorder: the axes must stand as (out, kw, in, kh) before it"),
-        Mistake("channel", lambda w: w.reshape(w.shape[0], -1),
-                "that is the channel matrix, a row for each output; here a row is an output and a column kw"),
-        Mistake("rows_for_columns", lambda w: w.transpose(0, 2, 1, 3).reshape(w.shape[0] * w.shape[2], -1),
-                "you paired kh with the outputs; the first thin convolution is kh x 1 and sees the inputs"),
-        Mistake("kw_first", lambda w: w.transpose(3, 0, 2, 1).reshape(w.shape[0] * w.shape[3], -1),
-                "the row of (o, x) is o · kw + x: the channel is the slow index, the place the fast one"),
-        Mistake("transposed", lambda w: w.transpose(1, 2, 0, 3).reshape(w.shape[1] * w.shape[2], -1),
-                "your matrix is transposed: outputs are rows, inputs are columns"),
+        Mistake("centred", lambda w, x, rank: _white(
+                    w, x, rank, factor=lambda x: np.linalg.cholesky((x - x.mean(0)).T @ (x - x.mean(0)))),
+                "you subtracted the mean of the inputs; outputs are compared with it, so xᵀx as it is"),
+        Mistake("deviations", lambda w, x, rank: _white(w, x, rank, factor=lambda x: np.diag(x.std(0))),
+                "you scaled each input by its deviation; inputs that go together need the whole of xᵀx"),
+        Mistake("back_with_l",
+                lambda w, x, rank: _white(w, x, rank, back=lambda near, factor: near @ factor.T),
+                "you went back with Lᵀ: it is no inverse, L is not orthogonal"),
+        Mistake("inverse_first", lambda w, x, rank: _white(
+                    w, x, rank, factor=lambda x: np.linalg.inv(np.linalg.cholesky(x.T @ x))),
+                "you multiplied by the inverse first and by L after: it is D L whose squared length counts"),
+        Mistake("outputs", lambda w, x, rank: _nearest(w @ x.T, rank)[0],
+                "those are the nearest outputs; the matrix that makes them was asked for"),
+        Mistake("damped", lambda w, x, rank: _white(
+                    w, x, rank, factor=lambda x: np.linalg.cholesky(x.T @ x + np.eye(x.shape[1]))),
+                "you added to the diagonal; here xᵀx has an inverse, so take it as it is"),
     ),
 }  # fmt: skip
 
