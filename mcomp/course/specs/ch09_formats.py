@@ -1,4 +1,4 @@
-"""Chapter 09, powers of two, small floats, packed signs and prices: the wrong answers that people write."""
+"""Chapter 09, powers of two, small floats and packed signs: the wrong answers that people write."""
 
 import numpy as np
 
@@ -167,34 +167,5 @@ MISTAKES = {
                 "you looked at the lowest byte of each word only"),
         Mistake("counted_in_a_byte", lambda a, b, n: n - 2 * (_differ(a, b) % 256),
                 "your count of bits went round at 256: a uint8 is too narrow for it"),
-    ),
-    "09.7": (
-        Mistake("least_damage", lambda s, d, price: d.argmin(1),
-                "you took the least damage whatever it costs; add price * size"),
-        Mistake("smallest", lambda s, d, price: s.argmin(1),
-                "you took the smallest choice whatever it breaks; add the damage"),
-        Mistake("minus", lambda s, d, price: (d - price * s).argmin(1),
-                "you subtracted the price: then bytes are a reward"),
-        Mistake("price_on_damage", lambda s, d, price: (price * d + s).argmin(1),
-                "the price is a loss per byte, so it multiplies the size, not the damage"),
-        Mistake("ratio", lambda s, d, price: (d / s).argmin(1),
-                "damage per byte ignores the price, and favours large choices"),
-        Mistake("product", lambda s, d, price: (d * s).argmin(1),
-                "damage times size has no price in it; add the two costs"),
-        Mistake("one_for_all", lambda s, d, price: np.full(len(s), (d + price * s).sum(0).argmin()),
-                "you chose one column for all layers; each layer chooses alone"),
-        Mistake("costs", lambda s, d, price: (d + price * s).min(1),
-                "those are the least costs; their indices were asked for"),
-        Mistake("last_of_equals",
-                lambda s, d, price: s.shape[1] - 1 - (d + price * s)[:, ::-1].argmin(1),
-                "of two choices that cost the same you took the later; take the first"),
-        Mistake("most", lambda s, d, price: (d + price * s).argmax(1),
-                "you took the dearest; the least is asked for"),
-        Mistake("column_wise", lambda s, d, price: (d + price * s).argmin(0),
-                "you went down the columns: a layer is a row, so choose along axis 1"),
-        Mistake("price_once", lambda s, d, price: (d + price + s).argmin(1),
-                "the price is for each byte: multiply the size by it"),
-        Mistake("chosen_sizes", lambda s, d, price: s[range(len(s)), (d + price * s).argmin(1)],
-                "those are the sizes of what you chose; the indices were asked for"),
     ),
 }  # fmt: skip

@@ -212,14 +212,14 @@ QUIZ = (
         ),
     ),
     Question(
-        "Every layer's damage was measured with that layer alone at two levels. What is their sum?",
+        "A level may be any power of two, up or down. Which error of a weight is bounded?",
         (
-            Option("The loss of the network with all layers at two levels.",
-                   "Only while damages are small; large errors of one layer meet another layer's."),
-            Option("A forecast that is good for small damages and can be far off for large ones.",
-                   "Yes: the loss adds up near the trained weights, and not far from them.", right=True),
-            Option("Always more than the true loss.",
-                   "In this chapter it is less than the true loss where layers have three levels."),
+            Option("The absolute error, by half of the smallest step.",
+                   "Steps double from level to level: the error of a large weight grows with it."),
+            Option("The relative error, by a third.",
+                   "Yes: halfway between 2**e and 2**(e + 1) it is 0.5 of 1.5.", right=True),
+            Option("The squared error, by Shannon's bound.",
+                   "The bound is below, not above: no code has a smaller mean squared error."),
         ),
     ),
 )  # fmt: skip
