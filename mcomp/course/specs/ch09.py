@@ -49,7 +49,7 @@ def lloyd_cases(rng):
 def binary_scales(w):
     """For each output channel w[0], w[1], ... the scale a > 0 of the nearest a * sign(w): one number each.
 
-    Nearest in least squares. w has two axes, or four as a convolution's weight.
+    Nearest in least squares. w has two axes, or four as a convolution's weight; no entry is 0.
     """
     scales = []
     for channel in w:

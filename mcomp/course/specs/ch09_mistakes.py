@@ -115,6 +115,8 @@ MISTAKES = OTHERS | {
                 "you went half of the way to the mean; the step goes all of it"),
         Mistake("each_value_once", lambda x, levels: _lloyd(x, levels, center=lambda v: np.unique(v).mean()),
                 "you counted equal entries once; each of them pulls"),
+        Mistake("values_in_a_row", lambda x, levels: _projected(x, levels).reshape(-1),
+                "those are the entries' levels; the levels that the step moves them to were asked for"),
     ),
     "09.2": (
         Mistake("no_abs", lambda w: _rows(w, lambda r: abs(r.mean(1))),
@@ -185,6 +187,9 @@ MISTAKES = OTHERS | {
                 "the order is (k, scale): yours is the other way round"),
         Mistake("scale_fixed_to_largest", _of_largest,
                 "you held the scale at the largest |w|; it is the mean of what stays, and k follows"),
+        Mistake("half", lambda w: (lambda a, k: (k, float(a[:k].mean())))(
+                    np.sort(abs(w.reshape(-1)))[::-1], max(w.size // 2, 1)),
+                "half of the weights stay whatever they are; try every k"),
     ),
 }  # fmt: skip
 

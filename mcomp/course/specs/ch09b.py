@@ -91,6 +91,8 @@ def budget_cases(rng):
     yield case(np.array([[1, 3, 4], [1, 5, 6]]), np.array([[11.0, 2.0, 0.0], [13.0, 10.0, 3.0]]), 9)
     yield case(np.array([[1, 2], [1, 4]]), np.array([[3.0, 2.0], [9.0, 1.0]]), 5)
     yield case(np.array([[2, 1], [1, 2]]), np.array([[1.0, 3.0], [2.0, 2.0]]), 9)
+    yield case(np.array([[1, 2], [4, 1]]), np.array([[5.0, 5.0], [1.0, 1.0]]), 9)
+    yield case(np.array([[1, 2], [1, 3], [1, 3]]), np.array([[4.0, 1.0], [3.0, 1.0], [3.0, 1.0]]), 7)
     for n in range(3, 18):
         sizes = np.cumsum(rng.integers(1, 9, (n % 3 + 2, 3)), axis=1)
         damages = rng.permutation(2 ** np.arange(sizes.size)).reshape(sizes.shape) / 4.0

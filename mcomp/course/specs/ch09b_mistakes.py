@@ -1,10 +1,9 @@
 """Chapter 09b: the wrong answers that people write, each with what happened; and the quiz."""
 
-import itertools
-
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs.ch09b_budgets import MISTAKES as BUDGETS
 
 
 def _product(w, codebooks, distance=lambda x: (x**2).sum(-1), choose=np.argmin, book=lambda c: c):
@@ -40,83 +39,16 @@ def _whole_rows(w, codebooks):
     return np.repeat(cost.argmin(1)[:, None], len(codebooks), axis=1)
 
 
-def _best(sizes, damages, budget, fits=lambda size, budget: size <= budget, key=lambda d, s: (d, s)):
-    rows = range(len(sizes))
-    found = [
-        (key(damages[rows, c].sum(), sizes[rows, c].sum()), c)
-        for c in map(list, itertools.product(range(sizes.shape[1]), repeat=len(sizes)))
-        if fits(sizes[rows, c].sum(), budget)
-    ]
-    return np.array(min(found)[1]) if found else sizes.argmin(1)
+def _any_codebook(w, codebooks):
+    return _product(w, np.repeat(codebooks.reshape(1, -1, codebooks.shape[2]), len(codebooks), axis=0))
 
 
-def _by_price(sizes, damages, budget):
-    low, high = 0.0, 1e6
-    if sizes[range(len(sizes)), damages.argmin(1)].sum() <= budget:
-        return damages.argmin(1)
-    for _ in range(80):
-        price = (low + high) / 2
-        fits = sizes[range(len(sizes)), (damages + price * sizes).argmin(1)].sum() <= budget
-        low, high = (low, price) if fits else (price, high)
-    return (damages + high * sizes).argmin(1)
+def _until(stops):
+    """In each row how many entries stand before the first that is true."""
+    return np.hstack([stops, np.ones((len(stops), 1), bool)]).argmax(1)
 
 
-def _neighbours(sizes, damages, budget):
-    choice = [0] * len(sizes)
-    while True:
-        left, steps = budget - sizes[range(len(sizes)), choice].sum(), []
-        for i, c in enumerate(choice):
-            if c + 1 < sizes.shape[1] and sizes[i, c + 1] - sizes[i, c] <= left:
-                gain = (damages[i, c] - damages[i, c + 1]) / (sizes[i, c + 1] - sizes[i, c])
-                steps += [(gain, -i)] if gain > 0 else []
-        if not steps:
-            return np.array(choice)
-        choice[-max(steps)[1]] += 1
-
-
-def _largest_down(sizes, damages, budget):
-    choice = damages.argmin(1)
-    while sizes[range(len(sizes)), choice].sum() > budget:
-        i = sizes[range(len(sizes)), choice].argmax()
-        if choice[i] == 0:
-            break
-        choice[i] -= 1
-    return choice
-
-
-def _greedy(sizes, damages, budget, ratio=True):
-    choice = sizes.argmin(1)
-    while True:
-        left, steps = budget - sizes[range(len(sizes)), choice].sum(), []
-        for i, j in np.ndindex(sizes.shape):
-            more, less = sizes[i, j] - sizes[i, choice[i]], damages[i, choice[i]] - damages[i, j]
-            if less > 0 and more <= left:
-                steps.append((less / max(more, 1e-9) if ratio else less, -i, -j))
-        if not steps:
-            return choice
-        _, i, j = max(steps)
-        choice[-i] = -j
-
-
-def _uniform(sizes, damages, budget):
-    fits = sizes.sum(0) <= budget
-    return np.full(len(sizes), np.where(fits, damages.sum(0), np.inf).argmin())
-
-
-def _in_turn(sizes, damages, budget):
-    choice = sizes.argmin(1)
-    for i in range(len(sizes)):
-        left = budget - np.delete(sizes[range(len(sizes)), choice], i).sum()
-        choice[i] = np.where(sizes[i] <= left, damages[i], np.inf).argmin()
-    return choice
-
-
-def _shares(sizes, damages, budget):
-    fits = sizes <= budget / len(sizes)
-    return np.where(fits.any(1), np.where(fits, damages, np.inf).argmin(1), sizes.argmin(1))
-
-
-MISTAKES = {
+MISTAKES = BUDGETS | {
     "09b.1": (
         Mistake("first_codebook", lambda w, c: _product(w, c, book=lambda c: c[:1]),
                 "you looked in the first codebook for every part; each part has its own"),
@@ -146,6 +78,12 @@ MISTAKES = {
                 "a row for each row of w, a column for each part"),
         Mistake("least_errors", lambda w, c: _product(w, c, choose=np.min),
                 "those are the least squared distances; the indices were asked for"),
+        Mistake("joined", lambda w, c: _product(w, c) + len(c[0]) * np.arange(len(c)),
+                "you counted through all codebooks; an index counts within its own, from 0"),
+        Mistake("any_codebook", lambda w, c: _any_codebook(w, c),
+                "you looked in the codebooks of all parts; a part has only its own"),
+        Mistake("signed_size", lambda w, c: _product(w, c, distance=lambda x: abs(x.sum(-1))),
+                "you added the differences first: both signs cancel. Square each, then add"),
     ),
     "09b.2": (
         Mistake("least_damage", lambda s, d, price: d.argmin(1),
@@ -177,38 +115,25 @@ MISTAKES = {
                 "a high price makes bytes dear: multiply the size by it, don't divide"),
         Mistake("chosen_sizes", lambda s, d, price: s[range(len(s)), (d + price * s).argmin(1)],
                 "those are the sizes of what you chose; the indices were asked for"),
-    ),
-    "09b.3": (
-        Mistake("by_price", _by_price,
-                "a price finds points of the convex hull only: between them bytes stay unused"),
-        Mistake("greedy", _greedy, "greedy: a good step early may take the bytes of a better one"),
-        Mistake("greedy_neighbours", _neighbours,
-                "greedy, one column at a time: a good step early may take the bytes of a better one"),
-        Mistake("largest_down", _largest_down,
-                "you shrank the largest layer until it fitted; look at the damage that each shrinking does"),
-        Mistake("chosen_sizes", lambda s, d, b: s[range(len(s)), _best(s, d, b)],
-                "those are the sizes of the best choice; its indices were asked for"),
-        Mistake("greedy_by_damage", lambda s, d, b: _greedy(s, d, b, ratio=False),
-                "you always took the step that saves most; it may eat the bytes of several others"),
-        Mistake("no_budget", lambda s, d, b: d.argmin(1),
-                "you took the least damage; it doesn't fit the budget"),
-        Mistake("smallest", lambda s, d, b: s.argmin(1),
-                "you took the smallest choices; the budget holds more"),
-        Mistake("strictly_below", lambda s, d, b: _best(s, d, b, fits=lambda size, b: size < b),
-                "what costs exactly the budget fits as well"),
-        Mistake("uniform", _uniform, "you chose one column for all layers; each may have its own"),
-        Mistake("in_turn", _in_turn,
-                "you let one layer after the other take its best: the first took too much"),
-        Mistake("shares", _shares,
-                "you gave each layer the same part of the budget; only their sum has to fit"),
-        Mistake("each_fits", lambda s, d, b: np.where(s <= b, d, np.inf).argmin(1),
-                "each choice fits alone; their sizes in all must fit"),
-        Mistake("fullest", lambda s, d, b: _best(s, d, b, key=lambda d, s: (-s, d)),
-                "you used the most bytes; the least damage was asked for, and it may need fewer"),
-        Mistake("larger_of_equals", lambda s, d, b: _best(s, d, b, key=lambda d, s: (d, -s)),
-                "of equal damages you took the larger; the smaller sizes were asked for"),
-        Mistake("damage", lambda s, d, b: float(d[range(len(s)), _best(s, d, b)].sum()),
-                "that is the least damage; the choices that bring it were asked for"),
+        Mistake("first_rise", lambda s, d, price: _until((d + price * s)[:, 1:] >= (d + price * s)[:, :-1]),
+                "you stopped where the cost first rose; a later choice may cost less still"),
+        Mistake("step_by_step", lambda s, d, price: _until(d[:, :-1] - d[:, 1:] < price * np.diff(s, axis=1)),
+                "you stopped at the first step that doesn't pay; several together may"),
+        Mistake("bits", lambda s, d, price: (d + 8 * price * s).argmin(1),
+                "you counted bits; the price is for a unit of the sizes as they are given"),
+        Mistake("relative", lambda s, d, price: (
+                    d / d.max(1, keepdims=True) + price * s / s.max(1, keepdims=True)).argmin(1),
+                "you divided each layer by its largest: then a layer's loss no longer counts as what it is"),
+        Mistake("larger_of_two", lambda s, d, price: np.maximum(d, price * s).argmin(1),
+                "you took the larger of the two costs; they add up"),
+        Mistake("from_one", lambda s, d, price: (d + price * s).argmin(1) + 1,
+                "your indices count from 1; the first choice is 0"),
+        Mistake("one_of_all", lambda s, d, price: int((d + price * s).argmin()),
+                "that is the cheapest choice of all layers; each layer has one: argmin along axis 1"),
+        Mistake("total", lambda s, d, price: float((d + price * s).min(1).sum()),
+                "that is what the choices cost in all; the choices were asked for"),
+        Mistake("chosen_damages", lambda s, d, price: d[range(len(s)), (d + price * s).argmin(1)],
+                "those are the damages of what you chose; the indices were asked for"),
     ),
 }  # fmt: skip
 
