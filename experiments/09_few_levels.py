@@ -1,9 +1,9 @@
 """How well do few levels serve LeNet-300-100, before and after training? Six seeds.
 
-    python experiments/09_few_levels.py      (about six minutes on one core)
+    python experiments/09_few_levels.py      (about five minutes on one core)
 
 Each codec on every weight matrix; biases stay float32. "not trained" is the projection alone. The others are
-trained on for three epochs of 12,000 images through `attach`: symbols are chosen anew at each step, and the
+trained on for two epochs of 12,000 images through `attach`: symbols are chosen anew at each step, and the
 gradient passes straight through; a codebook's values learn. Shared vectors keep their symbols, so the vectors
 alone learn, and so do the values of "Codebook(4), values alone" (Han et al. 2016). The control is the float32
 network, trained on for as long. All arms, the control too, are tuned on one grid of peak learning rates, by
@@ -33,7 +33,7 @@ from mcomp.quantize.powers import normal_float
 from mcomp.quantize.product import kmeans, nearest_vector
 from mcomp.train import evaluate, fit
 
-SEEDS, TUNED, EPOCHS, BLOCK = range(6), (0, 1), 3, 64
+SEEDS, TUNED, EPOCHS, BLOCK = range(6), (0, 1), 2, 64
 GRID, IMAGES = (0.0003, 0.001, 0.003), 12_000
 ALL = "*.weight"
 UNTRAINED = {

@@ -1,6 +1,6 @@
 """Do the terms of a CP decomposition grow and cancel in a trained convolution? Three seeds, to convergence.
 
-    python experiments/10_cp.py      (about five minutes on one core)
+    python experiments/10_cp.py      (about a minute on one core)
 
 conv2 of LeNet-5 by alternating least squares from a random start, until a sweep gains less than a millionth
 of the squared length, or for a thousand sweeps; "sweeps" tells which. The same after fifteen sweeps, where a
@@ -17,7 +17,7 @@ from mcomp import zoo
 from mcomp.codecs import Uniform
 from mcomp.lowrank import cp_als, cp_tensor
 
-SEEDS, RANKS, EARLY, MOST, GAIN = (0, 1, 2), (20, 60, 120), 15, 1000, 1e-6
+SEEDS, RANKS, EARLY, MOST, GAIN = (0, 1, 2), (20, 60), 15, 1000, 1e-6
 EIGHT = Uniform(8, axis=1)
 
 
