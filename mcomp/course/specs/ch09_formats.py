@@ -108,6 +108,8 @@ MISTAKES = {
                 "exponents may be positive: 4 is a power of two as well"),
         Mistake("zero_is_tiny", lambda w: np.where(w < 0, -1, 1) * _nearest(abs(w) + 1e-8),
                 "a small number added before the logarithm moves 0, and halves such as 1.5: treat 0 apart"),
+        Mistake("of_rounded", lambda w: 2.0 ** np.round(w),
+                "you took the weight for the exponent; the power itself should be near the weight"),
     ),
     "09.5": (
         Mistake("no_denormals", lambda p, e, m: _float(p, e, m, leading=1, least=0),
@@ -148,6 +150,13 @@ MISTAKES = {
                 "the exponent stands above the mantissa: after the sign you took the mantissa first"),
         Mistake("sign_last", lambda p, e, m: _float(p % 2 * 2 ** (e + m) + p // 2, e, m),
                 "the sign is the highest bit; you took the lowest"),
+        Mistake("only_zero_apart",
+                lambda p, e, m: np.where(p % 2 ** (e + m) == 0, 0.0, _float(p, e, m, leading=1, least=0)),
+                "zero is right; the other numbers of exponent 0 have no leading one either"),
+        Mistake("bias_added", lambda p, e, m: _float(p, e, m, bias=lambda e: 1 - 2 ** (e - 1)),
+                "you added the bias; it is subtracted from the exponent"),
+        Mistake("no_mantissa", lambda p, e, m: _float(p // 2**m * 2**m, e, m),
+                "you left out the mantissa"),
     ),
     "09.6": (
         Mistake("agreements", lambda a, b, n: n - _differ(a, b),
@@ -188,5 +197,7 @@ MISTAKES = {
                 "you looked at the first word only, and counted its signs alone"),
         Mistake("mean", lambda a, b, n: (n - 2 * _differ(a, b)) / n,
                 "you divided by n: a dot product is the sum, not the mean"),
+        Mistake("half_words", lambda a, b, n: n - 2 * _ones((a ^ b) & 0xFFFF),
+                "you looked at 16 bits of each word; it has 32"),
     ),
 }  # fmt: skip

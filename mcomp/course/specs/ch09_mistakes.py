@@ -153,6 +153,8 @@ MISTAKES = OTHERS | {
                 "you averaged over the last axis only; a convolution's channel has three axes"),
         Mistake("projected", lambda w: np.sign(w) * abs(w).mean(axis=tuple(range(1, w.ndim)), keepdims=True),
                 "that is the projected tensor; its scales were asked for, a number for each channel"),
+        Mistake("one_fewer", lambda w: _rows(w, lambda r: abs(r).sum(1) / max(r.shape[1] - 1, 1)),
+                "you divided by n - 1; the best scale is the plain mean of |w|"),
     ),
     "09.3": (
         Mistake("twn", _twn,

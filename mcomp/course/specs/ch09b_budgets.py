@@ -152,5 +152,11 @@ MISTAKES = {
         Mistake("sum_of_both", lambda s, d, b: _best(s, d, b, key=lambda d, s: d + s),
                 "you added bytes to the loss; bytes only have to fit the budget"),
         Mistake("totals", _totals, "those are the sizes and the damage in all; the choices were asked for"),
+        Mistake("ratio", lambda s, d, b: (d / s).argmin(1),
+                "damage per byte knows no budget: what you chose may not fit"),
+        Mistake("product", lambda s, d, b: (d * s).argmin(1),
+                "damage times size knows no budget: what you chose may not fit"),
+        Mistake("from_one", lambda s, d, b: _best(s, d, b) + 1,
+                "your indices count from 1; the first choice is 0"),
     ),
 }  # fmt: skip

@@ -44,7 +44,7 @@ def _any_codebook(w, codebooks):
 
 
 def _until(stops):
-    """In each row how many entries stand before the first that is true."""
+    """In each row how many entries stand before the first that is true; all, if none is."""
     return np.hstack([stops, np.ones((len(stops), 1), bool)]).argmax(1)
 
 
@@ -84,6 +84,7 @@ MISTAKES = BUDGETS | {
                 "you looked in the codebooks of all parts; a part has only its own"),
         Mistake("signed_size", lambda w, c: _product(w, c, distance=lambda x: abs(x.sum(-1))),
                 "you added the differences first: both signs cancel. Square each, then add"),
+        Mistake("from_one", lambda w, c: _product(w, c) + 1, "your indices count from 1; the first is 0"),
     ),
     "09b.2": (
         Mistake("least_damage", lambda s, d, price: d.argmin(1),
@@ -134,6 +135,8 @@ MISTAKES = BUDGETS | {
                 "that is what the choices cost in all; the choices were asked for"),
         Mistake("chosen_damages", lambda s, d, price: d[range(len(s)), (d + price * s).argmin(1)],
                 "those are the damages of what you chose; the indices were asked for"),
+        Mistake("below_the_price", lambda s, d, price: _until(d[:, :-1] < price),
+                "you took the first damage below the price; the price is for bytes: damage + price * size"),
     ),
 }  # fmt: skip
 

@@ -137,6 +137,9 @@ MISTAKES = {
                 "you kept what is near the largest value; it is the running sum of squares that counts"),
         Mistake("share_rounded", lambda s, energy: round(energy * len(s)),
                 "you took that fraction of the count, rounded; it is a fraction of the sum of squares"),
+        Mistake("all_of_them", lambda s, energy: len(s), "that is every singular value, whatever the energy"),
+        Mistake("not_squared_one_less", lambda s, energy: max(_running(s, energy, power=1) - 1, 0),
+                "energy is in the squares, and a position counts from 0, a rank from 1"),
     ),
     "10.6": (
         Mistake("no_cost", lambda s, c, b: _bought(s, c, b, lambda s, c: s),
@@ -179,6 +182,8 @@ MISTAKES = {
         Mistake("in_turn", _in_turn, "you filled one layer after the other; all compete, value by value"),
         Mistake("counted", lambda s, c, b: _bought(s, dict.fromkeys(c, 1), b, lambda s, c: s**2),
                 "you counted ranks; a rank of a layer costs what `costs` says"),
+        Mistake("no_budget", lambda s, c, b: {n: len(v) for n, v in s.items()},
+                "you bought more than the budget pays for"),
     ),
     "10.7": (
         Mistake("reshape", lambda w: w.reshape(w.shape[0] * w.shape[3], -1),

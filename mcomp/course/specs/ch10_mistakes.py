@@ -147,6 +147,10 @@ MISTAKES = OTHERS | TURNS | {
                 "you kept the directions of w's own SVD and fitted outputs in them; others may be nearer"),
         Mistake("turned", lambda w, x, rank: _white(w, x, rank).T,
                 "your matrix is transposed: (out, in) was asked for"),
+        Mistake("inputs_only", lambda w, x, rank: w @ _nearest(np.linalg.cholesky(x.T @ x), rank)[0]
+                @ np.linalg.inv(np.linalg.cholesky(x.T @ x)),
+                "you truncated the inputs' factor alone; the layer has its say: truncate w @ L"),
+        Mistake("everything", lambda w, x, rank: w, "that is w itself, of full rank"),
     ),
 }  # fmt: skip
 

@@ -98,5 +98,7 @@ MISTAKES = {
         Mistake("mirrored", lambda p, q: (lambda a, b: (a, -b))(*_rotate(p, q, _angle(p, q))),
                 "new q has the other sign: that is a reflection, a rotation has cos · q − sin · p"),
         Mistake("angle", _angle, "that is the angle; the two turned vectors were asked for"),
+        Mistake("half_turn", lambda p, q: tuple(-v for v in _rotate(p, q, _angle(p, q))),
+                "both have the other sign: you turned by 180 degrees more"),
     ),
 }  # fmt: skip
