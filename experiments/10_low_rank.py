@@ -1,39 +1,34 @@
 """How few parameters does LeNet-5 need as products of thin factors? Low rank on three seeds.
 
-    python experiments/10_low_rank.py      (about six minutes on one core)
+    python experiments/10_low_rank.py      (about fifteen minutes on one core)
 
-Ranks for 4, 8 and 16 times fewer parameters come from one pool of all singular values. At 8 times one thing
-at a time is changed: how conv2 is cut (fc1 keeps its rank, conv2 about its number of weights), then whether
-the factors look at the inputs (the ranks stay), then whether the ranks do. Sparse weights with sixteen shared
-values stand beside them. All arms, the uncompressed control too, are trained on alike: one epoch of 12,000
-images, from labels, the peak learning rate from one grid, by the mean over seeds 0 and 1 on the validation
-images. Test images are looked at once. Without training, plain and activation-aware factors of fc1 are
-compared, rank by rank.
+Ranks for 4, 8 and 16 times fewer parameters come from one pool of all singular values. Each network, the
+uncompressed control included, is trained on for three epochs at two learning rates; the validation images
+choose the rate, the test images are looked at once. At 8 times the other ways to cut a convolution are
+tried as well, the activation-aware one with training, at the rate chosen there. Before any training, plain
+and activation-aware factors of fc1 are compared, rank by rank. Milliseconds are medians on one thread of the
+machine that ran it.
 """
 
-import copy
 import tempfile
 from pathlib import Path
 
 import torch
-from common import by_seed, tune, write
-from torch import nn
+from common import write
 from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import load, save, zoo
-from mcomp.codecs import Codebook, LowRank, Sparse, Uniform, attach
-from mcomp.measure import count_parameters, float32_bytes, macs_by_layer
+from mcomp.codecs import LowRank, Uniform, attach
+from mcomp.measure import count_parameters, float32_bytes, latency, macs_by_layer
 from mcomp.structure import choose_ranks, factorize, input_grams
 from mcomp.train import evaluate, fit
 
-SEEDS, TUNED, FACTORS, EPOCHS = (0, 1, 2), (0, 1), (4, 8, 16), 1
-GRID, IMAGES = (0.0003, 0.001, 0.003), 12_000
+SEEDS, FACTORS = (0, 1, 2), (4, 8, 16)
+EPOCHS, RATES = 3, (0.001, 0.003)
 RANKS = (2, 4, 8, 16, 24, 32, 48)
 SAMPLE = 2000  # training images whose activations are looked at
 EIGHT = Uniform(8, axis=0)
-CONTROL = "float32, trained on (control)"
-SHARED = {"95 % zeros": 0.95}
 
 
 def budget(model, factor):
@@ -42,25 +37,30 @@ def budget(model, factor):
     return count_parameters(model) // factor - biases
 
 
-def arms(model, x):
-    """Every network that is trained on, by name."""
-    made = {CONTROL: copy.deepcopy(model)}
-    for factor in FACTORS:
-        made[f"low rank, {factor}× fewer"] = factorize(model, choose_ranks(model, budget(model, factor)))
-    ranks = choose_ranks(model, budget(model, 8))
-    same = ranks | {"conv2": round(ranks["conv2"] * 350 / 550)}  # as many weights, by channel
+def variants(model, x):
+    """Networks with 8 times fewer parameters, by name."""
+    weights = budget(model, 8)
+    by_channel = choose_ranks(model, weights, conv="channel")
     grams = input_grams(model, x, conv="channel")
-    aware = choose_ranks(model, budget(model, 8), conv="channel", grams=grams)
-    made |= {
-        "channel": factorize(model, same, conv="channel"),
-        "Tucker-2": factorize(model, ranks | {"conv2": (40, 18)}),  # 20,360 weights
-        "channel, factors by inputs": factorize(model, same, conv="channel", grams=grams),
-        "channel, factors and ranks by inputs": factorize(model, aware, conv="channel", grams=grams),
+    aware = choose_ranks(model, weights, conv="channel", grams=grams)
+    tucker = {**choose_ranks(model, weights), "conv2": (40, 18)}  # 20,360 weights, where spatial has 21,350
+    return {
+        "channel": factorize(model, by_channel, conv="channel"),
+        "channel, activation-aware": factorize(model, aware, conv="channel", grams=grams),
+        "Tucker-2": factorize(model, tucker),
     }
-    for name, sparsity in SHARED.items():
-        made[name] = copy.deepcopy(model)
-        attach(made[name], {"*.weight": Sparse(sparsity) | Codebook(16)}, refresh="never")
-    return made
+
+
+def best(model, data, seed, bar, *, rates=RATES):
+    """A copy trained on at each rate; the one that validation prefers, and its rate."""
+    tried = {}
+    for lr in rates:
+        tuned = factorize(model, {})  # a copy
+        fit(tuned, data, epochs=EPOCHS, lr=lr, seed=seed, progress=False)
+        tried[lr] = (evaluate(tuned, data.validation), tuned)
+        bar.update()
+    lr = max(tried, key=lambda lr: tried[lr][0])
+    return tried[lr][1], lr
 
 
 def written(model, like):
@@ -70,61 +70,59 @@ def written(model, like):
         return save(model, path), load(path, model=like)
 
 
-def figures(model, data, like, **more):
-    """What is known of a network: bytes of its file, test accuracy, parameters, MACs."""
-    nbytes, opened = written(model, copy.deepcopy(like))
+def figures(model, data, **more):
+    """What is known of a network: bytes of its file, test accuracy, parameters, MACs, milliseconds."""
+    nbytes, opened = written(model, factorize(model, {}))
+    x = data.test[0]
     return {
         "bytes": nbytes,
         "accuracy": evaluate(opened, data.test),
         "parameters": count_parameters(opened),
-        "macs": sum(macs_by_layer(opened, data.test[0][:1]).values()),
+        "macs": sum(macs_by_layer(opened, x[:1]).values()),
+        "milliseconds": latency(opened, x[:1], progress=False).median_ms,
+        "milliseconds_256": latency(opened, x[:256], progress=False).median_ms,
         **more,
     }
 
 
-def all_arms(begun, plain, data):
-    """What the tuning found, and figures by seed of every arm; a run of the tuning isn't run again."""
-    made = {}
-
-    def run(name, lr, seed):
-        if (name, lr, seed) not in made:
-            model = made[name, lr, seed] = copy.deepcopy(begun[seed][name])
-            fit(model, data, epochs=EPOCHS, lr=lr, seed=seed, progress=False)
-        return made[name, lr, seed]
-
-    def score(name, lr):
-        return sum(evaluate(run(name, lr, s), data.validation) for s in TUNED) / len(TUNED)
-
-    with tqdm(unit="rate") as bar:
-        tuned = tune(list(begun[0]), GRID, score, bar=bar)
-    found = []
-    for seed in tqdm(SEEDS, unit="seed"):
-        methods = {"float32": figures(plain[seed], data, plain[seed])}
-        for name, start in begun[seed].items():
-            model = run(name, tuned["chosen"][name], seed)
-            like = plain[seed] if name in SHARED else start
-            methods[name] = figures(model, data, like, before=evaluate(start, data.test))
-            if name.startswith("low rank"):
-                attach(model, {"*.weight": EIGHT})
-                methods[f"{name}, 8 bit"] = figures(model, data, start)
-        for name in ("float32", CONTROL):
-            methods[name]["bytes"] = float32_bytes(plain[seed])
-        found.append(methods)
-    return tuned, found
+def one_seed(seed, data, bar):
+    """All figures of one seed, by method."""
+    model = zoo.load("lenet5", seed)
+    control, lr = best(model, data, seed, bar)
+    methods = {
+        "float32": figures(model, data),
+        f"float32, {EPOCHS} more epochs (control)": figures(control, data, lr=lr),
+    }
+    for name in list(methods):
+        methods[name]["bytes"] = float32_bytes(model)
+    for factor in FACTORS:
+        small = factorize(model, choose_ranks(model, budget(model, factor)))
+        before = evaluate(small, data.test)
+        tuned, lr = best(small, data, seed, bar)
+        name = f"low rank, {factor}× fewer"
+        methods[name] = figures(tuned, data, lr=lr, before=before)
+        plain = factorize(tuned, {})
+        attach(tuned, {"*.weight": EIGHT})
+        nbytes, opened = written(tuned, plain)
+        methods[f"{name}, 8 bit"] = {"bytes": nbytes, "accuracy": evaluate(opened, data.test)}
+    ways = {}
+    for name, small in variants(model, data.train[0][:SAMPLE]).items():
+        ways[name] = {"before": evaluate(small, data.test)}
+        if name == "channel, activation-aware":
+            tuned, lr = best(small, data, seed, bar, rates=(methods["low rank, 8× fewer"]["lr"],))
+            ways[name] |= figures(tuned, data, lr=lr)
+        else:
+            ways[name]["macs"] = sum(macs_by_layer(small, data.test[0][:1]).values())
+    return methods, ways
 
 
 def aware_by_rank(network, seed, data):
     """Test accuracy with only fc1 factorized and nothing trained: plain and activation-aware, by rank."""
     model = zoo.load(network, seed)
-    model = nn.Sequential(*model.children())
-    at = next(i for i, layer in enumerate(model) if isinstance(layer, nn.Linear))
-    with torch.no_grad():  # what comes before fc1 is the same for all
-        test, seen = (model[:at](x) for x in (data.test[0], data.train[0][:SAMPLE]))
-    rest = nn.Sequential(*model[at:])
-    gram = {"0": input_grams(rest, seen)["0"]}
+    grams = {"fc1": input_grams(model, data.train[0][:SAMPLE])["fc1"]}
     return {
-        name: [evaluate(factorize(rest, {"0": r}, grams=g), (test, data.test[1])) for r in RANKS]
-        for name, g in (("plain", None), ("activation-aware", gram))
+        name: [evaluate(factorize(model, {"fc1": r}, grams=g), data.test) for r in RANKS]
+        for name, g in (("plain", None), ("activation-aware", grams))
     }
 
 
@@ -146,28 +144,31 @@ def rate_distortion():
     return curves
 
 
+def joined(found):
+    """Of a dict of figures for each seed, one dict of lists with an entry a seed."""
+    return {
+        name: {key: [seed[name][key] for seed in found] for key in figures}
+        for name, figures in found[0].items()
+    }
+
+
 def main():
     torch.set_num_threads(1)
-    data = mcomp.data.load("fashion-mnist", subset=IMAGES)
-    plain = [zoo.load("lenet5", seed) for seed in SEEDS]
-    tuned, found = all_arms([arms(model, data.train[0][:SAMPLE]) for model in plain], plain, data)
-    aware = {
-        n: by_seed([{k: {"accuracy": v} for k, v in aware_by_rank(n, s, data).items()} for s in SEEDS])
-        for n in ("lenet300", "lenet5")
-    }
+    data = mcomp.data.load("fashion-mnist")
+    with tqdm(total=len(SEEDS) * (len(RATES) * (1 + len(FACTORS)) + 1), unit="run") as bar:
+        found = [one_seed(seed, data, bar) for seed in SEEDS]
     write(
         __file__,
         question="How few parameters does LeNet-5 need as products of thin factors?",
         network="lenet5",
-        methods=by_seed(found),
+        methods=joined([methods for methods, _ in found]),
         seeds=SEEDS,
-        epochs=EPOCHS,
-        images=IMAGES,
-        tuned=tuned,
+        variants=joined([ways for _, ways in found]),
         ranks=list(RANKS),
-        aware=aware,
+        aware={n: joined([{k: {"accuracy": v} for k, v in aware_by_rank(n, s, data).items()} for s in SEEDS])
+               for n in ("lenet300", "lenet5")},
         rate_distortion=rate_distortion(),
-    )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
