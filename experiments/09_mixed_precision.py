@@ -1,33 +1,36 @@
 """Which layer gets how many levels, if all must fit a budget of bytes? Three seeds, no training.
 
     python experiments/09_mixed_precision.py lenet300   (less than a minute on one core)
-    python experiments/09_mixed_precision.py lenet5     (about five minutes)
+    python experiments/09_mixed_precision.py lenet5     (about three minutes)
 
 Each weight tensor takes a k-means codebook of k levels. The size of a choice is that of its code in a file,
-entropy coded, codebook included. Its damage is the loss on 5,000 training images with this tensor alone
-compressed, less the loss of the float32 network; or, to compare, its squared error. Budgets are what one k
-for all tensors costs. Nothing is chosen on validation or test images; test images are looked at once.
+entropy coded, codebook included. Its damage is the loss on 2,000 training images with this tensor alone
+compressed, less the loss of the float32 network; or, to compare, its squared error. Budgets are swept, in
+bits a weight, so that no way is favoured by budgets that are the price of one k for all. Nothing is chosen on
+validation or test images; test images are looked at once.
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
 import torch
-from common import write
+from common import by_seed, write
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 import mcomp.data
-from mcomp import load, save, zoo
-from mcomp.codecs import Codebook, attach, decode
+from mcomp import zoo
+from mcomp.codecs import Codebook, decode
 from mcomp.measure import float32_bytes
 from mcomp.quantize.allocate import allocate_exact, allocate_greedy, allocate_lagrangian, totals
 from mcomp.train import evaluate, predict
 
-SEEDS, IMAGES = (0, 1, 2), 5000
+SEEDS, IMAGES = (0, 1, 2), 2000
 LEVELS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 64)
-UNIFORM = (3, 4, 6, 8, 16)  # the budgets: so many levels in every tensor
+UNIFORM = (2, 3, 4, 6, 8, 16)  # so many levels in every tensor
+BITS = {  # a weight: the budgets
+    "lenet300": (1.1, 1.2, 1.35, 1.5, 1.65, 1.8, 2.1, 2.5, 3.2),
+    "lenet5": (1.35, 1.5, 1.8),
+}
 WAYS = {
     "exact, by loss": (allocate_exact, "loss"),
     "price, by loss": (allocate_lagrangian, "loss"),
@@ -64,37 +67,40 @@ def sensitivities(model, images, bar):
     return found
 
 
-def judged(choice, seed, network, found, images, data):
-    """What the layers' damages promise, what it is, the file's bytes and the accuracy of what it holds."""
-    model, promised = zoo.load(network, seed), totals(found["size"], found["loss"], choice)
+def judged(choice, model, found, images, data):
+    """What the layers' damages promise, what it is, the bytes of the codes and the accuracy."""
+    size, promised = totals(found["size"], found["loss"], choice)
+    before = [w.data for w in tensors(model).values()]
     for w, row, c in zip(tensors(model).values(), found["tensor"], choice, strict=True):
         w.data = row[c]
-    loss, model = mean_loss(model, images) - found["dense"], zoo.load(network, seed)
-    rules = {name: Codebook(LEVELS[c]) for name, c in zip(tensors(model), choice, strict=True)}
-    attach(model, rules)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.safetensors")
-        nbytes = save(model, path)
-        accuracy = evaluate(load(path, model=zoo.build(network)), data.test)
-    return {"promised": promised[1], "loss": loss, "layer_bytes": promised[0], "bytes": nbytes,
-            "accuracy": accuracy, "levels": [LEVELS[c] for c in choice]}  # fmt: skip
+    loss, accuracy = mean_loss(model, images) - found["dense"], evaluate(model, data.test)
+    for w, old in zip(tensors(model).values(), before, strict=True):
+        w.data = old
+    return {"promised": promised, "loss": loss, "bytes": size, "accuracy": accuracy,
+            "levels": [LEVELS[c] for c in choice]}  # fmt: skip
+
+
+def choices_of(found, weights, budgets):
+    """By name: one number of levels for all tensors, and what each way makes of each budget."""
+    choices = {f"{k} levels everywhere": (LEVELS.index(k),) * len(found["size"]) for k in UNIFORM}
+    for bits in budgets:
+        budget = int(bits * weights / 8)
+        for name, (allocate, damage) in WAYS.items():
+            choice = allocate(found["size"], found[damage], budget=budget)
+            choices[f"{name}, {bits} bits"] = tuple(choice)
+    return choices
 
 
 def one_seed(network, seed, data, images, bar):
     """The measured table, and figures by method."""
-    found = sensitivities(zoo.load(network, seed), images, bar)
-    methods, seen = {}, {}
-    for k in UNIFORM:
-        same = [LEVELS.index(k)] * len(found["size"])
-        budget = totals(found["size"], found["loss"], same)[0]
-        choices = {f"{k} levels everywhere": same}
-        for name, (allocate, damage) in WAYS.items():
-            choices[f"{name}, bytes of {k} levels"] = allocate(found["size"], found[damage], budget=budget)
-        for name, choice in choices.items():
-            key = tuple(choice)
-            seen[key] = seen.get(key) or judged(choice, seed, network, found, images, data)
-            methods[name] = seen[key]
-            bar.update()
+    model, seen = zoo.load(network, seed), {}
+    found = sensitivities(model, images, bar)
+    methods = {"float32": {"bytes": float32_bytes(model), "accuracy": evaluate(model, data.test)}}
+    choices = choices_of(found, sum(w.numel() for w in tensors(model).values()), BITS[network])
+    for name, choice in tqdm(choices.items(), unit="choice", leave=False):
+        if choice not in seen:
+            seen[choice] = judged(choice, model, found, images, data)
+        methods[name] = seen[choice]
     return {key: found[key] for key in ("size", "loss", "error")}, methods
 
 
@@ -102,25 +108,22 @@ def main(network):
     torch.set_num_threads(1)
     data = mcomp.data.load("fashion-mnist")
     images = mcomp.data.load("fashion-mnist", subset=IMAGES).train
-    layers = list(tensors(zoo.load(network, 0)))
-    total = len(SEEDS) * (len(layers) * len(LEVELS) + len(UNIFORM) * (1 + len(WAYS)))
-    with tqdm(total=total, unit="network") as bar:
+    dense = tensors(zoo.load(network, 0))
+    with tqdm(total=len(SEEDS) * len(dense) * len(LEVELS), unit="tensor") as bar:
         found = [one_seed(network, seed, data, images, bar) for seed in SEEDS]
-    dense = [zoo.load(network, seed) for seed in SEEDS]
-    methods = {"float32": {"bytes": [float32_bytes(m) for m in dense],
-                           "accuracy": [evaluate(m, data.test) for m in dense]}}  # fmt: skip
-    for name, figures in found[0][1].items():
-        methods[name] = {key: [seed[1][name][key] for seed in found] for key in figures}
     write(
         __file__,
         question="Which layer gets how many levels, if all must fit a budget of bytes?",
         network=network,
-        methods=methods,
+        methods=by_seed([methods for _, methods in found]),
         seeds=SEEDS,
+        images=IMAGES,
         levels=LEVELS,
         uniform=UNIFORM,
-        layers=layers,
-        tables=[seed[0] for seed in found],  # by seed: a row a tensor, a column a number of levels
+        bits=BITS[network],
+        layers=list(dense),
+        weights=sum(w.numel() for w in dense.values()),
+        tables=[table for table, _ in found],  # by seed: a row a tensor, a column a number of levels
     )
 
 

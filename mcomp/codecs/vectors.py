@@ -1,6 +1,6 @@
 """The codec of shared vectors: each run of weights takes one of k, which k-means finds.
 
-Gong et al. 2014 (arXiv:1412.6115), Stock et al. 2019 (arXiv:1907.05686). Derived in chapter 09.
+Gong et al. 2014 (arXiv:1412.6115), Stock et al. 2019 (arXiv:1907.05686). Derived in chapter 09b.
 """
 
 import math

@@ -3,7 +3,7 @@
 Every layer has a few choices, each with a size and a damage; damages add up. That is a knapsack problem with
 one choice from each class. Three ways: a price on bytes (Shoham and Gersho 1988, doi:10.1109/29.90373), the
 best exchange next (greedy), and exactly, by dynamic programming over the states that nothing dominates.
-HAWQ-V2 (Dong et al. 2020, arXiv:1911.03852) chooses bits by such a damage. Derived in chapter 09.
+HAWQ-V2 (Dong et al. 2020, arXiv:1911.03852) chooses bits by such a damage. Derived in chapter 09b.
 """
 
 import itertools

@@ -2,6 +2,7 @@
 
 Jégou et al. 2011 (doi:10.1109/TPAMI.2010.57), Gong et al. 2014 (arXiv:1412.6115, section 3.3), Stock et al.
 2019 (arXiv:1907.05686). Seeding: Arthur and Vassilvitskii 2007. Runs in numpy, in CPU memory.
+Derived in chapters/09b_vectors_and_bits_by_layer.ipynb.
 """
 
 import numpy as np

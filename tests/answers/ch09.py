@@ -80,11 +80,3 @@ def torch_minifloat_values(patterns, exponent_bits, mantissa_bits):
     whole = mantissa.double() + (exponent > 0) * 2.0**mantissa_bits
     bias = 2 ** (exponent_bits - 1) - 1
     return sign * torch.ldexp(whole, exponent.clamp(min=1) - bias - mantissa_bits)
-
-
-def numpy_choose_at_price(sizes, damages, price):
-    return (damages + price * sizes).argmin(axis=1)
-
-
-def torch_choose_at_price(sizes, damages, price):
-    return (damages + price * sizes).argmin(1)

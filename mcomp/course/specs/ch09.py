@@ -1,8 +1,7 @@
 """Chapter 09, few levels: what the exercises ask, how they are checked, what usually goes wrong.
 
 A learner gains, in this order: a step of Lloyd's iteration, the scales of binary weights, the exact ternary
-optimum, the nearest power of two, the value of a small float, a dot product of packed signs,
-a choice at a price.
+optimum, the nearest power of two, the value of a small float, a dot product of packed signs.
 """
 
 import math
@@ -11,7 +10,7 @@ import numpy as np
 
 from mcomp.course.model import Exercise, case
 from mcomp.course.specs.ch09_mistakes import MISTAKES, QUIZ
-from mcomp.course.specs.ch09_words import choose_at_price, price_cases, sign_cases, sign_dot
+from mcomp.course.specs.ch09_words import sign_cases, sign_dot
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
@@ -50,7 +49,7 @@ def lloyd_cases(rng):
 def binary_scales(w):
     """For each output channel w[0], w[1], ... the scale a > 0 of the nearest a * sign(w): one number each.
 
-    Nearest in least squares. w has two axes, or four as a convolution's weight.
+    Nearest in least squares. w has two axes, or four as a convolution's weight; no entry is 0.
     """
     scales = []
     for channel in w:
@@ -209,14 +208,5 @@ EXERCISES = (
             "With d differing bits in all words the result is (n - d) - d.",
         ),
         mistakes=MISTAKES["09.6"],
-    ),
-    Exercise(
-        "09.7", choose_at_price, price_cases, title="A choice at a price",
-        hints=(
-            "Once bytes have a price, do the layers still depend on each other?",
-            "Each layer alone: damage and price times size, both in units of loss. Take the least sum.",
-            "The argmin of damages + price * sizes along axis 1.",
-        ),
-        mistakes=MISTAKES["09.7"],
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Chapter 09, powers of two, small floats, packed signs and prices: the wrong answers that people write."""
+"""Chapter 09, powers of two, small floats and packed signs: the wrong answers that people write."""
 
 import numpy as np
 
@@ -32,12 +32,12 @@ def _nearest(size):
     return np.where(size <= 1.5 * low, low, 2 * low)
 
 
-def _float(patterns, e, m, bias=None, leading=None, least=1, sign=None, divide=True):
+def _float(patterns, e, m, bias=None, leading=None, least=1, sign=None, parts=lambda m: 2**m):
     mantissa, rest = patterns % 2**m, patterns // 2**m
     exponent, negative = rest % 2**e, rest // 2**e
     bias = 2 ** (e - 1) - 1 if bias is None else bias(e)
     one = (exponent > 0) if leading is None else leading
-    part = mantissa / (2**m if divide else 1)
+    part = mantissa / parts(m)
     size = (one + part) * 2.0 ** (np.maximum(exponent, least) - bias)
     return np.where(negative == 1, -size, size) if sign is None else sign(size)
 
@@ -52,6 +52,11 @@ def _special(p, e, m, zero, other):
     found = _float(p, e, m)
     special = np.where(found < 0, -1, 1) * np.where(p % 2**m == 0, zero, other)
     return np.where(p // 2**m % 2**e == 2**e - 1, special, found)
+
+
+def _exchanged(p, e, m):
+    """The pattern as it should be where the mantissa was read before the exponent."""
+    return p // 2 ** (e + m) * 2 ** (e + m) + p % 2**e * 2**m + p // 2**e % 2**m
 
 
 def _reversed(p, e, m):
@@ -97,6 +102,14 @@ MISTAKES = {
                 "negative exponents are allowed, and the border is in value, not in the logarithm"),
         Mistake("towards_one", lambda w: _power(w, lambda s: 2.0 ** np.trunc(np.log2(s))),
                 "you cut the logarithm off towards 0, so every weight moved towards 1"),
+        Mistake("relative", lambda w: _power(w, lambda s: 2.0 ** np.ceil(np.log2(0.75 * s))),
+                "you divided errors by the power: the border is then 4/3 * 2**e; in value it is 1.5 * 2**e"),
+        Mistake("not_above_one", lambda w: _power(w, lambda s: np.minimum(_nearest(s), 1.0)),
+                "exponents may be positive: 4 is a power of two as well"),
+        Mistake("zero_is_tiny", lambda w: np.where(w < 0, -1, 1) * _nearest(abs(w) + 1e-8),
+                "a small number added before the logarithm moves 0, and halves such as 1.5: treat 0 apart"),
+        Mistake("of_rounded", lambda w: 2.0 ** np.round(w),
+                "you took the weight for the exponent; the power itself should be near the weight"),
     ),
     "09.5": (
         Mistake("no_denormals", lambda p, e, m: _float(p, e, m, leading=1, least=0),
@@ -113,7 +126,7 @@ MISTAKES = {
                 "the highest bit is the sign; all your numbers are positive"),
         Mistake("twos_complement", _twos_complement,
                 "you read negative numbers as two's complement; a float has its sign apart"),
-        Mistake("whole_mantissa", lambda p, e, m: _float(p, e, m, divide=False),
+        Mistake("whole_mantissa", lambda p, e, m: _float(p, e, m, parts=lambda m: 1),
                 "the mantissa is a fraction: divide it by 2**mantissa_bits"),
         Mistake("inf_and_nan", lambda p, e, m: _special(p, e, m, np.inf, np.nan),
                 "you kept the largest exponent for infinity and NaN, as IEEE does; here it is an exponent"),
@@ -131,6 +144,19 @@ MISTAKES = {
                 "the exponent stands above the mantissa: you swapped their widths"),
         Mistake("sign_lowest", lambda p, e, m: _float((p % 2) * 2 ** (e + m) + _reversed(p, e, m), e, m),
                 "you read the fields from the lowest bit up; the sign is the highest bit"),
+        Mistake("one_short", lambda p, e, m: _float(p, e, m, parts=lambda m: max(2**m - 1, 1)),
+                "a mantissa of M bits counts in steps of 1 / 2**M: the largest is one step below 1"),
+        Mistake("mantissa_first", lambda p, e, m: _float(_exchanged(p, e, m), e, m),
+                "the exponent stands above the mantissa: after the sign you took the mantissa first"),
+        Mistake("sign_last", lambda p, e, m: _float(p % 2 * 2 ** (e + m) + p // 2, e, m),
+                "the sign is the highest bit; you took the lowest"),
+        Mistake("only_zero_apart",
+                lambda p, e, m: np.where(p % 2 ** (e + m) == 0, 0.0, _float(p, e, m, leading=1, least=0)),
+                "zero is right; the other numbers of exponent 0 have no leading one either"),
+        Mistake("bias_added", lambda p, e, m: _float(p, e, m, bias=lambda e: 1 - 2 ** (e - 1)),
+                "you added the bias; it is subtracted from the exponent"),
+        Mistake("no_mantissa", lambda p, e, m: _float(p // 2**m * 2**m, e, m),
+                "you left out the mantissa"),
     ),
     "09.6": (
         Mistake("agreements", lambda a, b, n: n - _differ(a, b),
@@ -167,34 +193,11 @@ MISTAKES = {
                 "you looked at the lowest byte of each word only"),
         Mistake("counted_in_a_byte", lambda a, b, n: n - 2 * (_differ(a, b) % 256),
                 "your count of bits went round at 256: a uint8 is too narrow for it"),
-    ),
-    "09.7": (
-        Mistake("least_damage", lambda s, d, price: d.argmin(1),
-                "you took the least damage whatever it costs; add price * size"),
-        Mistake("smallest", lambda s, d, price: s.argmin(1),
-                "you took the smallest choice whatever it breaks; add the damage"),
-        Mistake("minus", lambda s, d, price: (d - price * s).argmin(1),
-                "you subtracted the price: then bytes are a reward"),
-        Mistake("price_on_damage", lambda s, d, price: (price * d + s).argmin(1),
-                "the price is a loss per byte, so it multiplies the size, not the damage"),
-        Mistake("ratio", lambda s, d, price: (d / s).argmin(1),
-                "damage per byte ignores the price, and favours large choices"),
-        Mistake("product", lambda s, d, price: (d * s).argmin(1),
-                "damage times size has no price in it; add the two costs"),
-        Mistake("one_for_all", lambda s, d, price: np.full(len(s), (d + price * s).sum(0).argmin()),
-                "you chose one column for all layers; each layer chooses alone"),
-        Mistake("costs", lambda s, d, price: (d + price * s).min(1),
-                "those are the least costs; their indices were asked for"),
-        Mistake("last_of_equals",
-                lambda s, d, price: s.shape[1] - 1 - (d + price * s)[:, ::-1].argmin(1),
-                "of two choices that cost the same you took the later; take the first"),
-        Mistake("most", lambda s, d, price: (d + price * s).argmax(1),
-                "you took the dearest; the least is asked for"),
-        Mistake("column_wise", lambda s, d, price: (d + price * s).argmin(0),
-                "you went down the columns: a layer is a row, so choose along axis 1"),
-        Mistake("price_once", lambda s, d, price: (d + price + s).argmin(1),
-                "the price is for each byte: multiply the size by it"),
-        Mistake("chosen_sizes", lambda s, d, price: s[range(len(s)), (d + price * s).argmin(1)],
-                "those are the sizes of what you chose; the indices were asked for"),
+        Mistake("first_word_alone", lambda a, b, n: min(n, 32) - 2 * _differ(a[:1], b[:1]),
+                "you looked at the first word only, and counted its signs alone"),
+        Mistake("mean", lambda a, b, n: (n - 2 * _differ(a, b)) / n,
+                "you divided by n: a dot product is the sum, not the mean"),
+        Mistake("half_words", lambda a, b, n: n - 2 * _ones((a ^ b) & 0xFFFF),
+                "you looked at 16 bits of each word; it has 32"),
     ),
 }  # fmt: skip

@@ -115,6 +115,8 @@ MISTAKES = OTHERS | {
                 "you went half of the way to the mean; the step goes all of it"),
         Mistake("each_value_once", lambda x, levels: _lloyd(x, levels, center=lambda v: np.unique(v).mean()),
                 "you counted equal entries once; each of them pulls"),
+        Mistake("values_in_a_row", lambda x, levels: _projected(x, levels).reshape(-1),
+                "those are the entries' levels; the levels that the step moves them to were asked for"),
     ),
     "09.2": (
         Mistake("no_abs", lambda w: _rows(w, lambda r: abs(r.mean(1))),
@@ -151,6 +153,8 @@ MISTAKES = OTHERS | {
                 "you averaged over the last axis only; a convolution's channel has three axes"),
         Mistake("projected", lambda w: np.sign(w) * abs(w).mean(axis=tuple(range(1, w.ndim)), keepdims=True),
                 "that is the projected tensor; its scales were asked for, a number for each channel"),
+        Mistake("one_fewer", lambda w: _rows(w, lambda r: abs(r).sum(1) / max(r.shape[1] - 1, 1)),
+                "you divided by n - 1; the best scale is the plain mean of |w|"),
     ),
     "09.3": (
         Mistake("twn", _twn,
@@ -185,6 +189,9 @@ MISTAKES = OTHERS | {
                 "the order is (k, scale): yours is the other way round"),
         Mistake("scale_fixed_to_largest", _of_largest,
                 "you held the scale at the largest |w|; it is the mean of what stays, and k follows"),
+        Mistake("half", lambda w: (lambda a, k: (k, float(a[:k].mean())))(
+                    np.sort(abs(w.reshape(-1)))[::-1], max(w.size // 2, 1)),
+                "half of the weights stay whatever they are; try every k"),
     ),
 }  # fmt: skip
 
@@ -212,14 +219,14 @@ QUIZ = (
         ),
     ),
     Question(
-        "Every layer's damage was measured with that layer alone at two levels. What is their sum?",
+        "A level may be any power of two, up or down. Which error of a weight is bounded?",
         (
-            Option("The loss of the network with all layers at two levels.",
-                   "Only while damages are small; large errors of one layer meet another layer's."),
-            Option("A forecast that is good for small damages and can be far off for large ones.",
-                   "Yes: the loss adds up near the trained weights, and not far from them.", right=True),
-            Option("Always more than the true loss.",
-                   "In this chapter it is less than the true loss where layers have three levels."),
+            Option("The absolute error, by half of the smallest step.",
+                   "Steps double from level to level: the error of a large weight grows with it."),
+            Option("The relative error, by a third.",
+                   "Yes: halfway between 2**e and 2**(e + 1) it is 0.5 of 1.5.", right=True),
+            Option("The squared error, by Shannon's bound.",
+                   "The bound is below, not above: no code has a smaller mean squared error."),
         ),
     ),
 )  # fmt: skip

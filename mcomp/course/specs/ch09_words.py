@@ -1,4 +1,4 @@
-"""Chapter 09, words and prices (09.6, 09.7): what the exercises ask and their cases."""
+"""Chapter 09, packed signs (09.6): what the exercise asks and its cases."""
 
 import numpy as np
 
@@ -36,28 +36,3 @@ def sign_cases(rng):
         yield case(_packed(a), _packed(b), n)
     a, b = rng.integers(0, 2, (2, 33 * 256))  # more words, and more bits that differ, than a byte counts
     yield case(_packed(a), _packed(1 - b), len(a))
-
-
-def choose_at_price(sizes, damages, price):
-    """In each row (a layer) the index of the choice of least damage + price * size; of equals the first.
-
-    `sizes` and `damages` have a row for each layer and a column for each choice. Returns an array of ints.
-    """
-    found = []
-    for row, losses in zip(sizes, damages, strict=True):
-        cost = [float(d) + price * float(s) for s, d in zip(row, losses, strict=True)]
-        found.append(cost.index(min(cost)))
-    return np.array(found)
-
-
-def price_cases(rng):
-    yield case(np.array([[1.0, 2.0]]), np.array([[5.0, 1.0]]), 1.0)
-    yield case(np.array([[1.0, 2.0], [3.0, 6.0]]), np.array([[5.0, 1.0], [4.0, 0.0]]), 2.0)
-    yield case(np.array([[1.0, 2.0, 4.0]]), np.array([[3.0, 2.0, 0.5]]), 0.0)
-    yield case(np.array([[1.0, 2.0]]), np.array([[2.0, 1.0]]), 1.0)
-    for n in range(2, 18):
-        sizes = np.cumsum(rng.integers(1, 60, (n // 4 + 2, 3)), axis=1).astype(float)
-        damages = rng.exponential(1.0, sizes.shape).round(2)
-        if n % 2:  # as layers usually are: what is larger breaks less
-            damages = np.sort(damages, axis=1)[:, ::-1].copy()
-        yield case(sizes, damages, float(rng.choice([0.003, 0.01, 0.03])))

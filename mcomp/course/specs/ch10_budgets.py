@@ -11,6 +11,10 @@ def _rank_of(rule):
     return lambda w: rule(*w.shape)
 
 
+def _with_core(m, n):
+    return max(r for r in range(m + 1) if r == 0 or r * (m + n + r) < m * n)
+
+
 def _running(s, energy, strict=False, power=2):
     held = np.append(0.0, np.cumsum(s**power))
     wanted = energy * (s**power).sum()
@@ -22,12 +26,13 @@ def _pool(spectra, costs, value):
     return sorted(pool, key=lambda item: -item[0])
 
 
-def _bought(spectra, costs, budget, value, go_on=False, overspend=False):
+def _bought(spectra, costs, budget, value, go_on=False, overspend=False, last=False):
     ranks = dict.fromkeys(spectra, 0)
     for _, name in _pool(spectra, costs, value):
         if costs[name] > budget and not overspend:
             if go_on:
                 continue
+            ranks[name] += last
             break
         if budget <= 0:
             break
@@ -44,6 +49,14 @@ def _by_energy(spectra, costs, budget):
     energy = {name: float((s**2).sum()) for name, s in spectra.items()}
     shares = {name: budget * e / sum(energy.values()) for name, e in energy.items()}
     return {name: min(len(s), int(shares[name] // costs[name])) for name, s in spectra.items()}
+
+
+def _in_turn(spectra, costs, budget):
+    ranks = {}
+    for name, s in spectra.items():
+        ranks[name] = min(len(s), int(budget // costs[name]))
+        budget -= ranks[name] * costs[name]
+    return ranks
 
 
 def _each_alike(spectra, costs, budget):
@@ -79,6 +92,10 @@ MISTAKES = {
                 "you counted the singular value as well; two factors hold it inside"),
         Mistake("at_least_one", _rank_of(lambda m, n: max(1, (m * n - 1) // (m + n))),
                 "for such a matrix no rank saves: then the answer is 0"),
+        Mistake("core", _rank_of(_with_core),
+                "you counted a square core of rank × rank as well; two factors hold r (m + n) numbers"),
+        Mistake("saved", _rank_of(lambda m, n: m * n - (m * n - 1) // (m + n) * (m + n)),
+                "that is how many numbers that rank saves; the rank was asked for"),
     ),
     "10.5": (
         Mistake("not_squared", lambda s, energy: _running(s, energy, power=1),
@@ -105,6 +122,24 @@ MISTAKES = {
                 "you compared each value with the largest; it is their running sum of squares that counts"),
         Mistake("amount", lambda s, energy: energy * (s**2).sum(),
                 "that is the energy to be held; the least rank that holds it was asked for"),
+        Mistake("strict_but_zero",
+                lambda s, energy: _running(s, energy, strict=True) if energy else 0,
+                "where the energy is held exactly, that is enough: compare with >=, not >"),
+        Mistake("root_of_the_fraction", lambda s, energy: _running(s, energy**0.5),
+                "you took the root of the fraction; it is of the sum of squares as it stands"),
+        Mistake("squared_twice", lambda s, energy: _running(s, energy, power=4),
+                "you squared twice: energy is the sum of s**2"),
+        Mistake("percent", lambda s, energy: _running(s, energy / 100),
+                "energy is a fraction, from 0 to 1: don't divide by 100"),
+        Mistake("each", lambda s, energy: int((s**2 >= energy * (s**2).sum()).sum()),
+                "you compared each square with the total; it is their running sum that counts"),
+        Mistake("near_the_largest", lambda s, energy: int((s >= (1 - energy) * s[0]).sum()),
+                "you kept what is near the largest value; it is the running sum of squares that counts"),
+        Mistake("share_rounded", lambda s, energy: round(energy * len(s)),
+                "you took that fraction of the count, rounded; it is a fraction of the sum of squares"),
+        Mistake("all_of_them", lambda s, energy: len(s), "that is every singular value, whatever the energy"),
+        Mistake("not_squared_one_less", lambda s, energy: max(_running(s, energy, power=1) - 1, 0),
+                "energy is in the squares, and a position counts from 0, a rank from 1"),
     ),
     "10.6": (
         Mistake("no_cost", lambda s, c, b: _bought(s, c, b, lambda s, c: s),
@@ -140,6 +175,15 @@ MISTAKES = {
                 "you divided each spectrum by its length: here the squared error itself counts"),
         Mistake("list", lambda s, c, b: list(_right(s, c, b).values()),
                 "a dict was asked for: a rank for each name"),
+        Mistake("one_too_many", lambda s, c, b: _bought(s, c, b, lambda s, c: s**2 / c, last=True),
+                "you also bought the first that didn't fit: the budget is overspent"),
+        Mistake("at_least_one", lambda s, c, b: {n: max(r, 1) for n, r in _right(s, c, b).items()},
+                "a layer that is never bought has rank 0; you gave it 1, beyond the budget"),
+        Mistake("in_turn", _in_turn, "you filled one layer after the other; all compete, value by value"),
+        Mistake("counted", lambda s, c, b: _bought(s, dict.fromkeys(c, 1), b, lambda s, c: s**2),
+                "you counted ranks; a rank of a layer costs what `costs` says"),
+        Mistake("no_budget", lambda s, c, b: {n: len(v) for n, v in s.items()},
+                "you bought more than the budget pays for"),
     ),
     "10.7": (
         Mistake("reshape", lambda w: w.reshape(w.shape[0] * w.shape[3], -1),
@@ -160,5 +204,10 @@ MISTAKES = {
                 "the order is right; now make a matrix of it: reshape"),
         Mistake("out_and_in", lambda w: w.reshape(w.shape[0] * w.shape[1], -1),
                 "you paired outputs with inputs; rows are (out, kw), columns (in, kh)"),
+        Mistake("inputs_with_kw", lambda w: w.transpose(1, 3, 0, 2).reshape(w.shape[1] * w.shape[3], -1),
+                "you paired the inputs with kw; rows are outputs and kw, columns inputs and kh"),
+        Mistake("mirrored",
+                lambda w: w[..., ::-1].transpose(0, 3, 1, 2).reshape(w.shape[0] * w.shape[3], -1),
+                "you turned kw round; a network's convolution takes the kernel as it is"),
     ),
 }  # fmt: skip

@@ -6,55 +6,7 @@ import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
 from mcomp.course.specs.ch10_budgets import MISTAKES as OTHERS
-
-
-def _rotate(p, q, angle):
-    """rotate with another angle."""
-    return math.cos(angle) * p + math.sin(angle) * q, math.cos(angle) * q - math.sin(angle) * p
-
-
-def _products(p, q):
-    return p @ p, q @ q, p @ q
-
-
-def _ratio(gamma, difference):
-    """Half of the angle whose tangent is 2 gamma / difference, within 45 degrees; 0 for 0/0."""
-    sign = -1 if difference < 0 else 1
-    return math.atan2(2 * sign * gamma, abs(difference)) / 2
-
-
-def _angle(p, q):
-    alpha, beta, gamma = _products(p, q)
-    return _ratio(gamma, alpha - beta)
-
-
-def _gram_schmidt(p, q):
-    return p, q - (p @ q) / (p @ p) * p
-
-
-def _in_place(p, q):
-    c, s = math.cos(_angle(p, q)), math.sin(_angle(p, q))
-    p = c * p + s * q
-    return p, c * q - s * p
-
-
-def _no_half(p, q):
-    return _rotate(p, q, 2 * _angle(p, q))
-
-
-def _no_two(p, q):
-    alpha, beta, gamma = _products(p, q)
-    return _rotate(p, q, _ratio(gamma / 2, alpha - beta))
-
-
-def _shorter_first(p, q):
-    alpha, beta, gamma = _products(p, q)
-    return _rotate(p, q, -math.pi / 4 if alpha == beta and gamma > 0 else _angle(p, q))
-
-
-def _large_angle(p, q):
-    alpha, beta, gamma = _products(p, q)
-    return _rotate(p, q, math.atan2(2 * gamma, alpha - beta) / 2)
+from mcomp.course.specs.ch10_turns import MISTAKES as TURNS
 
 
 def _nearest(w, rank, build=None, distance=None):
@@ -95,6 +47,15 @@ def _others(u, s, vt, r):
     return u[:, r:] * s[r:] @ vt[r:]
 
 
+def _top_rows(w, r):
+    return np.where(np.arange(len(w))[:, None] < r, w, 0.0)
+
+
+def _refitted(w, x, rank):
+    v = np.linalg.svd(w, full_matrices=False)[2][:rank]
+    return (w @ x.T) @ np.linalg.pinv(v @ x.T) @ v
+
+
 def _white(w, x, rank, factor=None, back=None):
     """whitened with another factor, or another way back."""
     factor = np.linalg.cholesky(x.T @ x) if factor is None else factor(x)
@@ -102,37 +63,7 @@ def _white(w, x, rank, factor=None, back=None):
     return near @ np.linalg.inv(factor) if back is None else back(near, factor)
 
 
-MISTAKES = OTHERS | {
-    "10.2": (
-        Mistake("no_half", _no_half, "tan of twice the angle is known: take half of the arctan"),
-        Mistake("no_two", _no_two, "in tan(2 angle) the product counts twice: 2 p·q over p·p − q·q"),
-        Mistake("wrong_way", lambda p, q: _rotate(p, q, -_angle(p, q)),
-                "you turned the other way: the angle between the vectors got worse"),
-        Mistake("gram_schmidt", _gram_schmidt,
-                "that is a projection: q got shorter. A rotation changes both and keeps p·p + q·q"),
-        Mistake("in_place", _in_place,
-                "you computed the new q from the new p; both come from the old ones"),
-        Mistake("large_angle", _large_angle,
-                "orthogonal, but by more than 45 degrees where q is the longer: take arctan, not arctan2"),
-        Mistake("bare_formula", lambda p, q: _rotate(p, q, np.arctan(2 * (p @ q) / (p @ p - q @ q)) / 2),
-                "0/0 is NaN: vectors of equal length that are orthogonal already stay as they are"),
-        Mistake("orthonormal", lambda p, q: tuple(v / np.linalg.norm(v) for v in _gram_schmidt(p, q)),
-                "you made them orthonormal: a rotation keeps p·p + q·q, so no length is divided away"),
-        Mistake("exchanged", lambda p, q: _rotate(p, q, _angle(p, q))[::-1],
-                "right, but in the other order: new p first, then new q"),
-        Mistake("lengths", lambda p, q: _rotate(p, q, _ratio(p @ q, np.linalg.norm(p) - np.linalg.norm(q))),
-                "in tan(2 angle) stand the squared lengths p·p and q·q, not the lengths"),
-        Mistake("degrees", lambda p, q: _rotate(p, q, math.degrees(_angle(p, q))),
-                "cos and sin want radians: leave out the conversion to degrees"),
-        Mistake("no_rotation", lambda p, q: (_rotate(p, q, _angle(p, q))[0], _rotate(p, q, -_angle(p, q))[1]),
-                "new q is cos · q − sin · p: with plus twice it is no rotation"),
-        Mistake("sum_of_lengths", lambda p, q: _rotate(p, q, _ratio(p @ q, p @ p + q @ q)),
-                "the squared lengths are subtracted, p·p − q·q, not added"),
-        Mistake("shorter_first", _shorter_first,
-                "of equal length: turn so that new p is the longer; new q is, where p·p = q·q"),
-        Mistake("always_45", lambda p, q: _rotate(p, q, math.pi / 4),
-                "45 degrees is right for vectors of equal length only"),
-    ),
+MISTAKES = OTHERS | TURNS | {
     "10.3": (
         Mistake("no_values", lambda w, r: _nearest(w, r, build=_first),
                 "you left out the singular values: u and v have length 1, s holds the sizes"),
@@ -170,6 +101,10 @@ MISTAKES = OTHERS | {
         Mistake("exchanged", lambda w, r: _nearest(w, r)[::-1], "the order is matrix, then squared distance"),
         Mistake("rest", lambda w, r: (w - _nearest(w, r)[0], _nearest(w, r)[1]),
                 "your matrix is the difference to w; the nearest matrix itself was asked for"),
+        Mistake("no_values_right_distance", lambda w, r: _nearest(w, r, _first, _squares_of_rest),
+                "you left out the singular values in the matrix; your distance is that of the right one"),
+        Mistake("top_rows", lambda w, r: _nearest(w, r, build=lambda u, s, vt, r: _top_rows(w, r)),
+                "zeroing rows lowers the rank, but not in the nearest way: truncate the SVD"),
     ),
     "10.4": (
         Mistake("plain", lambda w, x, rank: _nearest(w, rank)[0],
@@ -205,6 +140,17 @@ MISTAKES = OTHERS | {
         Mistake("damped", lambda w, x, rank: _white(
                     w, x, rank, factor=lambda x: np.linalg.cholesky(x.T @ x + np.eye(x.shape[1]))),
                 "you added to the diagonal; here xᵀx has an inverse, so take it as it is"),
+        Mistake("mean_size", lambda w, x, rank: _white(
+                    w, x, rank, factor=lambda x: np.diag(abs(x).mean(0) + 1e-9)),
+                "you scaled each input by its mean size; inputs that go together need the whole of xᵀx"),
+        Mistake("refitted", _refitted,
+                "you kept the directions of w's own SVD and fitted outputs in them; others may be nearer"),
+        Mistake("turned", lambda w, x, rank: _white(w, x, rank).T,
+                "your matrix is transposed: (out, in) was asked for"),
+        Mistake("inputs_only", lambda w, x, rank: w @ _nearest(np.linalg.cholesky(x.T @ x), rank)[0]
+                @ np.linalg.inv(np.linalg.cholesky(x.T @ x)),
+                "you truncated the inputs' factor alone; the layer has its say: truncate w @ L"),
+        Mistake("everything", lambda w, x, rank: w, "that is w itself, of full rank"),
     ),
 }  # fmt: skip
 
