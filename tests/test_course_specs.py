@@ -18,7 +18,7 @@ from notebooks import ROOT
 
 from mcomp import prune
 from mcomp.course import card
-from mcomp.course.check import check, judge, run
+from mcomp.course.check import check, judge, outcomes_of, right_value, run
 from mcomp.course.compare import difference, plain, to_torch
 from mcomp.course.harvest import answers
 from mcomp.course.model import Exercise, Mistake, case, chapters, find, load
@@ -100,15 +100,10 @@ def test_each_mistake_is_rejected_with_its_own_diagnosis(exercise, mistake):
 @every_mistake
 def test_each_mistake_returns_something_wrong(exercise, mistake):
     """One that only crashes would be every crash's diagnosis."""
-    outcomes = run(exercise, mistake.answer)
-    pairs = [
-        (o.value, exercise.oracle(*c.args, **c.kwargs))
-        for c, o in zip(exercise.make_cases(), outcomes, strict=True)
-    ]
     near = {"rtol": exercise.rtol, "atol": exercise.atol}
     assert any(
-        difference(value, expected, **near)
-        for outcome, (value, expected) in zip(outcomes, pairs, strict=True)
+        difference(outcome.value, right_value(exercise, number), **near)
+        for number, outcome in enumerate(outcomes_of(exercise, mistake))
         if outcome.kind == "value"
     )
 
@@ -159,26 +154,38 @@ def test_quizzes_have_three_questions_and_one_right_option_each():
 @every_exercise
 def test_mutants_of_the_solution_are_rejected(exercise):
     source = solution_source(exercise)
-    solution = define(source, exercise.name)
+    right = Results(exercise, define(source, exercise.name))
     caught = escaped = 0
     for mutant in mutants(source, exercise.name):
         function = define(mutant, exercise.name)
         if not judge(exercise, run(exercise, function, seconds=0.5)).ok:
             caught += 1
-        elif any(differ(exercise, solution, function, seed) for seed in SEEDS):
+        elif any(right.differ(function, seed) for seed in SEEDS):
             escaped += 1
     assert caught + escaped >= 2
     assert caught >= 0.95 * (caught + escaped)
 
 
-def differ(exercise, f, g, seed):
-    """Do two functions give different results on the cases of another seed?"""
-    for example in exercise.make_cases(seed):
-        mine, theirs = (call(h, *example.fresh(), seconds=0.5) for h in (f, g))
-        near = {"rtol": exercise.rtol, "atol": exercise.atol}
-        if mine.kind != theirs.kind or difference(plain(theirs.value), plain(mine.value), **near):
-            return True
-    return False
+class Results:
+    """What a function returns on the cases of each seed, called once for each."""
+
+    def __init__(self, exercise, function):
+        self.exercise, self.function, self.known = exercise, function, {}
+
+    def outcomes(self, seed):
+        if seed not in self.known:
+            cases = self.exercise.make_cases(seed)
+            self.known[seed] = [(case, call(self.function, *case.fresh(), seconds=0.5)) for case in cases]
+        return self.known[seed]
+
+    def differ(self, function, seed):
+        """Does `function` give other results?"""
+        near = {"rtol": self.exercise.rtol, "atol": self.exercise.atol}
+        for example, mine in self.outcomes(seed):
+            theirs = call(function, *example.fresh(), seconds=0.5)
+            if mine.kind != theirs.kind or difference(plain(theirs.value), plain(mine.value), **near):
+                return True
+        return False
 
 
 @pytest.mark.parametrize("name", ["relative_threshold_mask", "topk_mask", "global_topk_masks"])

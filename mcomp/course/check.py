@@ -1,6 +1,8 @@
 """Run a candidate against an exercise's cases and judge it: function in, Verdict out. Never raises."""
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,7 +83,7 @@ def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
     """Call `function` on every case: a list of Outcome. It stops early where going on is pointless."""
     convert, outcomes = (to_torch if library == "torch" else None), []
     left, room = seconds, ROOM
-    for case in exercise.make_cases(seed):
+    for case in _cases(exercise, seed):
         args, kwargs = case.fresh(convert)
         outcome = call(function, args, kwargs, seconds=max(left, 0.01), room=room)
         outcomes.append(_settled(outcome, case.fresh(convert)))
@@ -104,8 +106,8 @@ def _settled(outcome, before):
 
 def judge(exercise, outcomes, *, seed=0):
     """Compare what `run` brought with the oracle and, if it is wrong, with the known mistakes."""
-    cases = exercise.make_cases(seed)
-    faults = [_fault(exercise, *pair) for pair in zip(cases, outcomes, strict=False)]
+    cases = _cases(exercise, seed)
+    faults = [_fault(exercise, seed, i, outcome) for i, outcome in enumerate(outcomes[: len(cases)])]
     right, bad = faults.count(None), [i for i, fault in enumerate(faults) if fault]
     head = {"exercise": exercise.id, "name": exercise.name, "right": right, "total": len(cases)}
     if outcomes[0].kind == "to do":
@@ -122,27 +124,42 @@ def judge(exercise, outcomes, *, seed=0):
         message=message,
         mistake=mistake.name if mistake else None,
         diagnosis=diagnosis,
-        inputs=exercise.named(cases[at]),
+        inputs=deepcopy(exercise.named(cases[at])),
         yours=outcomes[at].value,
-        expected=_expected(exercise, cases[at]),
+        expected=deepcopy(right_value(exercise, at, seed=seed)),
         printed=outcomes[at].printed,
         line=outcomes[at].line,
     )
 
 
-def _expected(exercise, case):
-    args, kwargs = case.fresh()
+# What is the same for every answer is worked out once: the cases, the slow loops, the known mistakes. None of
+# it is changed: answers get copies of the arguments, and so does the card.
+@lru_cache(maxsize=128)
+def _cases(exercise, seed):
+    return exercise.make_cases(seed)
+
+
+@lru_cache(maxsize=4096)
+def right_value(exercise, number, *, seed=0):
+    """What the oracle returns for case `number` of that seed."""
+    args, kwargs = _cases(exercise, seed)[number].fresh()
     return exercise.oracle(*args, **kwargs)
 
 
-def _fault(exercise, case, outcome):
+@lru_cache(maxsize=1024)
+def outcomes_of(exercise, mistake):
+    """What a known mistake comes to on the cases that a learner's kernel shows: a list of Outcome."""
+    return run(exercise, mistake.answer)
+
+
+def _fault(exercise, seed, number, outcome):
     """None, or (status, message) of one case."""
     if outcome.kind != "value":
         place = f"line {outcome.line}: {outcome.code}  →  " if outcome.line else ""
         return ENDS[outcome.kind], place + outcome.error if outcome.error else ""
     if outcome.changed:
         return "changed its input", "the arrays that came in must come out as they were: work on a copy"
-    return _compare(exercise, outcome.value, _expected(exercise, case))
+    return _compare(exercise, outcome.value, right_value(exercise, number, seed=seed))
 
 
 def _compare(exercise, yours, expected):
@@ -165,7 +182,10 @@ def _diagnose(exercise, cases, outcomes, bad):
     telling = {i for i in bad if outcomes[i].kind == "value" and _varied(outcomes[i].value)}
     best, most = None, max(2, 0.6 * len(bad)) - 1e-9
     for mistake in exercise.mistakes:
-        pairs = list(zip(outcomes, run(exercise, mistake.answer), strict=False))
+        pairs = list(zip(outcomes, outcomes_of(exercise, mistake), strict=False))
+        shown = pairs[bad[0] : bad[0] + 1]
+        if not any(_agree(exercise, *pair) or _same_crash(*pair) for pair in shown):
+            continue  # neither the same on all cases nor on the one that the card shows
         alike = {i for i, pair in enumerate(pairs) if _agree(exercise, *pair)}
         stopped = {i for i, pair in enumerate(pairs) if _same_kind_of_crash(*pair)}
         explained = len((alike | stopped) & set(bad)) if alike & set(bad) else 0

@@ -30,7 +30,7 @@ def case(*args, **kwargs):
     return Case(args, kwargs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mistake:
     """A known wrong answer and the sentence that tells the learner what happened."""
 
@@ -39,7 +39,7 @@ class Mistake:
     diagnosis: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercise:
     """One exercise. `oracle` is the slow, obvious loop; its name is the name the learner must use.
 
