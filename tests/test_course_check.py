@@ -271,6 +271,25 @@ def test_two_mistakes_at_once_get_the_one_that_explains_most():
     assert "failing cases: you compared w, not |w|" in card.text(verdict)
 
 
+def test_an_answer_that_says_nothing_gets_no_part_of_a_diagnosis():
+    """A mask of all False is what many mistakes give somewhere: `both` of 02.1 gives it everywhere."""
+    verdict = check(find("02.1"), lambda w, theta: abs(w) > 40 * theta + (abs(w).max() if theta == 0 else 0))
+    assert (verdict.status, verdict.mistake) == ("wrong", "both")  # on all cases it does the same
+    verdict = check(find("02.1"), lambda w, theta: abs(w) / np.linalg.norm(w) > theta)
+    assert (verdict.status, verdict.mistake) == ("wrong", None)
+
+
+def test_crashes_of_one_type_count_as_a_part_beside_values():
+    """`transposed` of 03.7 fits square layers alone; where it doesn't, the sentences name other sizes."""
+    verdict = check(find("03.7"), lambda w, b, mean, gone: (w * ~gone, b + w.T @ (mean * gone)))
+    assert verdict.mistake == "transposed"
+
+
+def test_of_two_libraries_the_one_with_a_diagnosis_is_shown():
+    """std divides by n in numpy and by n - 1 in torch, where the answer is right more often."""
+    assert check(find("02.1"), lambda w, theta: abs(w) > theta * w.std()).mistake == "std"
+
+
 def test_a_right_value_beside_a_changed_input_is_no_known_mistake():
     """Some mistakes of 00.2 are right for one axis: they explain nothing there."""
 

@@ -173,9 +173,8 @@ def _diagnose(exercise, cases, outcomes, bad):
     """(mistake, sentence): the known mistake that does the same, or explains most of what is wrong.
 
     An answer may make two mistakes, or guard against what the known one stumbles over. So the mistake that
-    does the same on the most failing cases is named, if those are three of five, two, and the one that the
-    card shows. Whether it is all or a part, the sentence says. A mask of all False, say, tells no part: too
-    many answers give one.
+    does the same on the most failing cases is named, if those are three of five, the one that the card shows,
+    and two whose value says something, as a mask of all False doesn't. The sentence says if it is a part.
     """
     if len(outcomes) < len(cases) or not bad:
         return None, ""
