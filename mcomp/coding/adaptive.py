@@ -152,7 +152,7 @@ class _Places:
         y, x = self.y + y, self.x + x
         at = y * self.width + x
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (at < self.size)
-        return np.where(inside, self.first + at, self.total)
+        return np.where(inside, self.first + at, self.total).astype(np.int32)  # there are many
 
 
 def _first_weight(y, x):
