@@ -17,15 +17,27 @@ def execute_as_jupyter_does(self, cell_input, allow_stdin=None):
 
 # CPU seconds of the slow files, roughly: longest first, so that with two workers neither idles at the end.
 SECONDS = {
-    "tests/test_browser.py": 200,
-    "tests/test_course_specs.py": 150,
-    "chapters/07_repair_without_training.ipynb": 60,
-    "chapters/07b_integers_only.ipynb": 45,
-    "chapters/12_distillation.ipynb": 50,
-    "chapters/00_a_hundred_times_smaller.ipynb": 45,
-    "chapters/05_pruning_over_time.ipynb": 40,
-    "tests/test_grade.py": 35,
-    "chapters/10_low_rank.ipynb": 30,
+    "tests/test_browser.py": 150,
+    "chapters/00_a_hundred_times_smaller.ipynb": 100,
+    "tests/test_course_specs.py": 85,
+    "chapters/05_pruning_over_time.ipynb": 70,
+    "tests/test_strangers.py": 65,
+    "tests/test_container.py": 50,
+    "chapters/07_repair_without_training.ipynb": 50,
+    "chapters/03_which_weights_matter.ipynb": 45,
+    "chapters/01_what_does_a_network_cost.ipynb": 40,
+    "chapters/02_magnitude_pruning.ipynb": 40,
+    "chapters/10_low_rank.ipynb": 40,
+    "chapters/07b_integers_only.ipynb": 35,
+    "chapters/08_training_with_the_rounding.ipynb": 35,
+    "chapters/12_distillation.ipynb": 30,
+    "chapters/04_removing_structure.ipynb": 30,
+    "tests/test_grade.py": 25,
+    "tests/test_pipeline.py": 18,
+    "tests/test_cli.py": 16,
+    "tests/test_architectures.py": 14,
+    "tests/test_harvest.py": 12,
+    "tests/test_release.py": 12,
 }
 
 

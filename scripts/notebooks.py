@@ -24,13 +24,26 @@ from mcomp.files import write_atomic
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("chapters", "solutions")
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def threads(environment, cores):
+    """How many threads a kernel computes with: what MCOMP_THREADS says, else two.
+
+    Sums, and so trained weights, depend on it; scripts/portable.py tries others. Where pytest's workers share
+    the cores none has more than its part: two threads of which only one finds a core wait for each other at
+    every step of a small product or solve.
+    """
+    workers = int(environment.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return environment.get("MCOMP_THREADS", "2" if workers == 1 or cores // workers > 1 else "1")
+
+
+THREADS = threads(os.environ, os.cpu_count() or 2)
 # The environment of a kernel whose outputs are kept or compared (conftest.py sets it for nbval).
 ENVIRONMENT = {
     "MCOMP_STATIC": "1",  # no widgets, no progress file: mcomp/course
     "MCOMP_CHECK_FIGURES": "1",  # a figure without axis labels is an error: mcomp/figures.py
-    # Sums, and so trained weights, depend on the number of threads; scripts/portable.py tries others.
-    "OMP_NUM_THREADS": os.environ.get("MCOMP_THREADS", "2"),
-    "MKL_NUM_THREADS": os.environ.get("MCOMP_THREADS", "2"),
+    "OMP_NUM_THREADS": THREADS,
+    "MKL_NUM_THREADS": THREADS,
     "OMP_WAIT_POLICY": "passive",  # two processes on two cores: threads that spin cost a factor of 3 to 10
     "PYTHONHASHSEED": "0",
     "TQDM_DISABLE": "1",  # bars print times

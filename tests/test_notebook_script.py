@@ -101,3 +101,18 @@ def test_find_lists_chapters_before_solutions(tmp_path):
         make(tmp_path / name)
     found = [path.relative_to(tmp_path).as_posix() for path in notebooks.find(tmp_path)]
     assert found == ["chapters/01_a.ipynb", "chapters/02_b.ipynb", "solutions/02_b.ipynb"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "cores", "wanted"),
+    [
+        ({}, 1, "2"),  # the outputs that are kept
+        ({}, 8, "2"),
+        ({"PYTEST_XDIST_WORKER_COUNT": "2"}, 2, "1"),
+        ({"PYTEST_XDIST_WORKER_COUNT": "2"}, 4, "2"),
+        ({"PYTEST_XDIST_WORKER_COUNT": "3"}, 2, "1"),
+        ({"PYTEST_XDIST_WORKER_COUNT": "2", "MCOMP_THREADS": "4"}, 2, "4"),
+    ],
+)
+def test_workers_share_the_cores(environment, cores, wanted):
+    assert notebooks.threads(environment, cores) == wanted
