@@ -39,6 +39,18 @@ STALLED = 600  # seconds in which not one cell ends, or nothing answers: only th
 IDLE = """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'
     && [...document.querySelectorAll('.jp-InputPrompt')].every(prompt => !prompt.textContent.includes('*'))"""
 
+# Another notebook in place of the one that is open: its kernel ends, nothing asks whether to save it.
+OPEN = """async path => {
+    const before = window.jupyterapp.shell.currentWidget;
+    await before.sessionContext.shutdown();
+    before.dispose();
+    await window.jupyterapp.commands.execute('docmanager:open', {path});
+}"""
+# Whether all that was started has ended, and the cells' numbers: little to hand over, for it is asked often.
+PROGRESS = f"""() => [window.wasBusy && ({IDLE})(),
+    window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.executionCount ?? null)]"""
+POLL = 100  # milliseconds between two looks; Playwright's own default is at every frame
+IN_FRONT = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
 WATCH = """() => {
     window.wasBusy = false;
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -105,8 +117,14 @@ class Notebook:
         self.page = page
         page.set_default_timeout(1000 * STALLED)
         page.goto(f"{url}/lab/tree/{path}?token={token}&reset")
-        page.wait_for_function(IDLE)
+        page.wait_for_function(IDLE, polling=POLL)
         self.cells = page.locator(".jp-Notebook-cell:visible")
+
+    def open(self, path):
+        """Put another notebook in place of this one, as from the list of files, in the same JupyterLab."""
+        self.page.evaluate(OPEN, path)
+        self.page.wait_for_function(IN_FRONT, arg=path, polling=POLL)
+        self.page.wait_for_function(IDLE, polling=POLL)
 
     def model(self):
         """The notebook as it stands in the browser, outputs included (nbformat as a dict)."""
@@ -136,13 +154,15 @@ class Notebook:
         However long that takes, as long as one cell ends after the other.
         """
         ended, since = None, time.monotonic()
-        while not self.page.evaluate(f"() => window.wasBusy && ({IDLE})()"):
-            now = [cell.get("execution_count") for cell in self.model()["cells"]]
+        while True:
+            done, now = self.page.evaluate(PROGRESS)
+            if done:
+                return
             if now != ended:
                 ended, since = now, time.monotonic()
             if time.monotonic() - since > STALLED:
                 raise RuntimeError(f"no cell has ended for {STALLED} seconds; so far: {ended}")
-            self.page.wait_for_timeout(250)
+            self.page.wait_for_timeout(POLL)
 
     def type(self, number, source):
         """Replace what stands in a code cell."""

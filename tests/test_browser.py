@@ -82,6 +82,14 @@ def open_notebook(browser, lab):
     page.close()
 
 
+@pytest.fixture(scope="module")
+def notebook(browser, lab):
+    """One JupyterLab for all chapters, each opened in place of the last: loading it costs half."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    yield Notebook(page, *lab, "chapters/try.ipynb")
+    page.close()
+
+
 def test_a_small_notebook_runs_answers_and_moves(open_notebook):
     notebook = open_notebook("chapters/try.ipynb")
     notebook.run_all()
@@ -103,9 +111,9 @@ def runs_whole(notebook):
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda p: p.stem)
-def test_a_chapter_opens_and_its_widgets_run(open_notebook, path):
+def test_a_chapter_opens_and_its_widgets_run(notebook, path):
     """The setup, all that mcomp.course shows, and what these need; nbval runs the other cells too."""
-    notebook = open_notebook(f"chapters/{path.name}")
+    notebook.open(f"chapters/{path.name}")
     code = [i for i, cell in enumerate(notebook.model()["cells"]) if cell["cell_type"] == "code"]
     sources = ["".join(notebook.model()["cells"][i]["source"]) for i in code]
     wanted = {0, *(i for i, source in enumerate(sources) if COURSE.search(source))}
