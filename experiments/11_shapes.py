@@ -1,8 +1,8 @@
 """Half of a tower's multiplications: fewer blocks, thinner blocks, separable convolutions. Six seeds.
 
-    python experiments/11_shapes.py 6     (the number of seeds; about six minutes on one core)
+    python experiments/11_shapes.py 6     (the number of seeds; about four minutes on one core)
 
-All are towers (experiments/towers.py) trained from scratch, alike: 3,000 images, six epochs, each at the rate
+All are towers (experiments/towers.py) trained from scratch, alike: 2,000 images, six epochs, each at the rate
 that validation prefers. "whole" has six blocks of 16 channels. "shallow" has three of them, "thin" six blocks
 of 11 channels: about the same multiplications. "separable" has depthwise and pointwise convolutions in place
 of full ones. "shared" computes what "whole" does, with three sets of weights, each used twice in a row.
@@ -16,7 +16,7 @@ from towers import GRID, Tower, depthwise, figures, fresh, trained, validated
 
 import mcomp.data
 
-IMAGES, EPOCHS, WIDTH = 3_000, 6, 16
+IMAGES, EPOCHS, WIDTH = 2_000, 6, 16
 ARMS = {
     "whole": lambda: Tower(6, WIDTH),
     "shallow": lambda: Tower(3, WIDTH),
