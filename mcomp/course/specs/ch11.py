@@ -1,7 +1,7 @@
 """Chapter 11, fewer layers: what the exercises ask, how they are checked, what usually goes wrong.
 
-A learner gains, in this order: a scale and a shift folded into the layer behind, two layers as one, which of
-a chain to merge, three branches as one kernel, how much a block turns what passes, the price of exits.
+A learner gains, in this order: two layers as one, which layers of a chain to merge, a scale and a shift folded
+into the layer behind, three branches as one kernel, how far a block turns what passes, the price of exits.
 """
 
 import math
@@ -15,31 +15,6 @@ from mcomp.course.specs.ch11_mistakes import MISTAKES, QUIZ
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Fewer layers, fused layers"
-
-
-def fold_before(w, b, scale, shift):
-    """Weight and bias of the one layer that computes w @ (scale * x + shift) + b: a pair of arrays.
-
-    w is (out, in), b (out,); scale and shift are (in,).
-    """
-    new_w, new_b = np.zeros(w.shape), np.zeros(len(b))
-    for i in range(len(w)):
-        new_b[i] = b[i]
-        for j in range(len(scale)):
-            new_w[i, j] = w[i, j] * scale[j]
-            new_b[i] += w[i, j] * shift[j]
-    return new_w, new_b
-
-
-def fold_before_cases(rng):
-    yield case(np.array([[3.0]]), np.array([5.0]), np.array([2.0]), np.array([7.0]))
-    yield case(np.array([[1.0, -2.0]]), np.array([4.0]), np.array([3.0, 0.5]), np.array([1.0, -1.0]))
-    yield case(np.eye(2), np.zeros(2), np.array([2.0, 3.0]), np.array([5.0, 7.0]))
-    yield case(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.0]), np.array([-1.0, 0.0]), np.ones(2))
-    for n in range(1, 15):
-        out, inputs = n % 4 + 1, (n % 4 + 1 if n % 3 == 0 else n % 5 + 2)
-        sizes = ((out, inputs), (out,), (inputs,), (inputs,))
-        yield case(*(rng.normal(size=size).round(1) for size in sizes))
 
 
 def merge_linear(w1, b1, w2, b2):
@@ -99,6 +74,31 @@ def chain_cases(rng):
     yield case(np.array([12, 5, 8, 5, 12]))
     for n in range(12):
         yield case(rng.integers(1, 10, n % 4 + 3))
+
+
+def fold_before(w, b, scale, shift):
+    """Weight and bias of the one layer that computes w @ (scale * x + shift) + b: a pair of arrays.
+
+    w is (out, in), b (out,); scale and shift are (in,).
+    """
+    new_w, new_b = np.zeros(w.shape), np.zeros(len(b))
+    for i in range(len(w)):
+        new_b[i] = b[i]
+        for j in range(len(scale)):
+            new_w[i, j] = w[i, j] * scale[j]
+            new_b[i] += w[i, j] * shift[j]
+    return new_w, new_b
+
+
+def fold_before_cases(rng):
+    yield case(np.array([[3.0]]), np.array([5.0]), np.array([2.0]), np.array([7.0]))
+    yield case(np.array([[1.0, -2.0]]), np.array([4.0]), np.array([3.0, 0.5]), np.array([1.0, -1.0]))
+    yield case(np.eye(2), np.zeros(2), np.array([2.0, 3.0]), np.array([5.0, 7.0]))
+    yield case(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 0.0]), np.array([-1.0, 0.0]), np.ones(2))
+    for n in range(1, 15):
+        out, inputs = n % 4 + 1, (n % 4 + 1 if n % 3 == 0 else n % 5 + 2)
+        sizes = ((out, inputs), (out,), (inputs,), (inputs,))
+        yield case(*(rng.normal(size=size).round(1) for size in sizes))
 
 
 def rep_kernel(w3, w1, same):
@@ -181,31 +181,31 @@ def macs_cases(rng):
 
 EXERCISES = (
     Exercise(
-        "11.1", fold_before, fold_before_cases, title="A scale and a shift before a layer",
-        hints=(
-            "Multiply w @ (scale * x + shift) out. Which part still holds x?",
-            "w @ (scale * x): entry j of x meets column j of w. So each column of w gets one factor.",
-            "The weight is w * scale (scale along the last axis), the bias b + w @ shift.",
-        ),
-        mistakes=MISTAKES["11.1"], rtol=1e-6, atol=1e-9,
-    ),
-    Exercise(
-        "11.2", merge_linear, merge_cases, title="Two layers as one",
+        "11.1", merge_linear, merge_cases, title="Two layers as one",
         hints=(
             "Multiply w2 @ (w1 @ x + b1) + b2 out and collect what stands before x.",
             "Matrices act from right to left: the layer that comes first stands on the right.",
             "The weight is w2 @ w1, the bias w2 @ b1 + b2.",
         ),
-        mistakes=MISTAKES["11.2"], rtol=1e-6, atol=1e-9,
+        mistakes=MISTAKES["11.1"], rtol=1e-6, atol=1e-9,
     ),
     Exercise(
-        "11.3", smallest_chain, chain_cases, title="Which layers to merge",
+        "11.2", smallest_chain, chain_cases, title="Which layers to merge",
         hints=(
             "Each hidden width either stays or goes. How many choices are there for three of them?",
             "A choice is a shorter list of widths; it costs the sum of the products of neighbours.",
             "Try every subset of widths[1:-1] (itertools.combinations keeps the order), take the least sum.",
         ),
-        mistakes=MISTAKES["11.3"],
+        mistakes=MISTAKES["11.2"],
+    ),
+    Exercise(
+        "11.3", fold_before, fold_before_cases, title="A scale and a shift before a layer",
+        hints=(
+            "Multiply w @ (scale * x + shift) out. Which part still holds x?",
+            "w @ (scale * x): entry j of x meets column j of w. So each column of w gets one factor.",
+            "The weight is w * scale (scale along the last axis), the bias b + w @ shift.",
+        ),
+        mistakes=MISTAKES["11.3"], rtol=1e-6, atol=1e-9,
     ),
     Exercise(
         "11.4", rep_kernel, rep_cases, title="Three branches, one kernel",

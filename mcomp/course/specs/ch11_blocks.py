@@ -6,7 +6,7 @@ from mcomp.course.model import Mistake
 from mcomp.course.specs import ch11_wrong as wrong
 
 MISTAKES = {
-    "11.3": (
+    "11.2": (
         Mistake("nothing_merged", lambda widths: wrong.pairs(wrong.ints(widths)),
                 "that is the chain as it is; a wide hidden layer can be merged away"),
         Mistake("all_merged", lambda widths: int(widths[0]) * int(widths[-1]),

@@ -6,7 +6,7 @@ from mcomp.course.model import Mistake, Option, Question
 from mcomp.course.specs.ch11_blocks import MISTAKES as OTHERS
 
 MISTAKES = {
-    "11.1": (
+    "11.3": (
         Mistake("rows", lambda w, b, scale, shift:
                 ((w.T * scale[: len(w)]).T if len(scale) >= len(w) else w, b + w @ shift),
                 "you scaled rows; before the layer, a factor belongs to an input, a column of w"),
@@ -42,7 +42,7 @@ MISTAKES = {
         Mistake("shift_into_weight", lambda w, b, scale, shift: (w * scale + shift, np.array(b)),
                 "the shift doesn't depend on x, so it goes into the bias, not into the weight"),
     ),
-    "11.2": (
+    "11.1": (
         Mistake("wrong_order", lambda w1, b1, w2, b2:
                 ((w1 @ w2, w2 @ b1 + b2) if w1.shape[1] == len(w2) else (w2 @ w1, w2 @ b1 + b2)),
                 "you multiplied w1 @ w2: what comes first stands on the right, w2 @ w1"),
