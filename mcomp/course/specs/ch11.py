@@ -1,6 +1,6 @@
 """Chapter 11, fewer layers: what the exercises ask, how they are checked, what usually goes wrong.
 
-A learner gains, in this order: two layers as one, which layers of a chain to merge, a scale and a shift folded
+A learner gains, in this order: two layers as one, which layers of a chain to merge, a scale and a shift put
 into the layer behind, three branches as one kernel, how far a block turns what passes, the price of exits.
 """
 

@@ -32,11 +32,42 @@ def swept(widths):
     return pairs(left)
 
 
-def judged_alone(widths):
+def kept_where(widths, pays):
     """Each hidden width by its two neighbours as they were."""
     left = ints(widths)
-    kept = [b for a, b, c in zip(left, left[1:], left[2:], strict=False) if a * b + b * c <= a * c]
+    kept = [b for a, b, c in zip(left, left[1:], left[2:], strict=False) if pays(a, b, c)]
     return pairs([left[0], *kept, left[-1]])
+
+
+def judged_alone(widths):
+    return kept_where(widths, lambda a, b, c: a * b + b * c <= a * c)
+
+
+def half_of_ends(widths):
+    left = ints(widths)
+    ends = min(left[0], left[-1])
+    return pairs([left[0], *(n for n in left[1:-1] if 2 * n < ends), left[-1]])
+
+
+def in_pairs(widths):
+    """Goes along the chain and merges two layers into one where that saves."""
+    left, kept, i = ints(widths), [], 0
+    while i < len(left):
+        kept.append(left[i])
+        three = left[i : i + 3]
+        i += 2 if len(three) == 3 and three[0] * three[2] < pairs(three) else 1
+    return pairs(kept)
+
+
+def matrix_chain(widths):
+    """The fewest multiplications that multiply all the matrices out."""
+    left, best = ints(widths), {}
+    for size in range(1, len(left)):
+        for i in range(len(left) - size):
+            k = i + size
+            ways = [best[i, j] + best[j, k] + left[i] * left[j] * left[k] for j in range(i + 1, k)]
+            best[i, k] = min(ways, default=0)
+    return best[0, len(left) - 1]
 
 
 def one_merge(widths):
