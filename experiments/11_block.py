@@ -1,9 +1,9 @@
 """One of the ResNet's three residual blocks gone: within a point of the control? Three seeds.
 
-    python experiments/11_block.py     (about three minutes on one core)
+    python experiments/11_block.py     (two minutes of computing)
 
 The shipped networks. Only `block1` can go, the others change their input's shape. Three arms are trained on,
-three epochs of 3,000 images each: the whole network (the control), and the network without `block1`, from the
+three epochs of 2,000 images each: the whole network (the control), and the network without `block1`, from the
 labels or with the whole network as teacher (T = 1, no labels). Rates are tuned on the validation images of
 two seeds, one grid for all; the test images are looked at once.
 """
@@ -16,7 +16,7 @@ import mcomp.data
 from mcomp import distill, structure, zoo
 from mcomp.train import evaluate, fit, predict
 
-IMAGES, EPOCHS, SEEDS, ARMS = 3_000, 3, (0, 1, 2), ("control", "cut", "cut, teacher")
+IMAGES, EPOCHS, SEEDS, ARMS = 2_000, 3, (0, 1, 2), ("control", "cut", "cut, teacher")
 
 
 class Trials:

@@ -1,6 +1,6 @@
 """What does fusing save: nodes, bytes, milliseconds? ONNX Runtime by its levels, a RepVGG before and after.
 
-    python experiments/11_fusion.py     (two minutes on one core)
+    python experiments/11_fusion.py     (half a minute of computing)
 
 One process, one thread, processor time. Within a group the networks take turns, and each round begins with
 the next one. Stored are quartiles over the rounds, of milliseconds and of the first network's time over the

@@ -1,6 +1,6 @@
 """A third of a tower's blocks gone: which, by which score, and what training repairs. Six seeds.
 
-    python experiments/11_layers.py 6     (the number of seeds; six minutes of computing)
+    python experiments/11_layers.py 6     (the number of seeds; five minutes of computing)
 
 A tower of nine residual blocks (experiments/towers.py) is trained on 2,000 images. On 500 validation images
 each block gets four scores: block influence (the angle alone), relative change (length too), what a linear

@@ -1,6 +1,6 @@
 """Half of a tower's multiplications: fewer blocks, thinner blocks, separable convolutions. Six seeds.
 
-    python experiments/11_shapes.py 6     (the number of seeds; about four minutes on one core)
+    python experiments/11_shapes.py 6     (the number of seeds; three minutes of computing)
 
 All are towers (experiments/towers.py) trained from scratch, alike: 2,000 images, six epochs, each at the rate
 that validation prefers. "whole" has six blocks of 16 channels. "shallow" has three of them, "thin" six blocks

@@ -44,7 +44,7 @@ class Residual(nn.Module):
 
 
 class Tower(nn.Sequential):
-    """28 x 28 pixels become 7 x 7 positions; `depth` blocks of so many channels; ten classes.
+    """28 x 28 pixels become 4 x 4 positions; `depth` blocks of so many channels; ten classes.
 
     Each block is called `times` in a row, with one set of weights.
     """
@@ -52,7 +52,7 @@ class Tower(nn.Sequential):
     def __init__(self, depth, width, *, convolution=full, times=1):
         super().__init__()
         self.add_module("conv", nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False))
-        self.add_module("pool", nn.MaxPool2d(2))
+        self.add_module("pool", nn.MaxPool2d(3))
         blocks = [Residual(width, convolution) for _ in range(depth)]
         self.add_module("blocks", nn.Sequential(*[block for block in blocks for _ in range(times)]))
         self.add_module("bn", nn.BatchNorm2d(width))
