@@ -13,12 +13,10 @@ from itertools import combinations
 
 import numpy as np
 import torch
+import towers
 from common import RESULTS, tune, write
 from torch.nn import functional as F
-from towers import (
-    DEPTH, EPOCHS, FRESH, IMAGES, WIDTH, Tower, figures, fresh, macs, rank_correlation, towers_path, trained,
-    validated,
-)  # fmt: skip
+from towers import DEPTH, EPOCHS, FRESH, IMAGES, WIDTH, Tower
 from tqdm.auto import tqdm
 
 import mcomp.data
@@ -86,7 +84,7 @@ def exits(model, probe, pair):
     """Accuracy and the mean MACs by threshold; a probe that is asked costs its own."""
     x, y = pair
     logits = torch.cat([probe_logits(model, probe, x)[:-1], predict(model, x)[None]])
-    cost = [macs(Tower(i, WIDTH), x) + i * WIDTH * 10 for i in range(DEPTH + 1)]
+    cost = [towers.macs(Tower(i, WIDTH), x) + i * WIDTH * 10 for i in range(DEPTH + 1)]
     found = {"macs": [], "accuracy": [], "cost": cost}
     for threshold in THRESHOLDS:
         taken = structure.first_confident(logits, threshold)
@@ -105,7 +103,7 @@ def looked(model, data):
     return {
         "scores": found,
         "loss": before,
-        "agree": {name: rank_correlation(values, found["loss"]) for name, values in found.items()},
+        "agree": {name: towers.rank_correlation(values, found["loss"]) for name, values in found.items()},
         "without": {name: by_triple[least(values)] for name, values in found.items()},
         "gone": {name: least(values) for name, values in found.items()} | {"best": best},
         "best": by_triple[best],
@@ -121,16 +119,16 @@ def main():
 
     def network(arm, lr, seed):
         if (lr, seed) not in made:
-            model = fresh(seed, lambda: Tower(DEPTH, WIDTH))
-            made[lr, seed] = trained(model, data, epochs=EPOCHS, lr=lr, order=seed)
+            model = towers.fresh(seed, lambda: Tower(DEPTH, WIDTH))
+            made[lr, seed] = towers.trained(model, data, epochs=EPOCHS, lr=lr, order=seed)
         return made[lr, seed]
 
-    tuned, seen, found = tune(["tower"], FRESH, validated(network, data)), [], []
+    tuned, seen, found = tune(["tower"], FRESH, towers.validated(network, data)), [], []
     for seed in tqdm(SEEDS, unit="seed"):
         model = network("tower", tuned["chosen"]["tower"], seed)
-        size = save(model, towers_path(seed))
+        size = save(model, towers.towers_path(seed))
         seen.append(looked(model, data))
-        found.append(figures(model, data, size))
+        found.append(towers.figures(model, data, size))
     save(made[tuned["chosen"]["tower"], 0], RESULTS / "11_tower-0.safetensors")
     methods = {"tower": {key: [one[key] for one in found] for key in found[0]}}
     write(

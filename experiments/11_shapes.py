@@ -3,9 +3,10 @@
     python experiments/11_shapes.py     (a minute of computing)
 
 All are towers (experiments/towers.py) trained from scratch, alike: 2,000 images, six epochs, each at the rate
-that the validation images of seed 0 prefer. "whole" has six blocks of 16 channels. "shallow" has three of them, "thin" six blocks
-of 11 channels: about the same multiplications. "separable" has depthwise and pointwise convolutions in place
-of full ones. "shared" computes what "whole" does, with three sets of weights, each used twice in a row.
+that the validation images of seed 0 prefer. "whole" has six blocks of 16 channels. "shallow" has three of
+them, "thin" six blocks of 11 channels: about the same multiplications. "separable" has depthwise and
+pointwise convolutions in place of full ones. "shared" computes what "whole" does, with three sets of weights,
+each used twice in a row.
 """
 
 import torch
