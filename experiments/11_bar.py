@@ -3,9 +3,9 @@
     python experiments/11_bar.py     (three minutes of computing)
 
 11_block.py trains the whole network on and stays far below the control. Here the neighbour learns first: on
-12,000 images `block2` alone is trained for five epochs to give, from what went into `block1`, what came out of
-`block2`, in least squares. Then the whole network gets two epochs with the uncut one as teacher (T = 1). No
-labels. The control, which isn't cut, gets two epochs with labels, at the rate that 11_block.py found for it;
+12,000 images `block2` alone is trained for five epochs to give, from what went into `block1`, what came out
+of `block2`, in least squares. Then the whole network gets two epochs with the uncut one as teacher (T = 1, no
+labels). The control, which isn't cut, gets two epochs with labels, at the rate that 11_block.py found for it;
 the rates of the cut network were not searched.
 """
 
