@@ -14,12 +14,12 @@ RESULTS = Path(__file__).resolve().parent.parent / "experiments" / "results"
 
 
 def test_a_third_of_the_resnets_blocks_gone_costs_less_than_a_point():
-    methods = read("11_block_resnet")["methods"]
-    control, cut = (np.array(methods[name]["accuracy"]) for name in ("control", "cut"))
+    methods = read("11_bar_resnet")["methods"]
+    control, cut = (np.array(methods[name]["accuracy"]) for name in ("control", "then the whole"))
     assert len(control) == len(cut) == 3
     assert (control - cut).mean() < 0.01
     small, x = drop(load("resnet"), ["block1"], x=torch.zeros(2, 1, 28, 28)), torch.zeros(1, 1, 28, 28)
-    assert methods["cut"]["macs"] == 3 * [sum(macs_by_layer(small, x).values())]
+    assert methods["then the whole"]["macs"] == 3 * [sum(macs_by_layer(small, x).values())]
 
 
 def test_a_repvgg_merges_to_rounding_and_every_level_moves_fewer_bytes():
