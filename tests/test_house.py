@@ -26,7 +26,17 @@ FLOORS = (
     ),
     ("codecs",),  # a projection on a tensor, and on a network
     ("file", "zoo"),
-    ("structure", "channels", "sparse_training", "ptq", "qat", "integer", "distill"),  # by chapter
+    (
+        "structure",
+        "channels",
+        "sparse_training",
+        "ptq",
+        "qat",
+        "integer",
+        "distill",
+        "merge",
+        "multitask",
+    ),  # by chapter
     ("plots", "recipes", "pipeline", "factories", "strangers"),
     ("course",),
     ("cli",),

@@ -3,7 +3,13 @@
 from tqdm.auto import tqdm
 
 from mcomp.arrays import bad_value
-from mcomp.strangers import with_codecs, with_data, with_gradients, with_surgery  # noqa: F401 (register)
+from mcomp.strangers import (  # noqa: F401 (register)
+    with_codecs,
+    with_data,
+    with_gradients,
+    with_several,
+    with_surgery,
+)
 from mcomp.strangers.right import OPERATIONS, judge
 from mcomp.strangers.stranger import STRANGERS
 
