@@ -166,7 +166,8 @@ def test_readme_python_runs_as_it_stands(number, tmp_path):
 
 
 def test_readme_is_one_page():
-    assert len(re.findall(r"\w+", readme())) < 1100
+    prose = re.sub(r"^\|.*\|$", "", readme(), flags=re.M)  # the table of chapters grows with them
+    assert len(re.findall(r"\w+", prose)) < 900
     assert "badge" not in readme().lower()
 
 
