@@ -1,8 +1,8 @@
 """Where should a student start? From chance, or from a part of its teacher: learning curves.
 
-    python experiments/13_parameters.py      (about two minutes on one core)
+    python experiments/13_parameters.py      (about a minute on one core)
 
-Width: LeNet-300-100 of the zoo is the teacher, the student has 40 and 20 hidden neurons, 3,000 images, eight
+Width: LeNet-300-100 of the zoo is the teacher, the student has 40 and 20 hidden neurons, 3,000 images, six
 epochs. It starts from chance, or from its teacher's weights, projected: on random directions, on those of the
 largest features, on the neurons of the largest mean output, and on these with the next layer fitted again by
 least squares. Each from labels and from the teacher's answers; from chance also pulled to the slices by a
@@ -23,7 +23,7 @@ import mcomp.data
 from mcomp import distill, train, zoo
 from mcomp.watch import input_grams
 
-EPOCHS, SUBSET, BATCH = 8, 3_000, 128
+EPOCHS, SUBSET, BATCH = 6, 3_000, 128
 RATES, PULLS, WIDTHS = (0.0025, 0.005, 0.01), (0.01, 0.1), (40, 20)
 STARTS = ("chance", "random directions", "largest directions", "largest neurons", "largest neurons, refitted")
 TEACHER, SECOND, FIRST = 8, (0, 2, 4, 6, 7), (0, 1, 2, 3, 7)

@@ -61,8 +61,8 @@ class MeanTeacher(Callback):
     """A callback of `mcomp.train.fit`: `network` is the moving average of the student, without gradients.
 
     After step t (from 0) ``average = a * average + (1 - a) * student``, a = min(decay, 1 - 1 / (t + 1)):
-    at first a plain mean, so that the random start is forgotten (Tarvainen & Valpola 2017, arXiv:1703.01780,
-    section 2). Buffers, such as the statistics of batch norm, are averaged too; counts are copied.
+    at first a plain mean, so that the random start is forgotten (Tarvainen & Valpola 2017, arXiv:1703.01780).
+    Buffers, such as the statistics of batch norm, are averaged too; counts are copied.
 
     Parameters
     ----------

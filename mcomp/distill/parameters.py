@@ -187,13 +187,12 @@ def _gram(gram):
 
 def _orthonormal(name, q, n):
     """`q`, if it is (n, k) with orthonormal columns, to a tenth of the digits of its dtype."""
-    _matrix(name, q)
-    xp = array_namespace(q)
+    xp, fixed = array_namespace(q), _matrix(name, constant(q))
     if q.shape[0] != n or q.shape[1] > n:
         raise bad_value(
             f"{name}.shape", tuple(q.shape), f"{n} along the teacher's axis, no more the other way"
         )
-    away = float(xp.max(xp.abs(q.T @ q - xp.eye(q.shape[1], dtype=q.dtype, device=device(q)))))
+    away = float(xp.max(xp.abs(fixed.T @ fixed - xp.eye(q.shape[1], dtype=q.dtype, device=device(q)))))
     if away > 100 * n * xp.finfo(q.dtype).eps:
         raise bad_value(
             f"the largest error of {name}'s scalar products", away, "0 but for rounding: orthonormal"

@@ -17,7 +17,7 @@ __all__ = ["angle_loss", "angles", "distance_loss", "distances", "similarities",
 def distances(x):
     """Between every two rows, divided by the mean of the positive ones: (batch, batch).
 
-    Park et al. 2019 (arXiv:1904.05068), eq. 5 and 6.
+    Park et al. 2019 (arXiv:1904.05068), section 3.2.
 
     Examples
     --------
@@ -33,8 +33,8 @@ def distances(x):
 def distance_loss(student, teacher):
     """Huber's loss of the two sets of `distances`, the mean over all batch**2 entries.
 
-    Park et al. 2019 (arXiv:1904.05068), eq. 7. Free for the student: any rotation, reflection, shift, and one
-    factor for the whole batch. The number of features may differ.
+    Park et al. 2019 (arXiv:1904.05068), section 3.2. Free for the student: any rotation, reflection,
+    shift, and one factor for the whole batch. The number of features may differ.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def distance_loss(student, teacher):
 def angles(x):
     """Cosines (batch, batch, batch): entry i, j, k is that of the angle at i between the ways to j and to k.
 
-    Park et al. 2019 (arXiv:1904.05068), eq. 8. A way of length 0 has the cosine 0 with all.
+    Park et al. 2019 (arXiv:1904.05068), section 3.2. A way of length 0 has the cosine 0 with all.
 
     Examples
     --------
@@ -70,8 +70,8 @@ def angles(x):
 def angle_loss(student, teacher):
     """Huber's loss of the two sets of `angles`, the mean over all batch**3 entries.
 
-    Park et al. 2019 (arXiv:1904.05068), eq. 9. Free for the student: as `distance_loss`. It needs memory for
-    batch**3 numbers, several times.
+    Park et al. 2019 (arXiv:1904.05068), section 3.2. Free for the student: as `distance_loss`. It
+    needs memory for batch**3 numbers, several times.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def angle_loss(student, teacher):
 def similarities(x):
     """Scalar products of all pairs of rows, each row of the result scaled to length 1: (batch, batch).
 
-    Tung & Mori 2019 (arXiv:1907.09682), eq. 2 and 3.
+    Tung & Mori 2019 (arXiv:1907.09682), section 3.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def similarities(x):
 def similarity_loss(student, teacher):
     """The mean of the squared differences of the two `similarities`.
 
-    Tung & Mori 2019 (arXiv:1907.09682), eq. 4. Free for the student: any rotation or reflection of all
+    Tung & Mori 2019 (arXiv:1907.09682), section 3. Free for the student: any rotation or reflection of all
     features of an image, and one factor for the whole batch; but no shift, which changes scalar products.
 
     Examples
