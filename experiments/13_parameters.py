@@ -4,7 +4,7 @@
 
 Width: LeNet-300-100 of the zoo is the teacher, the student has 40 and 20 hidden neurons, 3,000 images, six
 epochs. It starts from chance, or from its teacher's weights, projected: on random directions, on those of the
-largest features, on the neurons of the largest mean output, and on these with the next layer fitted again by
+largest features, on the neurons of the largest mean square, and on these with the next layer fitted again by
 least squares. Each from labels and from the teacher's answers; from chance also pulled to the slices by a
 loss on its parameters. Depth: eight linear layers with 64 neurons teach five: chance, or layers 0 2 4 6 and
 the last, or the first four and the last. The learning rate of every arm is tuned on one grid by two seeds of
