@@ -40,6 +40,13 @@ def _all_unit(f):
     return q / n if n else q
 
 
+def _per_image(f, size):
+    """Each map divided by a number of its own."""
+    q = _flat(f)
+    n = size(q)[:, None]
+    return np.divide(q, n, out=np.zeros_like(q), where=n > 0)
+
+
 def _by_sum(f):
     q = _flat(f)
     n = q.sum(1, keepdims=True)
@@ -139,6 +146,14 @@ HINT = (
             "that is the distance; the hint takes half its square"),
     Mistake("absolute", lambda s, t: float(abs(s - t).sum() / len(s)),
             "you summed absolute values; squares are asked"),
+    Mistake("mean_absolute", lambda s, t: float(abs(s - t).mean()),
+            "you took the mean of absolute differences; half the sum of squares is asked"),
+    Mistake("batch_distance", lambda s, t: float(np.sqrt(((s - t) ** 2).sum()) / 2),
+            "that is half the distance of the whole batch; square each image's own, and take the mean"),
+    Mistake("squares_first", lambda s, t: float((s**2 - t**2).sum() / 2 / len(s)),
+            "you subtracted squares; square the difference"),
+    Mistake("largest", lambda s, t: float(((s - t) ** 2).max((1, 2, 3)).mean() / 2),
+            "you took each image's largest squared difference; sum them all"),
     Mistake("half_absolute", lambda s, t: float(abs(s - t).sum() / 2 / len(s)),
             "you summed absolute values and halved; squares are asked"),
     Mistake("each", lambda s, t: ((s - t) ** 2).reshape(len(s), -1).sum(1) / 2,
@@ -163,6 +178,13 @@ MAP = (
     Mistake("by_sum", _by_sum,
             "you divided by the sum, so that the map adds up to 1; divide by its length, the root of the "
             "sum of squares"),
+    Mistake("squared_length", lambda f: _per_image(f, lambda q: (q**2).sum(1)),
+            "you divided by the sum of squares; the length is its root"),
+    Mistake("root_of_sum", lambda f: _per_image(f, lambda q: np.sqrt(q.sum(1))),
+            "you divided by the root of the map's sum, the length of all features; the map's entries are to be "
+            "squared once more"),
+    Mistake("epsilon", lambda f: _per_image(f, lambda q: np.sqrt((q**2).sum(1)) + 1e-3),
+            "you added a small number to the length, so that no map has length 1; catch the zeros instead"),
     Mistake("by_largest", _by_largest,
             "you divided by the largest entry; divide by the length"),
     Mistake("softmax", _softmax,
@@ -206,6 +228,10 @@ DISTANCES = (
             "you divided by the largest distance; by the mean of the positive ones"),
     Mistake("sum", lambda x: _over(_plain(x), _plain(x).sum()),
             "you divided by the sum of the distances; by their mean"),
+    Mistake("root_mean_square", lambda x: _over(_plain(x), np.sqrt(_positive(_plain(x) ** 2))),
+            "you divided by the root of the mean square; by the mean"),
+    Mistake("products", lambda x: x @ x.T,
+            "these are scalar products; distances are asked"),
     Mistake("median", lambda x: _over(_plain(x), _median(_plain(x))),
             "you divided by the median; by the mean"),
     Mistake("by_row", _rows_mean,

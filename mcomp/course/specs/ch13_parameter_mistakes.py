@@ -57,6 +57,10 @@ def _elementwise(w, gram, keep):
     return w @ gram[:, keep] @ (1 / gram[np.ix_(keep, keep)])
 
 
+def _ridge(w, gram, keep):
+    return w @ gram[:, keep] @ np.linalg.inv(gram[np.ix_(keep, keep)] + np.eye(len(keep)))
+
+
 def _full_inverse(w, gram, keep):
     return w @ gram[:, keep] @ np.linalg.pinv(gram)[np.ix_(keep, keep)]
 
@@ -151,6 +155,10 @@ SLICE = (
             "of equal scores you kept the higher index; the lower one wins"),
     Mistake("threshold", _with(_plain, lambda score, k: np.flatnonzero(score >= np.sort(score)[-k])),
             "you kept all neurons that reach the k-th score: with equal ones that is more than k"),
+    Mistake("above", _with(_plain, lambda score, k: np.flatnonzero(score > np.sort(score)[-k])),
+            "you kept the neurons above the k-th score and lost that one"),
+    Mistake("two", _with(lambda a, b, c, keep: (a[keep], c[:, keep])),
+            "the bias is missing: return (first, bias, second)"),
     Mistake("dropped", _with(_dropped),
             "you removed the k neurons of largest score; they are the ones that stay"),
     Mistake("first_few", _with(_plain, lambda score, k: np.arange(k)),
@@ -184,6 +192,10 @@ REFIT = (
             "one factor for all columns keeps the length, not the function; solve the equations"),
     Mistake("kept_rows", lambda w, gram, keep: w[:, keep] @ gram[np.ix_(keep, keep)],
             "the lost neurons don't occur: w @ gram[:, keep] sums over all of them"),
+    Mistake("twice", lambda w, gram, keep: w[:, keep] + _right(w, gram, keep),
+            "you added the kept columns to the solution, which holds them already"),
+    Mistake("ridge", _ridge,
+            "you added the identity to the block: that pulls the weights towards 0"),
     Mistake("transposed", lambda w, gram, keep: _right(w, gram, keep).T,
             "you transposed the result; it is (outputs, len(keep))"),
     Mistake("sorted", lambda w, gram, keep: _right(w, gram, sorted(keep)),
@@ -210,6 +222,12 @@ AVERAGE = (
             "you took the larger of the two; a is never more than 1 - 1 / (t + 1)"),
     Mistake("from_one", lambda w, decay: _fold(w, lambda t: min(decay, 1 - 1 / (t + 2))),
             "you counted the steps from 1; at t = 0 the limit is 0"),
+    Mistake("from_zero", lambda w, decay: _fold(w[1:], _capped(decay), w[0]),
+            "you began to count at the second weights, so that a is 0 once more and the first are forgotten"),
+    Mistake("weighted", lambda w, decay: np.average(w, axis=0, weights=decay ** np.arange(len(w))[::-1]),
+            "you scaled the weights decay**age to the sum 1; early on all steps count alike"),
+    Mistake("first_and_last", lambda w, decay: decay * w[0] + (1 - decay) * w[-1],
+            "only the first and the last weights are in it; go through all steps"),
     Mistake("last", lambda w, decay: w[-1].copy(),
             "these are the last weights, not an average"),
     Mistake("every_step", _all_steps,
