@@ -181,8 +181,7 @@ MAP = (
     Mistake("squared_length", lambda f: _per_image(f, lambda q: (q**2).sum(1)),
             "you divided by the sum of squares; the length is its root"),
     Mistake("root_of_sum", lambda f: _per_image(f, lambda q: np.sqrt(q.sum(1))),
-            "you divided by the root of the map's sum, the length of all features; the map's entries are to be "
-            "squared once more"),
+            "you divided by the root of the map's sum; the length is the root of the sum of its squares"),
     Mistake("epsilon", lambda f: _per_image(f, lambda q: np.sqrt((q**2).sum(1)) + 1e-3),
             "you added a small number to the length, so that no map has length 1; catch the zeros instead"),
     Mistake("by_largest", _by_largest,
