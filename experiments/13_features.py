@@ -1,13 +1,13 @@
 """What can a student take from a teacher's features? Four losses, alone and with the teacher's answers.
 
-    python experiments/13_features.py      (about six minutes on one core)
+    python experiments/13_features.py      (about two minutes on one core)
 
 The student: two convolutions and two linear layers, 15,344 parameters, 3,000 images, five epochs. Two
 teachers, which know 12,000 labels: one of the student's family, wider, and the ResNet of chapter 12. For
 every arm, the labels too, first the learning rate is tuned on one grid by a seed of its own, then this one
-chooses among three settings (labels: plain, smoothed, weight decay; answers: T = 1, 2, 4; features: weights).
-Six other seeds learn with what validation preferred, and the test images are looked at once. A feature loss
-is divided by what it is at the start.
+chooses among three settings (labels: smoothed by 0, 0.05, 0.1; answers: T = 1, 2, 4; features: weights of 1,
+0.1, 10). Six other seeds learn with what validation preferred, and the test images are looked at once. A
+feature loss is divided by what it is at the start. The students of a seed learn side by side, as in taught.py.
 """
 
 from collections import OrderedDict
@@ -24,13 +24,13 @@ from mcomp import distill, load, train
 from mcomp.measure import count_parameters
 
 EPOCHS, SUBSET, BATCH, WEIGHTS = 5, 3_000, 128, (1.0, 0.1, 10.0)
-RATES, TUNING_SEED = (0.005, 0.01, 0.02), 100
-# (the student's layer, that of a teacher of its family, that of the ResNet); T = 1 stands beside features
+RATES, TUNING_SEED, WIDTHS, HIDDEN = (0.005, 0.01, 0.02), 100, (8, 12), 24
+# (the loss, the student's layer, that of a teacher of its family, that of the ResNet)
 LOSSES = {
-    "hint": (distill.hint_loss, ("relu2", "relu2", "block2")),
-    "attention": (distill.attention_loss, ("relu2", "relu2", "block2")),
-    "distances": (distill.distance_loss, ("relu3", "relu3", "flatten")),
-    "similarities": (distill.similarity_loss, ("relu2", "relu2", "block2")),
+    "hint": (distill.hint_loss, "relu2", "relu2", "block2"),
+    "attention": (distill.attention_loss, "relu2", "relu2", "block2"),
+    "distances": (distill.distance_loss, "relu3", "relu3", "flatten"),
+    "similarities": (distill.similarity_loss, "relu2", "relu2", "block2"),
 }
 
 
@@ -50,24 +50,35 @@ def network(widths, hidden, seed):
     return nn.Sequential(OrderedDict(layers))
 
 
-def student(seed):
-    return network((8, 12), 24, seed)
+class Side(nn.Module):
+    """Copies of one student side by side: logits (copies, batch, classes); `features` holds the layers'."""
 
+    def __init__(self, seed, copies):
+        super().__init__()
+        self.copies, one = copies, dict(network(WIDTHS, HIDDEN, seed).named_parameters())
+        several = {name: p.detach().repeat(copies, *[1] * (p.ndim - 1)) for name, p in one.items()}
+        self.weights = nn.ParameterDict({name.replace(".", "_"): p for name, p in several.items()})
+        self.regressors, self.features = nn.ModuleDict(), {}
 
-def matches(name, told, model, data, *, weight):
-    """The layers that `model` follows, the weight as a multiple of 1 / the loss at the start."""
-    loss, (mine, relative, foreign) = LOSSES[name]
-    theirs = relative if relative in told else foreign
-    pair = [distill.features_of(model, data.train[0][:256], [mine])[mine], told[theirs][:256]]
-    between = distill.regressor(*pair) if loss is distill.hint_loss else None
-    with torch.no_grad():
-        start = float(loss(between(pair[0]) if between else pair[0], pair[1]))
-    return [distill.Match(mine, theirs, loss, weight / start, between)]
+    def forward(self, x):
+        w, n, (_, b) = self.weights, self.copies, WIDTHS
+        y = F.conv2d(x, w["conv1_weight"], w["conv1_bias"], 2, 1).relu()
+        y = F.conv2d(y, w["conv2_weight"], w["conv2_bias"], 2, 1, groups=n).relu()
+        y = y.unflatten(1, (n, b)).transpose(0, 1)  # (copies, batch, channels, 7, 7)
+        z = self.dense(y.flatten(2), "fc1").relu()
+        self.features = {"relu2": y, "relu3": z}
+        return self.dense(z, "fc2")
+
+    def dense(self, x, name):
+        w, bias = (
+            self.weights[f"{name}_{kind}"].unflatten(0, (self.copies, -1)) for kind in ("weight", "bias")
+        )
+        return torch.baddbmm(bias[:, None], x, w.transpose(1, 2))
 
 
 def settings(teachers):
     """By arm three settings: (teacher, feature loss or None, whether the answers count, a number)."""
-    arms = {"labels": [(None, None, False, n) for n in range(3)]}
+    arms = {"labels": [(None, None, False, smooth) for smooth in (0.0, 0.05, 0.1)]}
     for teacher in teachers:
         arms[f"answers of {teacher}"] = [(teacher, None, True, T) for T in (1.0, 2.0, 4.0)]
         for name in LOSSES:
@@ -77,24 +88,90 @@ def settings(teachers):
     return arms
 
 
-def trained(setting, told, data, seed, lr):
-    """A student with this setting: from labels, half of the teacher's answers, features."""
+def step(stack, place, setting, told, x):
+    """The loss of one copy, a function of its logits and the batch; features as a multiple of the start's."""
     teacher, name, answers, number = setting
-    model = student(seed)
-    options = {"lr": lr, "epochs": EPOCHS, "batch_size": BATCH}
     if teacher is None:
-        smooth, decay = ((0.0, 0.0), (0.1, 0.0), (0.0, 0.01))[number]
-        loss = lambda logits, batch: F.cross_entropy(logits, batch.y, label_smoothing=smooth)  # noqa: E731
-        return taught.learn(model, data, seed, loss=loss, weight_decay=decay, **options)
-    loss = taught.labels
+        return lambda own, batch: F.cross_entropy(own, batch.y, label_smoothing=number)
+    loss, T = taught.labels, 1.0 if name else number
     if answers:
-        loss = distill.teaching(told[teacher]["logits"], data, T=1.0 if name else number, alpha=0.5)
+        data = type("Images", (), {"train": (told[teacher]["logits"], None)})
+        loss = distill.teaching(told[teacher]["logits"], data, T=T, alpha=0.5)
     if name is None:
-        return taught.learn(model, data, seed, loss=loss, **options)
-    pairs = matches(name, told[teacher], model, data, weight=number)
-    wrapped, loss = distill.following(model, told[teacher], data, pairs, loss=loss)
-    taught.learn(wrapped, data, seed, loss=loss, **options)
-    return model
+        return loss
+    measure, mine, relative, foreign = LOSSES[name]
+    target, between = told[teacher][relative if relative in told[teacher] else foreign], nn.Identity()
+    with torch.no_grad():
+        stack(x[:256])
+    if name == "hint":
+        between = distill.regressor(stack.features[mine][place], target)
+        stack.regressors[str(place)] = between
+    with torch.no_grad():
+        start = float(measure(between(stack.features[mine][place]), target[:256]))
+
+    def both(own, batch):
+        value = measure(between(stack.features[mine][place]), target[batch.index])
+        return loss(own, batch) + number / start * value
+
+    return both
+
+
+def together(arms, told, data, seed, lr):
+    """A stack of trained students, one for each of these arms (name to setting)."""
+    stack = Side(seed, len(arms))
+    losses = [step(stack, place, one, told, data.train[0]) for place, one in enumerate(arms.values())]
+
+    def loss(logits, batch):
+        return sum(own(logits[place], batch) for place, own in enumerate(losses))
+
+    return taught.learn(stack, data, seed, loss=loss, lr=lr, epochs=EPOCHS, batch_size=BATCH)
+
+
+def rights(stack, pair):
+    """Accuracy of each copy."""
+    with torch.no_grad():
+        said = [
+            stack(x).argmax(-1) == y for x, y in zip(pair[0].split(1000), pair[1].split(1000), strict=True)
+        ]
+    return torch.cat(said, 1).float().mean(1).tolist()
+
+
+def at_their_rates(rates, settings_of, told, data, seed, pairs):
+    """Arms trained at the learning rates of `rates`; accuracies on each of `pairs`, by arm."""
+    found = {}
+    for lr in sorted(set(rates.values())):
+        names = [arm for arm in rates if rates[arm] == lr]
+        stack = together({arm: settings_of[arm] for arm in names}, told, data, seed, lr)
+        found |= dict(zip(names, zip(*(rights(stack, pair) for pair in pairs), strict=True), strict=True))
+    return found
+
+
+def chosen(arms, told, data, bar):
+    """The learning rate, tuned at the first setting of each arm, and then the setting."""
+    seen, validation = {}, [data.validation]
+
+    def at(lr, place, names):
+        if (lr, place, names) not in seen:
+            some = {arm: arms[arm][place] for arm in names}
+            made = at_their_rates(dict.fromkeys(names, lr), some, told, data, TUNING_SEED, validation)
+            seen[lr, place, names] = {arm: one[0] for arm, one in made.items()}
+            bar.update()
+        return seen[lr, place, names]
+
+    tuned = tune(list(arms), RATES, lambda arm, lr: at(lr, 0, tuple(arms))[arm])
+    others = [
+        at_their_rates(
+            tuned["chosen"], {a: arms[a][place] for a in arms}, told, data, TUNING_SEED, validation
+        )
+        for place in (1, 2)
+    ]
+    bar.update(2)
+    found = {}
+    for arm, three in arms.items():
+        scores = [max(tuned["scores"][arm]), *(one[arm][0] for one in others)]
+        place = max(range(3), key=scores.__getitem__)
+        found[arm] = {"scores": scores, "place": place, "number": three[place][3], "lr": tuned["chosen"][arm]}
+    return tuned, found
 
 
 def made_teachers(seen):
@@ -109,41 +186,26 @@ def heard(model, x):
     return {**distill.features_of(model, x, layers), "logits": train.predict(model, x)}
 
 
-def chosen(arms, goodness, bar):
-    """The learning rate, tuned at the first setting of each arm, and then the setting (arm, lr, place)."""
-    tuned = tune(list(arms), RATES, lambda arm, lr: goodness(arms[arm][0], lr), bar=bar)
-    found = {}
-    for arm, three in arms.items():
-        lr = tuned["chosen"][arm]
-        scores = [max(tuned["scores"][arm]), *(goodness(setting, lr) for setting in three[1:])]
-        place = max(range(3), key=scores.__getitem__)
-        found[arm] = {"lr": lr, "scores": scores, "place": place, "setting": three[place][3]}
-        bar.update(2)
-    return tuned, found
-
-
 def main(data, seen, seeds=taught.SEEDS):
     torch.set_num_threads(1)
     teachers = made_teachers(seen)
     told = {name: heard(model, data.train[0]) for name, model in teachers.items()}
     arms = settings(teachers)
-
-    def goodness(setting, lr):
-        return train.evaluate(trained(setting, told, data, TUNING_SEED, lr), data.validation)
-
-    with tqdm(unit="trial", mininterval=20) as bar:
-        tuned, found = chosen(arms, goodness, bar)
-        models = {}
-        for arm, one in found.items():
-            setting = arms[arm][one["place"]]
-            models[arm] = [trained(setting, told, data, seed, one["lr"]) for seed in seeds]
+    methods = {arm: {"accuracy": []} for arm in arms}
+    with tqdm(unit="run", mininterval=10) as bar:
+        tuned, found = chosen(arms, told, data, bar)
+        best = {arm: arms[arm][one["place"]] for arm, one in found.items()}
+        for seed in seeds:
+            made = at_their_rates(tuned["chosen"], best, told, data, seed, [data.test])
+            for arm, one in made.items():
+                methods[arm]["accuracy"] += one
             bar.update()
-    pupil = models["labels"][0]
+    pupil = network(WIDTHS, HIDDEN, 0)
     write(
         __file__,
         question="What can a student take from a teacher's features?",
         network="student",
-        methods=taught.tested(models, data),
+        methods=methods,
         chosen=found,
         seeds=seeds,
         tuned=tuned,
