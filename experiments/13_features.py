@@ -7,7 +7,7 @@ teachers, which know 12,000 labels: one of the student's family, wider, and the 
 every arm, the labels too, first the learning rate is tuned on one grid by a seed of its own, then this one
 chooses among three settings (labels: smoothed by 0, 0.05, 0.1; answers: T = 1, 2, 4; features: weights of 1,
 0.1, 10). Six other seeds learn with what validation preferred, and the test images are looked at once. A
-feature loss is divided by what it is at the start. The students of a seed learn side by side, as in taught.py.
+feature loss is divided by what it is at the start. The students of a seed learn side by side.
 """
 
 from collections import OrderedDict
