@@ -1,5 +1,6 @@
 """Look into a network while it runs: what its layers get and what they give. The network stays as it was."""
 
+import contextlib
 import math
 from functools import partial
 
@@ -11,7 +12,7 @@ from mcomp import calling
 from mcomp.arrays import bad_value
 from mcomp.train import evaluating
 
-__all__ = ["input_grams", "input_rows", "watch"]
+__all__ = ["input_grams", "input_rows", "listening", "watch"]
 
 _CONVOLUTIONS = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
 
@@ -47,10 +48,7 @@ def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
     >>> watch(model, torch.zeros(3, 1), lambda name, layer, y: print(name, tuple(y.shape)), names=["1"])
     1 (3, 2)
     """
-    modules = dict(model.named_modules())
-    for name in names:
-        if name not in modules:
-            raise bad_value("name", name, f"one of {', '.join(filter(None, modules))}")
+    modules = _named(model, names)
     calling.count(x)
     handles, called = [], set()
     try:
@@ -69,6 +67,53 @@ def watch(model, x, look, *, names, outputs=False, every=True, batch_size=1000):
         if every and name not in called:
             layer = f"{name} ({type(modules[name]).__name__})"
             raise bad_value("the layer", layer, "one that the network calls; this one it doesn't")
+
+
+@contextlib.contextmanager
+def listening(model, names):
+    """While the network runs once, as it is (training mode, gradients): a dict of name to the layer's output.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    names : sequence of str
+        Names of submodules, as in ``model.named_modules()``.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a layer is called a second time, or its output is no tensor.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
+    >>> with listening(model, ["0"]) as heard:
+    ...     y = model(torch.zeros(3, 1))
+    >>> heard["0"].shape, heard["0"].requires_grad
+    (torch.Size([3, 2]), True)
+    """
+    heard, modules = {}, _named(model, names)
+
+    def look(name, layer, y):
+        if name in heard:
+            raise bad_value("the layer", name, "one that is called once; this one is called again")
+        heard[name] = y
+
+    hooks = {name: partial(_hook, look, set(), name) for name in names}
+    handles = [modules[name].register_forward_hook(hook, with_kwargs=True) for name, hook in hooks.items()]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _named(model, names):
+    modules = dict(model.named_modules())
+    for name in names:
+        if name not in modules:
+            raise bad_value("name", name, f"one of {', '.join(filter(None, modules))}")
+    return modules
 
 
 def _hook(look, called, name, layer, inputs, named, output=None):

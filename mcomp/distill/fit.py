@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from mcomp import calling, train
 from mcomp.arrays import bad_value, check_real
+from mcomp.distill.hints import following
 from mcomp.distill.losses import kd_loss
 
 __all__ = ["fit", "teaching"]
@@ -72,7 +73,7 @@ def teaching(teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None):
     return taught
 
 
-def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, **options):
+def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, matches=(), **options):
     """Train `student` in place on the answers of a frozen `teacher`; returns the history, a dict an epoch.
 
     Parameters
@@ -82,6 +83,9 @@ def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, **
         As in `teaching`. The student may be its own teacher as it is now, if there is no `augment`.
     data : object with `.train`, or tensor of images (n, ...)
         Images alone have no labels, so `alpha` must be 1.
+    matches : sequence of `Match`
+        Layers of one teacher that the student follows as well: their losses are added. A regressor is trained
+        with the student and left out of it.
     **options
         Of `mcomp.train.fit`: epochs, lr, batch_size, weight_decay, schedule, output, callbacks, seed,
         progress.
@@ -89,8 +93,8 @@ def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, **
     Raises
     ------
     ValueError
-        As `teaching` and `mcomp.train.fit`; if there are images alone and `alpha` isn't 1; or if the student
-        is its own teacher and `augment` would have it follow itself.
+        As `teaching`, `following` and `mcomp.train.fit`; if there are images alone and `alpha` isn't 1; or if
+        the student is its own teacher and `augment` would have it follow itself.
 
     Examples
     --------
@@ -107,6 +111,8 @@ def fit(student, teacher, data, *, T=1.0, alpha=1.0, loss=None, augment=None, **
     if augment is not None and any(network is student for network in _networks(teacher)):
         raise bad_value("teacher", "the student", "a copy of it, which stays as it is, or no augment")
     taught = teaching(teacher, data, T=T, alpha=alpha, loss=loss, augment=augment)
+    if matches:
+        student, taught = following(student, teacher, data, matches, loss=taught, augment=augment)
     return train.fit(student, data, loss=taught, augment=augment, **options)
 
 

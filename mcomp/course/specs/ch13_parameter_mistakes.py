@@ -1,0 +1,247 @@
+"""Chapter 13: wrong slices, refits and averages that people write, each with what happened."""
+
+import numpy as np
+
+from mcomp.course.model import Mistake
+
+
+def _rest(keep, n):
+    return [i for i in range(n) if i not in keep]
+
+
+def _masked(a, b, c, keep):
+    """Zeros in place of the lost neurons."""
+    gone = _rest(keep, len(a))
+    a, b, c = a.copy(), b.copy(), c.copy()
+    a[gone], b[gone], c[:, gone] = 0, 0, 0
+    return a, b, c
+
+
+def _square_slice(a, b, c, keep):
+    return a[np.ix_(keep, [k for k in keep if k < a.shape[1]])], b[keep], c[:, keep]
+
+
+def _rows_of_second(a, b, c, keep):
+    return a[keep], b[keep], c[[k for k in keep if k < len(c)]]
+
+
+def _right(w, gram, keep):
+    return w @ gram[:, keep] @ np.linalg.inv(gram[np.ix_(keep, keep)])
+
+
+def _guarded(answer):
+    """An answer that may meet a singular matrix: then the pseudo-inverse, as numpy people write."""
+
+    def safe(*args):
+        with np.errstate(all="ignore"):
+            return answer(*args)
+
+    return safe
+
+
+def _only_lost(w, gram, keep):
+    lost = _rest(keep, len(gram))
+    return w[:, lost] @ gram[np.ix_(lost, keep)] @ np.linalg.inv(gram[np.ix_(keep, keep)])
+
+
+def _scaled(w, gram, keep):
+    """The kept columns, each by one factor so that the mean length of the features is the same."""
+    return w[:, keep] * np.sqrt(np.trace(gram) / np.trace(gram[np.ix_(keep, keep)]))
+
+
+def _diagonal(w, gram, keep):
+    return w @ gram[:, keep] / np.diag(gram)[keep]
+
+
+def _elementwise(w, gram, keep):
+    return w @ gram[:, keep] @ (1 / gram[np.ix_(keep, keep)])
+
+
+def _ridge(w, gram, keep):
+    return w @ gram[:, keep] @ np.linalg.inv(gram[np.ix_(keep, keep)] + np.eye(len(keep)))
+
+
+def _full_inverse(w, gram, keep):
+    return w @ gram[:, keep] @ np.linalg.pinv(gram)[np.ix_(keep, keep)]
+
+
+def _fold(weights, part, start=None):
+    """The average with a = part(t); it starts as `start`, or as the first weights."""
+    m = np.zeros(weights.shape[1]) if start is None else start
+    for t, w in enumerate(weights):
+        a = part(t)
+        m = a * m + (1 - a) * w
+    return m
+
+
+def _capped(decay):
+    return lambda t: min(decay, 1 - 1 / (t + 1))
+
+
+def _late(weights, decay):
+    """Moved by the weights of the step before."""
+    return _fold(weights[:-1], _capped(decay)) if len(weights) > 1 else np.zeros(weights.shape[1])
+
+
+def _all_steps(weights, decay):
+    m, found = np.zeros(weights.shape[1]), []
+    for t, w in enumerate(weights):
+        a = min(decay, 1 - 1 / (t + 1))
+        m = a * m + (1 - a) * w
+        found.append(m)
+    return np.array(found)
+
+
+def _second_first(weights, decay):
+    return _fold(weights[1:], lambda t: decay, weights[0])
+
+
+def _turned(weights, decay):
+    """The new weights get a, the average the rest."""
+    return _fold(weights, lambda t: 1 - min(decay, 1 - 1 / (t + 1)))
+
+
+def _unbalanced(weights, decay):
+    m = np.zeros(weights.shape[1])
+    for t, w in enumerate(weights):
+        m = min(decay, 1 - 1 / (t + 1)) * m + (1 - decay) * w
+    return m
+
+
+def _kept(score, k):
+    return np.sort(np.argsort(-score, kind="stable")[:k])
+
+
+def _with(change, kept=_kept):
+    """A wrong slice of the right neurons, or the right slice of wrong ones."""
+    return lambda a, b, c, score, k: change(a, b, c, [int(i) for i in kept(score, k)])
+
+
+def _plain(a, b, c, keep):
+    return a[keep], b[keep], c[:, keep]
+
+
+def _mixed_order(a, b, c, score, k):
+    order = np.argsort(-score, kind="stable")[:k]
+    return a[order], b[order], c[:, np.sort(order)]
+
+
+def _dropped(a, b, c, keep):
+    return tuple(np.delete(x, keep, axis=axis) for x, axis in ((a, 0), (b, 0), (c, 1)))
+
+
+SLICE = (
+    Mistake("masked", _with(_masked),
+            "you zeroed the lost neurons; the arrays should get smaller"),
+    Mistake("bias_whole", _with(lambda a, b, c, keep: (a[keep], b, c[:, keep])),
+            "the bias kept all its entries; a lost neuron loses its bias, too"),
+    Mistake("second_whole", _with(lambda a, b, c, keep: (a[keep], b[keep], c)),
+            "the second layer still has a column for each lost neuron"),
+    Mistake("first_whole", _with(lambda a, b, c, keep: (a, b[keep], c[:, keep])),
+            "the first layer still computes the lost neurons"),
+    Mistake("second_rows", _with(_rows_of_second),
+            "you took rows of `second`, which are the outputs; the hidden neurons are its columns"),
+    Mistake("first_columns", _with(_square_slice),
+            "you also cut the columns of `first`: those are the inputs, which stay"),
+    Mistake("by_score", _with(_plain, lambda score, k: np.argsort(-score, kind="stable")[:k]),
+            "the neurons are ordered by their scores; they should stay in their old order"),
+    Mistake("mixed_order", _mixed_order,
+            "rows and columns are in different orders, so that a neuron meets another one's weight"),
+    Mistake("smallest", _with(_plain, lambda score, k: np.sort(np.argsort(score, kind="stable")[:k])),
+            "you kept the neurons of smallest score"),
+    Mistake("sizes", _with(_plain, lambda score, k: _kept(abs(score), k)),
+            "you compared the sizes of the scores; a negative score is a low one"),
+    Mistake("ties", _with(_plain, lambda score, k: np.sort(np.argsort(score, kind="stable")[::-1][:k])),
+            "of equal scores you kept the higher index; the lower one wins"),
+    Mistake("threshold", _with(_plain, lambda score, k: np.flatnonzero(score >= np.sort(score)[-k])),
+            "you kept all neurons that reach the k-th score: with equal ones that is more than k"),
+    Mistake("above", _with(_plain, lambda score, k: np.flatnonzero(score > np.sort(score)[-k])),
+            "you kept the neurons above the k-th score and lost that one"),
+    Mistake("two", _with(lambda a, b, c, keep: (a[keep], c[:, keep])),
+            "the bias is missing: return (first, bias, second)"),
+    Mistake("dropped", _with(_dropped),
+            "you removed the k neurons of largest score; they are the ones that stay"),
+    Mistake("first_few", _with(_plain, lambda score, k: np.arange(k)),
+            "you kept the first k neurons; the scores say which"),
+    Mistake("no_bias", _with(lambda a, b, c, keep: (a[keep], np.zeros(len(keep)), c[:, keep])),
+            "the biases became zero; each kept neuron keeps its own"),
+    Mistake("transposed", _with(lambda a, b, c, keep: (a[keep], b[keep], c[:, keep].T)),
+            "you transposed the second layer; it stays (outputs, hidden)"),
+    Mistake("scaled", _with(lambda a, b, c, keep: (a[keep], b[keep], c[:, keep] * len(a) / len(keep))),
+            "you scaled the columns up for the lost ones, as dropout does; here they are only kept"),
+    Mistake("swapped", _with(lambda a, b, c, keep: (a[keep], c[:, keep], b[keep])),
+            "the order is (first, bias, second)"),
+)  # fmt: skip
+
+REFIT = (
+    Mistake("sliced", lambda w, gram, keep: w[:, keep],
+            "you kept the columns as they are; they also take over what the lost ones shared with them"),
+    Mistake("only_lost", _only_lost,
+            "you have the lost neurons' share alone; add the kept columns, w[:, keep]"),
+    Mistake("no_inverse", lambda w, gram, keep: w @ gram[:, keep],
+            "the right side is there; it still has to be multiplied by the inverse of gram[keep][:, keep]"),
+    Mistake("not_inverted", lambda w, gram, keep: w @ gram[:, keep] @ gram[np.ix_(keep, keep)],
+            "you multiplied by gram[keep][:, keep]; its inverse is needed"),
+    Mistake("diagonal", _diagonal,
+            "you divided by the diagonal, as if the kept neurons shared nothing; solve with the whole block"),
+    Mistake("elementwise", _guarded(_elementwise),
+            "1 / matrix inverts each entry; np.linalg.inv inverts the matrix"),
+    Mistake("whole_inverse", _full_inverse,
+            "a block of the inverse isn't the inverse of the block: take the block first"),
+    Mistake("scaled", _scaled,
+            "one factor for all columns keeps the length, not the function; solve the equations"),
+    Mistake("kept_rows", lambda w, gram, keep: w[:, keep] @ gram[np.ix_(keep, keep)],
+            "the lost neurons don't occur: w @ gram[:, keep] sums over all of them"),
+    Mistake("twice", lambda w, gram, keep: w[:, keep] + _right(w, gram, keep),
+            "you added the kept columns to the solution, which holds them already"),
+    Mistake("ridge", _ridge,
+            "you added the identity to the block: that pulls the weights towards 0"),
+    Mistake("transposed", lambda w, gram, keep: _right(w, gram, keep).T,
+            "you transposed the result; it is (outputs, len(keep))"),
+    Mistake("sorted", lambda w, gram, keep: _right(w, gram, sorted(keep)),
+            "your columns are in ascending order; `keep` gives their order"),
+    Mistake("lost", lambda w, gram, keep: w[:, _rest(keep, len(gram))],
+            "these are the columns of the lost neurons, as they are"),
+    Mistake("whole_width", lambda w, gram, keep: w @ np.eye(len(gram))[:, keep] @ np.eye(len(gram))[keep],
+            "the result has the old width, with zeros; it should have len(keep) columns"),
+    Mistake("shared_out", lambda w, gram, keep: w[:, keep] + np.delete(w, keep, axis=1).sum(1, keepdims=True)
+            / len(keep),
+            "you shared the lost weights out evenly; how much a neuron takes over, its row of gram says"),
+)  # fmt: skip
+
+AVERAGE = (
+    Mistake("no_cap", lambda w, decay: _fold(w, lambda t: decay),
+            "it starts at zero and stays near it: by the limit 1 - 1 / (t + 1) the first weights replace it"),
+    Mistake("from_first", _second_first,
+            "you started at the first weights and used decay at once; early steps are a plain mean"),
+    Mistake("mean", lambda w, decay: w.mean(0),
+            "that is the plain mean of all; after a while the decay limits how long weights count"),
+    Mistake("turned", _turned,
+            "you gave a to the new weights; they get 1 - a"),
+    Mistake("largest", lambda w, decay: _fold(w, lambda t: max(decay, 1 - 1 / (t + 1))),
+            "you took the larger of the two; a is never more than 1 - 1 / (t + 1)"),
+    Mistake("from_one", lambda w, decay: _fold(w, lambda t: min(decay, 1 - 1 / (t + 2))),
+            "you counted the steps from 1; at t = 0 the limit is 0"),
+    Mistake("from_zero", lambda w, decay: _fold(w[1:], _capped(decay), w[0]),
+            "you began to count at the second weights, so that a is 0 once more and the first are forgotten"),
+    Mistake("weighted", lambda w, decay: np.average(w, axis=0, weights=decay ** np.arange(len(w))[::-1]),
+            "you scaled the weights decay**age to the sum 1; early on all steps count alike"),
+    Mistake("first_and_last", lambda w, decay: decay * w[0] + (1 - decay) * w[-1],
+            "only the first and the last weights are in it; go through all steps"),
+    Mistake("last", lambda w, decay: w[-1].copy(),
+            "these are the last weights, not an average"),
+    Mistake("every_step", _all_steps,
+            "you returned the average after each step; the last one is asked"),
+    Mistake("late", _late,
+            "the last weights aren't in it; move the average after each step, the last one too"),
+    Mistake("half", lambda w, decay: _fold(w, lambda t: 0.5 if t else 0.0),
+            "you weighed old and new alike; the decay says how much is kept"),
+    Mistake("not_one", _unbalanced,
+            "the new weights got a part of 1 - decay while the average kept a: the parts must sum to 1"),
+    Mistake("backwards", lambda w, decay: _fold(w[::-1], _capped(decay)),
+            "you went through the steps backwards, so that the first weights count most"),
+    Mistake("over_weights", lambda w, decay: float(_fold(w, _capped(decay)).mean()),
+            "you also averaged over the weights; each has an average of its own"),
+    Mistake("sum", lambda w, decay: w.sum(0),
+            "you summed the weights; an average is asked"),
+)  # fmt: skip
