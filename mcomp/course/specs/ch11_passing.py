@@ -124,6 +124,12 @@ MISTAKES = {
         Mistake("all_sure_exits", lambda sure, cost, threshold:
                 float(((sure >= threshold) * cost[:, None]).sum(0).mean()),
                 "you added every exit that is sure; an input stops at the first and pays once"),
+        Mistake("all_sure_and_last", lambda sure, cost, threshold: float(
+                (np.vstack([(sure >= threshold)[:-1], sure[-1:] < 9]) * cost[:, None]).sum(0).mean()),
+                "you added every sure exit and the last one; an input stops at the first, and pays once"),
+        Mistake("at_most", lambda sure, cost, threshold:
+                float(cost[np.vstack([(sure <= threshold)[:-1], sure[-1:] < 9]).argmax(0)].mean()),
+                "yours stops where an exit is at most so sure; at least was asked for, >="),
         Mistake("one_further", lambda sure, cost, threshold:
                 float(cost[np.minimum(wrong.first_stop(sure, threshold) + 1, len(cost) - 1)].mean()),
                 "you went one exit too far"),
