@@ -64,6 +64,8 @@ MISTAKES = {
                 "you scaled rows; before the layer, a factor belongs to an input, a column of w"),
         Mistake("rows_broadcast", lambda w, b, scale, shift: (w * scale[:, None], b + w @ shift),
                 "scale[:, None] runs down the rows; an input's factor belongs to a column: w * scale"),
+        Mistake("from_the_left", lambda w, b, scale, shift: (np.diag(scale) @ w, b + w @ shift),
+                "np.diag(scale) on the left scales rows; on the right it scales columns: w @ np.diag(scale)"),
         Mistake("product", lambda w, b, scale, shift: (w @ scale, b + w @ shift),
                 "w @ scale adds the inputs up; the weight keeps its shape, each column takes its factor"),
         Mistake("behind", lambda w, b, scale, shift: (w * scale, b * scale + shift),

@@ -48,6 +48,13 @@ MISTAKES = {
         Mistake("angle", lambda before, after:
                 float(np.arccos(wrong.cosine(before, after).clip(-1, 1)).mean()),
                 "that is the mean angle in radians; 1 minus the mean cosine was asked for"),
+        Mistake("degrees", lambda before, after:
+                float(np.degrees(np.arccos(wrong.cosine(before, after).clip(-1, 1))).mean()),
+                "that is the mean angle in degrees; 1 minus the mean cosine was asked for"),
+        Mistake("mean_absolute", lambda before, after: float(abs(wrong.cosine(before, after)).mean()),
+                "that is the mean |cosine|; 1 minus the mean cosine, signs and all, was asked for"),
+        Mistake("squared_cosine", lambda before, after: float(1 - (wrong.cosine(before, after) ** 2).mean()),
+                "you squared the cosines; their mean was asked for as they are"),
         Mistake("centred", lambda before, after: float(1 - wrong.cosine(
                 before - before.mean(1, keepdims=True) + 1e-300,
                 after - after.mean(1, keepdims=True) + 1e-300).mean()),
