@@ -98,7 +98,7 @@ MISTAKES = {
                 wrong.centred(w3, w1 * same[:, None, None, None], same),
                 "you scaled the 1 by 1 kernel; the third branch is one of its own, added"),
         Mistake("eye_of_the_kernel", lambda w3, w1, same: wrong.centred(w3, w1, same) + np.eye(3),
-                "np.eye(3) runs over the pixels of a kernel; the third branch is np.diag(same), over channels"),
+                "np.eye(3) runs over a kernel's pixels; the third branch is np.diag(same), over channels"),
         Mistake("scaled_all", lambda w3, w1, same: wrong.centred(w3, w1, same) * same[:, None, None, None],
                 "you multiplied both kernels by `same`; the third branch is added to them"),
         Mistake("scaled_centre", wrong.scaled_centre,
