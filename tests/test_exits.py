@@ -97,6 +97,11 @@ def test_a_constant_feature_changes_nothing():
         (torch.zeros(3), torch.zeros(3).long(), {}, "z and y"),
         (torch.zeros(3, 2), torch.zeros(2).long(), {}, "z and y"),
         (torch.zeros(0, 2), torch.zeros(0).long(), {}, "n at least 1"),
+        (torch.zeros(3, 0), torch.zeros(3).long(), {}, "channels too"),
+        (torch.zeros(3, 2), torch.tensor([0, -1, 1]), {}, "the least of y is -1"),
+        (torch.zeros(3, 2), torch.zeros(3), {}, "floats and torch.int64"),
+        (torch.zeros(3, 2).long(), torch.zeros(3).long(), {}, "floats and torch.int64"),
+        (torch.full((3, 2), float("nan")), torch.zeros(3).long(), {}, "z holds 6 NaN"),
         (torch.zeros(3, 2), torch.zeros(3).long(), {"decay": -1.0}, "decay"),
         (torch.zeros(3, 2), torch.zeros(3).long(), {"steps": 0}, "steps"),
     ],
@@ -104,6 +109,12 @@ def test_a_constant_feature_changes_nothing():
 def test_a_probe_of_nothing_is_refused(z, y, options, message):
     with pytest.raises(ValueError, match=message):
         linear_probe(z, y, **options)
+
+
+def test_features_with_a_gradient_are_taken_as_numbers():
+    z, y = torch.randn(20, 3, requires_grad=True), torch.arange(20) % 2
+    torch.testing.assert_close(linear_probe(z, y).weight, linear_probe(z.detach(), y).weight)
+    assert z.grad is None
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
@@ -124,5 +135,7 @@ def test_thresholds_at_the_ends():
     assert first_confident(logits, 2.0).tolist() == [2] * 5
     with pytest.raises(ValueError, match=r"logits.shape is \(5, 2\)"):
         first_confident(logits[0], 0.5)
+    with pytest.raises(ValueError, match=r"logits.dtype is torch.int64"):
+        first_confident(logits.long(), 0.5)
     with pytest.raises(ValueError, match=r"threshold is -0\.1"):
         first_confident(logits, -0.1)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mcomp import calling
-from mcomp.arrays import bad_value, check_int, check_real
+from mcomp.arrays import bad_value, check_finite, check_int, check_real
 from mcomp.watch import watch
 
 __all__ = ["block_features", "first_confident", "linear_probe"]
@@ -59,11 +59,13 @@ def linear_probe(z, y, *, decay=1e-3, steps=100):
     """The linear layer that best tells the classes `y` from the features `z`: logistic regression.
 
     It minimises the mean cross-entropy plus ``decay / 2`` times the squared weights, for features scaled to
-    mean 0 and deviation 1. The problem is convex, so there is one answer; L-BFGS finds it.
+    mean 0 and deviation 1. The problem is convex; with a decay there is one weight, which L-BFGS finds (with
+    0 and features that separate the classes there is none: it would grow for ever).
 
     Parameters
     ----------
-    z : tensor (n, channels)
+    z : tensor (n, channels) of floats
+        Finite. Taken as numbers: no gradient goes back through them.
     y : tensor (n,) of int64
         Classes from 0.
     decay : float
@@ -79,7 +81,7 @@ def linear_probe(z, y, *, decay=1e-3, steps=100):
     Raises
     ------
     ValueError
-        If the shapes don't fit, or a number is out of range.
+        If the shapes or dtypes don't fit, or a number is out of range or not finite.
 
     Examples
     --------
@@ -87,8 +89,8 @@ def linear_probe(z, y, *, decay=1e-3, steps=100):
     >>> linear_probe(z, y)(z).argmax(1)
     tensor([0, 0, 1, 1])
     """
-    if z.ndim != 2 or tuple(y.shape) != (len(z),) or not len(z):
-        raise bad_value("z and y", (tuple(z.shape), tuple(y.shape)), "(n, channels) and (n,), n at least 1")
+    _check_features(z, y)
+    z = z.detach()
     decay, steps = check_real("decay", decay, 0.0), check_int("steps", steps, 1)
     mean, spread = z.double().mean(0), z.double().std(0, correction=0)
     spread = torch.where(spread > 0, spread, 1.0)  # a constant feature says nothing
@@ -112,6 +114,18 @@ def linear_probe(z, y, *, decay=1e-3, steps=100):
     return probe
 
 
+def _check_features(z, y):
+    if z.ndim != 2 or tuple(y.shape) != (len(z),) or not z.numel():
+        raise bad_value(
+            "z and y", (tuple(z.shape), tuple(y.shape)), "(n, channels) and (n,), n at least 1, channels too"
+        )
+    if not (z.is_floating_point() and y.dtype == torch.int64):
+        raise bad_value("z and y", (z.dtype, y.dtype), "floats and torch.int64")
+    check_finite("z", z.detach())
+    if int(y.min()) < 0:
+        raise bad_value("the least of y", int(y.min()), "classes from 0")
+
+
 def first_confident(logits, threshold):
     """The exit that each input takes: the first whose largest probability reaches `threshold`, else the last.
 
@@ -129,7 +143,7 @@ def first_confident(logits, threshold):
     Raises
     ------
     ValueError
-        If `logits` has other axes or is empty, or `threshold` is negative.
+        If `logits` has other axes, is empty or no floats, or `threshold` is negative.
 
     Examples
     --------
@@ -138,6 +152,8 @@ def first_confident(logits, threshold):
     """
     if logits.ndim != 3 or not logits.numel():
         raise bad_value("logits.shape", tuple(logits.shape), "(exits, n, classes), none of them 0")
+    if not logits.is_floating_point():
+        raise bad_value("logits.dtype", logits.dtype, "floats")
     sure = logits.softmax(2).amax(2) >= check_real("threshold", threshold, 0.0)  # (exits, n)
     sure[-1] = True
     return sure.int().argmax(0)  # the first of equals

@@ -48,6 +48,13 @@ MISTAKES = {
         Mistake("angle", lambda before, after:
                 float(np.arccos(wrong.cosine(before, after).clip(-1, 1)).mean()),
                 "that is the mean angle in radians; 1 minus the mean cosine was asked for"),
+        Mistake("degrees", lambda before, after:
+                float(np.degrees(np.arccos(wrong.cosine(before, after).clip(-1, 1))).mean()),
+                "that is the mean angle in degrees; 1 minus the mean cosine was asked for"),
+        Mistake("mean_absolute", lambda before, after: float(abs(wrong.cosine(before, after)).mean()),
+                "that is the mean |cosine|; 1 minus the mean cosine, signs and all, was asked for"),
+        Mistake("squared_cosine", lambda before, after: float(1 - (wrong.cosine(before, after) ** 2).mean()),
+                "you squared the cosines; their mean was asked for as they are"),
         Mistake("centred", lambda before, after: float(1 - wrong.cosine(
                 before - before.mean(1, keepdims=True) + 1e-300,
                 after - after.mean(1, keepdims=True) + 1e-300).mean()),
@@ -124,6 +131,12 @@ MISTAKES = {
         Mistake("all_sure_exits", lambda sure, cost, threshold:
                 float(((sure >= threshold) * cost[:, None]).sum(0).mean()),
                 "you added every exit that is sure; an input stops at the first and pays once"),
+        Mistake("all_sure_and_last", lambda sure, cost, threshold: float(
+                (np.vstack([(sure >= threshold)[:-1], sure[-1:] < 9]) * cost[:, None]).sum(0).mean()),
+                "you added every sure exit and the last one; an input stops at the first, and pays once"),
+        Mistake("at_most", lambda sure, cost, threshold:
+                float(cost[np.vstack([(sure <= threshold)[:-1], sure[-1:] < 9]).argmax(0)].mean()),
+                "yours stops where an exit is at most so sure; at least was asked for, >="),
         Mistake("one_further", lambda sure, cost, threshold:
                 float(cost[np.minimum(wrong.first_stop(sure, threshold) + 1, len(cost) - 1)].mean()),
                 "you went one exit too far"),

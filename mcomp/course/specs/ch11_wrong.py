@@ -104,6 +104,12 @@ def centred(w3, w1, same, *, identity=None, at=1):
     return kernel
 
 
+def scaled_centre(w3, w1, same):
+    kernel = centred(w3, w1, same)
+    kernel[:, :, 1, 1] *= same
+    return kernel
+
+
 def diagonal(w3, w1, same):
     """Adds the factors along each kernel's own diagonal."""
     kernel = centred(w3, w1, same)
