@@ -54,7 +54,9 @@ class Attached(torch.nn.Module):
         if _form(code) != _form(self._code or code):
             raise bad_value("the form of the code", _form(code), f"{_form(self._code)}")
         before, self._code = self._code, code.map(lambda x: x.detach())
-        if self.gradient == "masked" and not _same_support(before, self._code):
+        if self.gradient != "masked":
+            self._keep = None
+        elif self._keep is None or not _same_support(before, self._code):
             self._keep = _support(self._code)
         if not self.train_codebook:
             return
