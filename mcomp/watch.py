@@ -97,7 +97,7 @@ def listening(model, names):
     def look(name, layer, y):
         if name in heard:
             raise bad_value("the layer", name, "one that is called once; this one is called again")
-        heard[name] = y
+        heard[name] = y.clone()  # a layer behind it may overwrite it in place
 
     hooks = {name: partial(_hook, look, set(), name) for name in names}
     handles = [modules[name].register_forward_hook(hook, with_kwargs=True) for name, hook in hooks.items()]

@@ -1,5 +1,6 @@
 """Layers followed by name: the steps of a loop written out here, two stages, and what is refused."""
 
+import contextlib
 import copy
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mcomp import distill, train
+from mcomp.distill.noise import refusing_noise
 from mcomp.watch import listening
 
 OPTIONS = {"epochs": 3, "lr": 0.01, "batch_size": 16, "progress": False}
@@ -191,3 +193,73 @@ def test_listening_hears_training_mode_and_leaves_no_hook():
     assert not any(layer._forward_hooks for layer in model.modules())
     with pytest.raises(ValueError, match="allowed: "), listening(model, ["fc9"]):
         pass
+
+
+class Block(nn.Module):
+    """Odd places to listen at: a block that ends in a dropout, and a dropout flattened."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.block = nn.Sequential(nn.ReLU(), last)
+        self.flat, self.out = nn.Flatten(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.out(self.flat(self.block(self.fc(x))))
+
+
+@pytest.mark.parametrize("layer", ["block", "flat"])
+def test_a_dropouts_output_under_another_name_is_refused(data, layer):
+    with pytest.raises(ValueError, match=rf"the layer {layer} is 'the Dropout block.1'"):
+        distill.hint_fit(Block(nn.Dropout(0.3)), network(0, 4), data, [M(layer, "relu1")], **OPTIONS)
+    for harmless in (nn.Dropout(0.0), nn.Identity()):
+        assert distill.hint_fit(Block(harmless), network(0, 4), data, [M(layer, "relu1")], **OPTIONS)
+    assert distill.hint_fit(Block(nn.Dropout(0.3)), network(0, 4), data, [M("fc", "relu1")], **OPTIONS)
+
+
+def test_refusing_noise_leaves_no_hook_and_is_quiet_in_evaluation():
+    model = Block(nn.Dropout(0.3))
+    for mode in (True, False):
+        model.train(mode)
+        with contextlib.suppress(ValueError), refusing_noise(model, ["block"]):
+            model(torch.ones(2, 4))
+            assert not mode
+    assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_an_in_place_layer_behind_does_not_change_what_is_heard():
+    student = nn.Sequential(nn.Linear(4, 5), nn.ReLU(inplace=True), nn.Linear(5, 3))
+    x = torch.randn(8, 4)
+    for names in (["0"], ["0", "1"]):
+        with listening(student, names) as heard:
+            student(x)
+        assert torch.equal(heard["0"], student[0](x))
+        assert torch.equal(heard["0"], distill.features_of(student, x, ["0"])["0"])
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.relu = nn.Linear(4, 4), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.fc(self.relu(self.fc(x))))
+
+
+def test_a_layer_that_the_teacher_calls_twice_is_refused(data):
+    with pytest.raises(ValueError, match="the rows of the layer relu is 128; allowed: 64"):
+        distill.following(network(1, 4), Twice(), data, [M("relu1", "relu")])
+
+
+def test_a_frozen_layer_without_regressor_is_refused_by_name(data):
+    student = network(1, 5)
+    student.fc1.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"relu1 of the student.*frozen"):
+        distill.hint_fit(student, network(0, 5), data, [M("relu1", "relu1")], **OPTIONS)
+    match = M("relu1", "relu1", regressor=nn.Linear(5, 5))
+    assert distill.hint_fit(student, network(0, 5), data, [match], **OPTIONS)
+
+
+def test_a_regressor_has_the_dtype_of_the_features():
+    between = distill.regressor(torch.ones(2, 3, dtype=torch.float64), torch.ones(2, 5))
+    assert between(torch.ones(2, 3, dtype=torch.float64)).dtype == torch.float64

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils.parametrizations import orthogonal, weight_norm
 
 from mcomp import distill, train
 from mcomp.arrays import to_numpy
@@ -195,3 +196,108 @@ def test_the_mean_teacher_is_the_average_that_a_loop_computes():
 def test_a_decay_that_is_none(decay):
     with pytest.raises(ValueError, match="allowed: "):
         distill.MeanTeacher(nn.Linear(1, 1), decay)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(2, 4, 3)),
+        (nn.Conv2d(4, 4, 3, stride=2), nn.Conv2d(4, 4, 3)),
+        (nn.Conv2d(4, 4, 3), nn.ConvTranspose2d(4, 4, 3)),
+        (nn.GroupNorm(1, 4), nn.GroupNorm(2, 4)),
+        (nn.BatchNorm1d(4, eps=1.0), nn.BatchNorm1d(4)),
+        (nn.MultiheadAttention(4, 1), nn.MultiheadAttention(4, 2)),
+        (nn.Linear(4, 4), weight_norm(nn.Linear(4, 4))),
+        (nn.LazyLinear(4), nn.Linear(4, 4)),
+    ],
+)
+def test_another_function_of_the_same_tensors_is_refused(mine, theirs):
+    with pytest.raises(ValueError, match="0 of the teacher for 0"):
+        distill.copy_layers(nn.Sequential(mine), nn.Sequential(theirs), {"0": "0"})
+
+
+def test_parametrized_layers_and_another_dtype_are_copied():
+    for kind in (weight_norm, orthogonal):
+        a, b = (nn.Sequential(kind(nn.Linear(4, 4))).double() for _ in range(2))
+        made = distill.copy_layers(a.float(), b, {"0": "0"})
+        torch.testing.assert_close(made[0].weight, b[0].weight.float())
+
+
+def test_copies_that_overwrite_each_other_are_refused():
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    plain = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    with pytest.raises(ValueError, match="student's layer is '0'"):
+        distill.copy_layers(tied, plain, {"0": "0", "1": "1"})
+    assert torch.equal(distill.copy_layers(tied, tied, {"0": "0", "1": "1"})[1].weight, tied[1].weight)
+    nested = nn.Sequential(nn.Sequential(nn.Linear(4, 4)), nn.Linear(4, 4))
+    with pytest.raises(ValueError, match="student's layer is '0'"):
+        distill.copy_layers(nested, nested, {"0": "0", "0.0": "1"})
+
+
+@pytest.mark.parametrize("names", [["0"], {}, None])
+def test_names_must_be_a_dict_and_networks_networks(names):
+    with pytest.raises(ValueError, match="names is"):
+        distill.copy_layers(stack(1), stack(1), names)
+    with pytest.raises(ValueError, match=r"torch\.nn\.Module"):
+        distill.copy_layers(3, stack(1), {"0": "0"})
+
+
+class Masked(nn.Module):
+    """Tied weights, a mask of infinities, and a buffer that isn't saved."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.b.weight = self.a.weight
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf, torch.inf]))
+        self.register_buffer("mean", torch.zeros(3), persistent=False)
+
+
+def test_a_tied_weight_moves_once_and_a_mask_stays():
+    student = Masked()
+    mean, before = distill.MeanTeacher(student, decay=0.75), student.a.weight.detach().clone()
+    with torch.no_grad():
+        student.a.weight += 1
+        student.mean += 8
+    mean.update(9)
+    torch.testing.assert_close(mean.network.a.weight, before + 0.25)
+    assert mean.network.b.weight is mean.network.a.weight
+    assert torch.equal(mean.network.mask, student.mask)
+    assert mean.network.mean.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_a_mean_teacher_refuses_by_name_what_it_cannot_average():
+    with pytest.raises(ValueError, match=r"the dtype of weight is 'torch\.bfloat16'"):
+        distill.MeanTeacher(nn.Linear(2, 2).bfloat16())
+    with pytest.raises(ValueError, match="student is 'int'"):
+        distill.MeanTeacher(3)
+    student = stack(1)
+    mean = distill.MeanTeacher(student)
+    with pytest.raises(ValueError, match="step is -1"):
+        mean.update(-1)
+    student.double()
+    with pytest.raises(ValueError, match=r"the student's 0\.0\.weight"):
+        mean.update(0)
+
+
+def test_matrices_of_two_dtypes_and_what_is_no_mean_of_squares_are_refused(xp):
+    w, eye = xp.asarray(wide), xp.eye(4, dtype=xp.float32)
+    bent = xp.asarray([[1.0, 2.0], [0.0, 1.0]])
+    for call, message in (
+        (lambda: distill.project(w, q=eye), "q.dtype"),
+        (lambda: distill.refit(w, eye, q=eye), "w is"),
+        (lambda: distill.refit(w, xp.eye(4, dtype=xp.float64), q=eye), "q.dtype"),
+        (lambda: distill.procrustes(w, xp.ones((3, 4), dtype=xp.float32)), "b is"),
+        (lambda: distill.principal(bent, 1), "transpose"),
+        (lambda: distill.selection([1.5], 3, like=w), "an entry of keep"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_half_precision_is_refused_where_a_matrix_is_decomposed():
+    half = torch.eye(3).bfloat16()
+    for call in (lambda: distill.principal(half, 1), lambda: distill.procrustes(half, half)):
+        with pytest.raises(ValueError, match="32 bits or more"):
+            call()

@@ -4,10 +4,13 @@ Derived in chapters/13_features_and_parameters.ipynb. Tarvainen & Valpola 2017, 
 """
 
 import copy
+from itertools import chain
 
 import torch
+from torch import nn
+from torch.nn.utils import parametrize
 
-from mcomp.arrays import bad_value, check_real
+from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.train import Callback
 
 __all__ = ["MeanTeacher", "copy_layers"]
@@ -27,7 +30,9 @@ def copy_layers(student, teacher, names):
     Raises
     ------
     ValueError
-        With the layers' names, if one is unknown, has nothing to copy, or they don't fit.
+        With the layers' names, if one is unknown, has nothing to copy, or they don't fit: other shapes,
+        another kind of layer, or one with other settings (groups, stride, eps), which would be another
+        function of the same weights; or if copying one overwrites another, as with tied weights.
 
     Examples
     --------
@@ -37,20 +42,55 @@ def copy_layers(student, teacher, names):
     >>> bool((small[1].weight == teacher[2].weight).all())
     True
     """
+    for model in (student, teacher):
+        if not isinstance(model, nn.Module):
+            raise bad_value("a network", type(model).__name__, "a torch.nn.Module")
     student = copy.deepcopy(student)
     mine, theirs = dict(student.named_modules()), dict(teacher.named_modules())
-    if not names:
-        raise bad_value("names", names, "one layer or more")
+    if not names or not isinstance(names, dict):
+        raise bad_value("names", names, "one layer or more: a dict of the student's to the teacher's")
     for to, source in names.items():
         for name, modules in ((to, mine), (source, theirs)):
             if name not in modules:
                 raise bad_value("name", name, f"one of {', '.join(filter(None, modules))}")
-        state = theirs[source].state_dict()
-        if shapes(state) != shapes(mine[to].state_dict()) or not state:
-            found = f"{shapes(state)} for {shapes(mine[to].state_dict())}"
-            raise bad_value(f"{source} of the teacher for {to}", found, "the same tensors, one or more")
-        mine[to].load_state_dict(copy.deepcopy(state))
+        _fitting(mine[to], theirs[source], f"{source} of the teacher for {to}")
+        mine[to].load_state_dict(copy.deepcopy(theirs[source].state_dict()))
+    for to, source in names.items():
+        if not _alike(mine[to].state_dict(), theirs[source].state_dict()):
+            allowed = "a layer that no other copy writes to: it is tied to one, or part of one"
+            raise bad_value("the student's layer", to, allowed)
     return student
+
+
+def _fitting(to, source, name):
+    """Refuse tensors that differ in name or shape, and layers that would make another function of them."""
+    if any(nn.parameter.is_lazy(p) for p in chain(to.parameters(), source.parameters())):
+        raise bad_value(name, "a lazy layer", "one that has run once and knows its shape")
+    a, b = shapes(source.state_dict()), shapes(to.state_dict())
+    if a != b or not a:
+        raise bad_value(name, f"{a} for {b}", "the same tensors, one or more")
+    a, b = _settings(source), _settings(to)
+    for place in sorted(a.keys() | b.keys()):
+        if a.get(place) != b.get(place):
+            found = f"{a.get(place)} for {b.get(place)}"
+            raise bad_value(name, found, "the same kind of layer and settings")
+
+
+def _settings(layer):
+    """What each part that holds tensors is: its kind and what it prints of itself (groups, stride, eps)."""
+    found = {}
+    for name, part in layer.named_modules():
+        if any(True for _ in chain(part.parameters(recurse=False), part.buffers(recurse=False))):
+            heads = getattr(part, "num_heads", "")
+            kind = parametrize.type_before_parametrizations(part).__name__
+            found[name] = f"{kind}({part.extra_repr()}{heads})"
+    return found
+
+
+def _alike(a, b):
+    """Whether two states agree, once they have one dtype and one device; NaN is like NaN."""
+    pairs = ((tensor, b[name].to(tensor)) for name, tensor in a.items())
+    return all(bool(((x == y) | ((x != x) & (y != y))).all()) for x, y in pairs)
 
 
 def shapes(state):
@@ -61,13 +101,21 @@ class MeanTeacher(Callback):
     """A callback of `mcomp.train.fit`: `network` is the moving average of the student, without gradients.
 
     After step t (from 0) ``average = a * average + (1 - a) * student``, a = min(decay, 1 - 1 / (t + 1)):
-    at first a plain mean, so that the random start is forgotten (Tarvainen & Valpola 2017, arXiv:1703.01780).
-    Buffers, such as the statistics of batch norm, are averaged too; counts are copied.
+    at first a plain mean, so that the random start is forgotten (Tarvainen & Valpola 2017, arXiv:1703.01780;
+    the limit is from their program). Tied weights move once. Buffers, such as the statistics of batch norm,
+    are averaged too, whether they are saved or not; counts are copied.
 
     Parameters
     ----------
     student : torch.nn.Module
+        Parameters of 32 bits or more: an average of 16 bits loses steps as small as 1 - decay.
     decay : float in [0, 1)
+
+    Raises
+    ------
+    ValueError
+        If `decay` is no such number, the student no network, or a parameter too coarse, by its name; in
+        `update`, if the student's tensors have become others than they were.
 
     Examples
     --------
@@ -79,6 +127,11 @@ class MeanTeacher(Callback):
 
     def __init__(self, student, decay=0.99):
         self.decay = check_real("decay", decay, 0.0, 1 - 1e-12)
+        if not isinstance(student, nn.Module):
+            raise bad_value("student", type(student).__name__, "a torch.nn.Module")
+        for name, tensor in student.named_parameters():
+            if tensor.is_floating_point() and torch.finfo(tensor.dtype).bits < 32:
+                raise bad_value(f"the dtype of {name}", str(tensor.dtype), "32 bits or more, to be averaged")
         self.student = student
         self.network = copy.deepcopy(student).eval().requires_grad_(False)
 
@@ -88,10 +141,21 @@ class MeanTeacher(Callback):
     @torch.no_grad()
     def update(self, step):
         """Move `network` towards the student, after step `step`."""
-        part = 1 - min(self.decay, 1 - 1 / (step + 1))
-        averages = self.network.state_dict()
-        for name, tensor in self.student.state_dict().items():
-            if tensor.is_floating_point():
-                averages[name].lerp_(tensor, part)
-            else:
-                averages[name].copy_(tensor)
+        part = 1 - min(self.decay, 1 - 1 / (check_int("step", step, 0) + 1))
+        averages = _tensors(self.network)
+        for name, tensor in _tensors(self.student).items():
+            average = averages.get(name)
+            if average is None or _kind(average) != _kind(tensor):
+                found = None if average is None else _kind(average)
+                raise bad_value(f"the student's {name}", _kind(tensor), f"as at the start, {found}")
+            moved = torch.lerp(average, tensor, part) if tensor.is_floating_point() else tensor
+            average.copy_(torch.where(average == tensor, tensor, moved))  # an infinite mask stays one
+
+
+def _tensors(model):
+    """Parameters and buffers by name, each once, however many layers share it."""
+    return dict(chain(model.named_parameters(), model.named_buffers()))
+
+
+def _kind(tensor):
+    return str(tensor.dtype), str(tensor.device), tuple(tensor.shape)

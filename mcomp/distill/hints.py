@@ -12,11 +12,10 @@ from torch import nn
 from mcomp import calling, train
 from mcomp.arrays import bad_value, check_real
 from mcomp.distill.features import hint_loss
+from mcomp.distill.noise import DROPOUT, refusing_noise
 from mcomp.watch import listening, watch
 
 __all__ = ["Match", "features_of", "following", "hint_fit", "regressor"]
-
-_DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ def regressor(student, teacher):
     Parameters
     ----------
     student, teacher : features (batch, channels, h, w) or (batch, features), or their shapes
+        The layer has the dtype and the device of the student's features, if they are a tensor.
 
     Raises
     ------
@@ -66,7 +66,8 @@ def regressor(student, teacher):
     if len(s) != len(t) or len(s) not in (1, 3) or any(a < b for a, b in zip(s[1:], t[1:], strict=True)):
         raise bad_value("the features", f"{s} and {t}", "rows, or maps, the student's no smaller")
     kernel = tuple(a - b + 1 for a, b in zip(s[1:], t[1:], strict=True))
-    layer = nn.Conv2d(s[0], t[0], kernel) if kernel else nn.Linear(s[0], t[0])
+    like = {"dtype": student.dtype, "device": student.device} if isinstance(student, torch.Tensor) else {}
+    layer = nn.Conv2d(s[0], t[0], kernel, **like) if kernel else nn.Linear(s[0], t[0], **like)
     return nn.Sequential(layer, nn.ReLU())
 
 
@@ -80,7 +81,7 @@ class _Student(nn.Module):
         self.regressors = nn.ModuleList(match.regressor or nn.Identity() for match in matches)
 
     def forward(self, *args, **kwargs):
-        with listening(self.student, self.names) as self.heard:
+        with refusing_noise(self.student, self.names), listening(self.student, self.names) as self.heard:
             return self.student(*args, **kwargs)
 
 
@@ -112,8 +113,9 @@ def following(student, teacher, data, matches, *, loss=None, augment=None):
     ------
     ValueError
         If there is no match, the teacher is no network, a layer is unknown or a Dropout, a weight is
-        negative; or in training, with the layers' names, if a layer isn't called exactly once a run or the
-        features don't fit the loss.
+        negative; if a layer of the teacher doesn't give a row for each image (it is called twice, say); or in
+        training, with the layers' names, if one isn't called exactly once a run, gives what a Dropout gave
+        (only modules are seen, no `F.dropout`), is frozen, or the features don't fit the loss.
     """
     _check(student, teacher, matches)
     network, wanted = _Student(student, matches), [match.teacher for match in matches]
@@ -164,10 +166,23 @@ def hint_fit(student, teacher, data, matches, **options):
 
 
 def features_of(model, x, names):
-    """The outputs (n, ...) of the layers `names`, in evaluation mode and without gradients: dict by name."""
+    """The outputs (n, ...) of the layers `names`, in evaluation mode and without gradients: dict by name.
+
+    Raises
+    ------
+    ValueError
+        As `mcomp.watch.watch`; or if a layer doesn't give a row for each of the n images: it is called twice,
+        or its first axis is another.
+    """
     parts = {name: [] for name in names}
     watch(model, x, lambda name, layer, y: parts[name].append(y.clone()), names=parts, outputs=True)
-    return {name: torch.cat(found) for name, found in parts.items()}
+    n, found = calling.count(x), {}
+    for name, several in parts.items():
+        rows = sum(len(y) if y.ndim else 0 for y in several)
+        if rows != n:
+            raise bad_value(f"the rows of the layer {name}", rows, f"{n}, one an image: call it once")
+        found[name] = torch.cat(several)
+    return found
 
 
 def _check(student, teacher, matches):
@@ -186,7 +201,7 @@ def _check_layer(whose, model, name):
     modules = dict(model.named_modules())
     if not name or name not in modules:
         raise bad_value(f"the {whose}'s layer", name, f"one of {', '.join(filter(None, modules))}")
-    if isinstance(modules[name], _DROPOUT):
+    if isinstance(modules[name], DROPOUT):
         raise bad_value(f"the {whose}'s layer {name}", "a Dropout", "the layer before it: Dropout adds noise")
 
 
@@ -206,6 +221,9 @@ def _matched(match, between, heard, target):
     if match.student not in heard:
         raise bad_value("the layer", match.student, "one that the student calls; this one it doesn't")
     try:
-        return match.loss(between(heard[match.student]), target)
+        features = between(heard[match.student])
+        if torch.is_grad_enabled() and not features.requires_grad:
+            raise bad_value("the student's layer", "frozen", "one with something to train before it")
+        return match.loss(features, target)
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{match.student} of the student, {match.teacher} of the teacher: {error}") from None

@@ -29,7 +29,8 @@ def selection(keep, n, *, like):
            [1., 0.]])
     """
     xp = array_namespace(like)
-    keep = [check_int("an entry of keep", int(place), 0, n - 1) for place in keep]
+    keep = [place.item() if hasattr(place, "item") else place for place in keep]
+    keep = [check_int("an entry of keep", place, 0, n - 1) for place in keep]
     if not keep or len(set(keep)) < len(keep):
         raise bad_value("keep", keep, "different integers, one or more")
     rows = xp.eye(n, dtype=like.dtype, device=device(like))
@@ -50,7 +51,8 @@ def project(w, *, p=None, q=None):
     Raises
     ------
     ValueError
-        If a shape doesn't fit, or rows or columns aren't orthonormal: a mean of two neurons is no projection.
+        If a shape or a dtype doesn't fit, or rows or columns aren't orthonormal: a mean of two neurons is no
+        projection.
 
     Examples
     --------
@@ -62,8 +64,8 @@ def project(w, *, p=None, q=None):
     """
     _matrix("w", w)
     if p is not None:
-        w = _orthonormal("p", p.T, w.shape[0]).T @ w
-    return w if q is None else w @ _orthonormal("q", q, w.shape[1])
+        w = _orthonormal("p", p.T, w.shape[0], like=w).T @ w
+    return w if q is None else w @ _orthonormal("q", q, w.shape[1], like=w)
 
 
 def principal(gram, k):
@@ -112,9 +114,9 @@ def refit(w, gram, *, q):
     """
     xp = _gram(gram)
     _matrix("w", w)
-    q = _orthonormal("q", q, gram.shape[0])
-    if w.shape[1] != gram.shape[0]:
-        raise bad_value("w.shape", tuple(w.shape), f"(out, {gram.shape[0]})")
+    q = _orthonormal("q", q, gram.shape[0], like=gram)
+    if w.shape[1] != gram.shape[0] or w.dtype != gram.dtype:
+        raise bad_value("w", f"{w.dtype} {tuple(w.shape)}", f"{gram.dtype} (out, {gram.shape[0]})")
     return w @ gram @ q @ xp.linalg.pinv(q.T @ gram @ q)
 
 
@@ -137,10 +139,11 @@ def procrustes(a, b):
     array([[ 0.,  1.],
            [-1.,  0.]])
     """
-    _matrix("a", a)
+    _precise("a", a)
     _matrix("b", b)
-    if a.shape[0] != b.shape[0] or a.shape[1] > b.shape[1]:
-        raise bad_value("b.shape", tuple(b.shape), f"({a.shape[0]}, {a.shape[1]} or more)")
+    if a.shape[0] != b.shape[0] or a.shape[1] > b.shape[1] or a.dtype != b.dtype:
+        allowed = f"{a.dtype} ({a.shape[0]}, {a.shape[1]} or more)"
+        raise bad_value("b", f"{b.dtype} {tuple(b.shape)}", allowed)
     u, _, vt = array_namespace(a, b).linalg.svd(a.T @ b, full_matrices=False)
     return u @ vt
 
@@ -178,15 +181,27 @@ def _matrix(name, x):
     return check_finite(name, x)
 
 
+def _precise(name, x):
+    """A matrix that can be decomposed: not of 16 bits."""
+    if array_namespace(_matrix(name, x)).finfo(x.dtype).bits < 32:
+        raise bad_value(f"{name}.dtype", str(x.dtype), "32 bits or more; convert it first")
+
+
 def _gram(gram):
-    _matrix("gram", gram)
+    _precise("gram", gram)
     if gram.shape[0] != gram.shape[1]:
         raise bad_value("gram.shape", tuple(gram.shape), "(n, n)")
-    return array_namespace(gram)
+    xp = array_namespace(gram)
+    away = float(xp.max(xp.abs(gram - gram.T)))
+    if away > 1e-4 * float(xp.max(xp.abs(gram))):  # float32 sums in another order are well below
+        raise bad_value("the largest difference of gram and its transpose", away, "about 0: a mean of h h^T")
+    return xp
 
 
-def _orthonormal(name, q, n):
+def _orthonormal(name, q, n, *, like):
     """`q`, if it is (n, k) with orthonormal columns, to a tenth of the digits of its dtype."""
+    if q.dtype != like.dtype:
+        raise bad_value(f"{name}.dtype", str(q.dtype), f"that of the matrix, {like.dtype}")
     xp, fixed = array_namespace(q), _matrix(name, constant(q))
     if q.shape[0] != n or q.shape[1] > n:
         raise bad_value(

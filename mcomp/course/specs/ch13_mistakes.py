@@ -176,8 +176,8 @@ MAP = (
     Mistake("not_scaled", _flat,
             "the maps keep their lengths; divide each image's by its own"),
     Mistake("by_sum", _by_sum,
-            "you divided by the sum, so that the map adds up to 1; divide by its length, the root of the "
-            "sum of squares"),
+            "the map adds up to 1, as if divided by its sum, or the features scaled first; divide the map by "
+            "its own length, the root of the sum of its squares"),
     Mistake("squared_length", lambda f: _per_image(f, lambda q: (q**2).sum(1)),
             "you divided by the sum of squares; the length is its root"),
     Mistake("root_of_sum", lambda f: _per_image(f, lambda q: np.sqrt(q.sum(1))),
