@@ -2,7 +2,7 @@
 
     python experiments/13_features.py      (about two minutes on one core)
 
-The student: two convolutions and two linear layers, 15,344 parameters, 3,000 images, five epochs. Two
+The student: two convolutions and two linear layers, 15,342 parameters, 3,000 images, five epochs. Two
 teachers, which know 12,000 labels: one of the student's family, wider, and the ResNet of chapter 12. For
 every arm, the labels too, first the learning rate is tuned on one grid by a seed of its own, then this one
 chooses among three settings (labels: smoothed by 0, 0.05, 0.1; answers: T = 1, 2, 4; features: weights of 1,
