@@ -1,14 +1,15 @@
 """Where should a student start? From chance, or from a part of its teacher: learning curves.
 
-    python experiments/13_parameters.py      (about a minute on one core)
+    python experiments/13_parameters.py      (about two minutes on one core)
 
 Width: LeNet-300-100 of the zoo is the teacher, the student has 40 and 20 hidden neurons, 3,000 images, six
 epochs. It starts from chance, or from its teacher's weights, projected: on random directions, on those of the
 largest features, on the neurons of the largest mean square, and on these with the next layer fitted again by
 least squares. Each from labels and from the teacher's answers; from chance also pulled to the slices by a
-loss on its parameters. Depth: eight linear layers with 64 neurons teach five: chance, or layers 0 2 4 6 and
-the last, or the first four and the last. The learning rate of every arm is tuned on one grid by two seeds of
-their own, six other seeds follow. Copies learn side by side, as in taught.py.
+loss on its parameters, or to directions that start as the slices and are learned along. Depth: eight linear
+layers with 64 neurons teach five: chance, or layers 0 2 4 6 and the last, or the first four and the last. The
+learning rate of every arm is tuned on one grid by two seeds of their own, six other seeds follow. Copies
+learn side by side, as in taught.py.
 """
 
 from itertools import pairwise
@@ -76,11 +77,12 @@ def started(kind, teacher, grams, seed):
 
 
 class Copies(taught.Stack):
-    """Students of one shape side by side, each with a start of its own."""
+    """Students of one shape side by side, each with a start of its own, and what pulls them, if it learns."""
 
-    def __init__(self, starts):
+    def __init__(self, starts, pulls=()):
         model = nn.Sequential(*(nn.Linear(w.shape[1], w.shape[0]) for w, _ in starts[0]))
         super().__init__(model, len(starts))
+        self.pulls = nn.ModuleList(pull for pull in pulls if isinstance(pull, nn.Module))
         with torch.no_grad():
             for i, start in enumerate(starts):
                 for layer, (w, b) in enumerate(start):
@@ -105,7 +107,7 @@ def rights(stack, pair):
 
 def together(arms, seed, lr, data):
     """Train the arms, (start, loss on logits, loss on weights or None) each: curve and test accuracy."""
-    stack = Copies([start for start, _, _ in arms.values()])
+    stack = Copies([start for start, _, _ in arms.values()], [pull for _, _, pull in arms.values()])
     curve = Curve(stack, data.validation)
 
     def loss(logits, batch):
@@ -133,6 +135,28 @@ def pulled(target, strength):
     return pull
 
 
+class Pull(nn.Module):
+    """The same with directions that learn: they start as `kept`, (n, k) each, and stay orthonormal."""
+
+    def __init__(self, teacher, kept, strength):
+        super().__init__()
+        self.strength, self.wanted = strength, [w.float() for w, _ in pairs(teacher)]
+        self.bases = nn.ModuleList()
+        for q in kept:
+            base = nn.utils.parametrizations.orthogonal(nn.Linear(*q.shape, bias=False))
+            base.weight = q.T.float()
+            self.bases.append(base)
+
+    def forward(self, weights):
+        sides = [None, *(base.weight for base in self.bases), None]
+        each = zip(weights, self.wanted, pairwise(sides), strict=True)
+        losses = [
+            distill.parameter_loss(w, t, p=after, q=None if before is None else before.T)
+            for w, t, (before, after) in each
+        ]
+        return self.strength * sum(losses)
+
+
 def width_arms(teacher, grams, answers):
     """A function of the seed: the arms by name."""
 
@@ -145,6 +169,8 @@ def width_arms(teacher, grams, answers):
         target, chance = started("largest neurons", teacher, grams, seed), found["labels, chance"][0]
         for strength in PULLS:
             found[f"labels, pulled, {strength:g}"] = (chance, taught.labels, pulled(target, strength))
+            learned = Pull(teacher, bases("largest neurons", grams, seed), strength)
+            found[f"labels, pulled, {strength:g}, learned"] = (chance, taught.labels, learned)
         return found
 
     return arms

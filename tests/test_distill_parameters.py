@@ -107,7 +107,31 @@ def test_the_gradient_of_a_parameter_loss_leads_to_the_projection():
     target = distill.project(t, p=p, q=q).detach()
     assert loss.item() == pytest.approx(float((s.detach() - target).square().sum()) / 2)
     torch.testing.assert_close(s.detach() - s.grad, target)
-    assert t.grad is p.grad is q.grad is None
+    assert t.grad is None
+    turn = 1e-5 * (torch.tensor(rng.normal(size=(5, 5))))
+    turned = p.detach() @ torch.linalg.matrix_exp(turn - turn.T)  # orthonormal rows again
+    moved = distill.parameter_loss(s.detach(), t, p=turned, q=q.detach()) - loss.detach()
+    assert moved.item() == pytest.approx(float((p.grad * (turned - p.detach())).sum()), rel=1e-3)
+
+
+def test_learned_directions_stay_orthonormal_and_come_nearer():
+    rng = np.random.default_rng(4)
+    t, s = (torch.tensor(rng.normal(size=shape)) for shape in ((6, 5), (3, 2)))
+    p, q = (
+        torch.nn.utils.parametrizations.orthogonal(torch.nn.Linear(n, k, bias=False).double())
+        for n, k in ((6, 3), (5, 2))
+    )
+    optimizer = torch.optim.Adam([*p.parameters(), *q.parameters()], lr=0.02)
+    losses = []
+    for _ in range(200):
+        loss = distill.parameter_loss(s, t, p=p.weight, q=q.weight.T)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    for side, k in ((p, 3), (q, 2)):
+        torch.testing.assert_close(side.weight @ side.weight.T, torch.eye(k).double())
 
 
 wide = np.ones((3, 4))

@@ -151,8 +151,9 @@ def procrustes(a, b):
 def parameter_loss(student, teacher, *, p=None, q=None):
     """Half the squared distance of a student's weight from what it would take: 1/2 |W_s - p @ W_t @ q|**2.
 
-    Its gradient is ``W_s - project(W_t, p=p, q=q)``: one step of length 1 lands there. Gradients flow into
-    the student alone.
+    Its gradient is ``W_s - project(W_t, p=p, q=q)``: one step of length 1 lands there. No gradient flows into
+    the teacher. One flows into p and q where they are learned; `torch.nn.utils.parametrizations.orthogonal`
+    keeps them orthonormal meanwhile.
 
     Parameters
     ----------
@@ -167,9 +168,7 @@ def parameter_loss(student, teacher, *, p=None, q=None):
     12.5
     """
     xp = array_namespace(student)
-    target = project(
-        constant(teacher), p=None if p is None else constant(p), q=None if q is None else constant(q)
-    )
+    target = project(constant(teacher), p=p, q=q)
     if student.shape != target.shape:
         raise bad_value("student.shape", tuple(student.shape), tuple(target.shape))
     return finite(xp.sum((student - target) ** 2) / 2)
