@@ -1,13 +1,14 @@
 """What can a student take from a teacher's features? Four losses, alone and with the teacher's answers.
 
-    python experiments/13_features.py      (about two minutes on one core)
+    python experiments/13_features.py      (about six minutes on one core)
 
 The student: two convolutions and two linear layers, 15,342 parameters, 3,000 images, five epochs. Two
 teachers, which know 12,000 labels: one of the student's family, wider, and the ResNet of chapter 12. For
 every arm, the labels too, first the learning rate is tuned on one grid by a seed of its own, then this one
-chooses among three settings (labels: smoothed by 0, 0.05, 0.1; answers: T = 1, 2, 4; features: weights of 1,
-0.1, 10). Six other seeds learn with what validation preferred, and the test images are looked at once. A
-feature loss is divided by what it is at the start. The students of a seed learn side by side.
+chooses among five settings (labels: smoothed by 0, 0.05, 0.1, 0.2, 0.4; answers: T = 1, 2, 4, 8, 16;
+features: weights of 1, 0.1, 10, 0.01, 100). Six other seeds learn with what validation preferred, and the
+test images are looked at once. A feature loss is divided by what it is at the start. The students of a seed
+learn side by side.
 """
 
 from collections import OrderedDict
@@ -23,7 +24,7 @@ import mcomp.data
 from mcomp import distill, load, train
 from mcomp.measure import count_parameters
 
-EPOCHS, SUBSET, BATCH, WEIGHTS = 5, 3_000, 128, (1.0, 0.1, 10.0)
+EPOCHS, SUBSET, BATCH, WEIGHTS = 5, 3_000, 128, (1.0, 0.1, 10.0, 0.01, 100.0)
 RATES, TUNING_SEED, WIDTHS, HIDDEN = (0.005, 0.01, 0.02), 100, (8, 12), 24
 # (the loss, the student's layer, that of a teacher of its family, that of the ResNet)
 LOSSES = {
@@ -77,10 +78,10 @@ class Side(nn.Module):
 
 
 def settings(teachers):
-    """By arm three settings: (teacher, feature loss or None, whether the answers count, a number)."""
-    arms = {"labels": [(None, None, False, smooth) for smooth in (0.0, 0.05, 0.1)]}
+    """By arm five settings: (teacher, feature loss or None, whether the answers count, a number)."""
+    arms = {"labels": [(None, None, False, smooth) for smooth in (0.0, 0.05, 0.1, 0.2, 0.4)]}
     for teacher in teachers:
-        arms[f"answers of {teacher}"] = [(teacher, None, True, T) for T in (1.0, 2.0, 4.0)]
+        arms[f"answers of {teacher}"] = [(teacher, None, True, T) for T in (1.0, 2.0, 4.0, 8.0, 16.0)]
         for name in LOSSES:
             for also in (False, True):
                 arm = f"{name}{' and answers' * also} of {teacher}"
@@ -163,14 +164,14 @@ def chosen(arms, told, data, bar):
         at_their_rates(
             tuned["chosen"], {a: arms[a][place] for a in arms}, told, data, TUNING_SEED, validation
         )
-        for place in (1, 2)
+        for place in (1, 2, 3, 4)
     ]
-    bar.update(2)
+    bar.update(4)
     found = {}
-    for arm, three in arms.items():
+    for arm, five in arms.items():
         scores = [max(tuned["scores"][arm]), *(one[arm][0] for one in others)]
-        place = max(range(3), key=scores.__getitem__)
-        found[arm] = {"scores": scores, "place": place, "number": three[place][3], "lr": tuned["chosen"][arm]}
+        place = max(range(5), key=scores.__getitem__)
+        found[arm] = {"scores": scores, "place": place, "number": five[place][3], "lr": tuned["chosen"][arm]}
     return tuned, found
 
 
