@@ -294,14 +294,14 @@ def test_a_tied_weight_moves_once_and_a_mask_stays():
 def test_a_mean_teacher_refuses_by_name_what_it_cannot_average():
     with pytest.raises(ValueError, match=r"the dtype of weight is 'torch\.bfloat16'"):
         distill.MeanTeacher(nn.Linear(2, 2).bfloat16())
-    with pytest.raises(ValueError, match="student is 'int'"):
+    with pytest.raises(ValueError, match="model is 'int'"):
         distill.MeanTeacher(3)
     student = stack(1)
     mean = distill.MeanTeacher(student)
     with pytest.raises(ValueError, match="step is -1"):
         mean.update(-1)
     student.double()
-    with pytest.raises(ValueError, match=r"the student's 0\.0\.weight"):
+    with pytest.raises(ValueError, match=r"the network's 0\.0\.weight"):
         mean.update(0)
 
 

@@ -15,6 +15,7 @@ FLOORS = (
         "calling",
         "layers",
         "train",
+        "averages",
         "watch",
         "trace",
         "plain",

@@ -12,7 +12,7 @@ from mcomp.channels.plan import Plan
 from mcomp.kept import apply_kept
 from mcomp.made import remember
 
-__all__ = ["recalibrate", "remove_channels", "zero_channels"]
+__all__ = ["graph_tensors", "recalibrate", "remove_channels", "zero_channels"]
 
 
 def remove_channels(model, plan):
@@ -52,7 +52,7 @@ def remove_channels(model, plan):
     )
     """
     if isinstance(plan, Plan):
-        _tensors(model, plan.graph)
+        graph_tensors(model, plan.graph)
         plan = plan.to_dict()
     return remember(apply_kept(model, plan), "keep", plan)
 
@@ -66,7 +66,7 @@ def zero_channels(model, plan):
     masked = copy.deepcopy(model)
     layers = plan.graph.layers.values()
     read = {(found.weight, found.read) for found in layers} - {(found.weight, found.made) for found in layers}
-    tensors = _tensors(masked, plan.graph)
+    tensors = graph_tensors(masked, plan.graph)
     with torch.no_grad():
         for (name, axis), slot in plan.graph.slots.items():
             if (name, axis) not in read and name in plan.graph.parameters:
@@ -127,7 +127,7 @@ def recalibrate(model, x, *, batch_size=256):
     return copied.eval()
 
 
-def _tensors(model, graph):
+def graph_tensors(model, graph):
     """The parameters and buffers that the graph knows, by name."""
     found = dict([*model.named_parameters(), *model.named_buffers()])
     for name, shape in graph.shapes.items():

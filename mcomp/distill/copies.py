@@ -6,12 +6,11 @@ Derived in chapters/13_features_and_parameters.ipynb. Tarvainen & Valpola 2017, 
 import copy
 from itertools import chain
 
-import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value, check_int, check_real
-from mcomp.train import Callback
+from mcomp.averages import Average
 
 __all__ = ["MeanTeacher", "copy_layers"]
 
@@ -97,65 +96,34 @@ def shapes(state):
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
-class MeanTeacher(Callback):
-    """A callback of `mcomp.train.fit`: `network` is the moving average of the student, without gradients.
+class MeanTeacher(Average):
+    """The moving average of a student as its teacher: `network`, which follows step by step.
 
     After step t (from 0) ``average = a * average + (1 - a) * student``, a = min(decay, 1 - 1 / (t + 1)):
     at first a plain mean, so that the random start is forgotten (Tarvainen & Valpola 2017, arXiv:1703.01780;
-    the limit is from their program). Tied weights move once. Buffers, such as the statistics of batch norm,
-    are averaged too, whether they are saved or not; counts are copied.
+    the limit is from their program).
 
     Parameters
     ----------
     student : torch.nn.Module
-        Parameters of 32 bits or more: an average of 16 bits loses steps as small as 1 - decay.
+        Errors as `mcomp.averages.Average`.
     decay : float in [0, 1)
-
-    Raises
-    ------
-    ValueError
-        If `decay` is no such number, the student no network, or a parameter too coarse, by its name; in
-        `update`, if the student's tensors have become others than they were.
 
     Examples
     --------
-    >>> student = torch.nn.Linear(1, 1)
+    >>> student = nn.Linear(1, 1)
     >>> mean = MeanTeacher(student, decay=0.5)
     >>> mean.update(0); bool(mean.network.weight == student.weight)
     True
     """
 
     def __init__(self, student, decay=0.99):
+        super().__init__(student)
         self.decay = check_real("decay", decay, 0.0, 1 - 1e-12)
-        if not isinstance(student, nn.Module):
-            raise bad_value("student", type(student).__name__, "a torch.nn.Module")
-        for name, tensor in student.named_parameters():
-            if tensor.is_floating_point() and torch.finfo(tensor.dtype).bits < 32:
-                raise bad_value(f"the dtype of {name}", str(tensor.dtype), "32 bits or more, to be averaged")
-        self.student = student
-        self.network = copy.deepcopy(student).eval().requires_grad_(False)
 
     def after_step(self, run):
         self.update(run.step)
 
-    @torch.no_grad()
     def update(self, step):
         """Move `network` towards the student, after step `step`."""
-        part = 1 - min(self.decay, 1 - 1 / (check_int("step", step, 0) + 1))
-        averages = _tensors(self.network)
-        for name, tensor in _tensors(self.student).items():
-            average = averages.get(name)
-            if average is None or _kind(average) != _kind(tensor):
-                found = None if average is None else _kind(average)
-                raise bad_value(f"the student's {name}", _kind(tensor), f"as at the start, {found}")
-            moved = torch.lerp(average, tensor, part) if tensor.is_floating_point() else tensor
-            average.copy_(torch.where(average == tensor, tensor, moved))  # an infinite mask stays one
-
-
-def _tensors(model):
-    """Parameters and buffers by name, each once, however many layers share it."""
-    return dict(chain(model.named_parameters(), model.named_buffers()))
-
-
-def _kind(tensor):
-    return str(tensor.dtype), str(tensor.device), tuple(tensor.shape)
+        self.move(1 - min(self.decay, 1 - 1 / (check_int("step", step, 0) + 1)))

@@ -10,8 +10,8 @@ from mcomp import plain
 from mcomp.arrays import bad_value
 from mcomp.made import remember, spec
 from mcomp.measure import largest_difference
-from mcomp.merge.average import same_shape
 from mcomp.merge.ensemble import Ensemble
+from mcomp.merge.means import same_shape
 from mcomp.plain import check_plain, put_in
 from mcomp.trace import LINEAR, layer
 

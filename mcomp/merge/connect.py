@@ -9,7 +9,7 @@ from torch import nn
 
 from mcomp import train
 from mcomp.arrays import array_namespace, bad_value, check_finite, check_real
-from mcomp.merge.average import average
+from mcomp.merge.means import average
 from mcomp.sparse_training.chance import own_stream
 
 __all__ = ["Curve", "barrier", "fit_curve", "line"]

@@ -14,7 +14,7 @@ from torch import nn
 
 import mcomp
 from mcomp.measure import largest_difference
-from mcomp.merge import align, assign, match_activations, match_weights, permute, random_orders, symmetries
+from mcomp.merge import assign, match_activations, match_weights, permute, random_orders, symmetries
 
 
 class Residual(nn.Module):
@@ -186,6 +186,6 @@ def test_a_group_that_may_not_be_renumbered_is_refused(monkeypatch):
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     right = symmetries(model, torch.ones(1, 3))
     wrong = dataclasses.replace(right, slots={("0.weight", 0): right.slots["0.weight", 0]})
-    monkeypatch.setattr(align, "channel_graph", lambda model, x: wrong)
+    monkeypatch.setattr("mcomp.merge.symmetry.channel_graph", lambda model, x: wrong)
     with pytest.raises(ValueError, match="the group is '0, in another order another function by"):
         symmetries(model, torch.ones(1, 3))
