@@ -8,7 +8,7 @@ import torch
 
 from mcomp import channels, prune, sparse_training, zoo
 from mcomp.architectures import NAMES
-from mcomp.sparse_training.chance import own_seed, own_stream
+from mcomp.chance import own_seed, own_stream
 
 SHAPES = {"lenet300": (1, 784), "lenet5": (1, 1, 28, 28), "resnet": (1, 1, 28, 28)}
 

@@ -16,6 +16,7 @@ FLOORS = (
         "layers",
         "train",
         "averages",
+        "chance",
         "watch",
         "trace",
         "plain",

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mcomp import zoo
+from mcomp.chance import own_seed
 from mcomp.prune import global_topk_masks, kept_count
 from mcomp.sparse_training import apply_masks, prunable_weights
-from mcomp.sparse_training.chance import own_seed
 from mcomp.sparse_training.tickets import (
     Resume,
     Snapshot,

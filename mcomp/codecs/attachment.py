@@ -6,7 +6,6 @@ gets there: mcomp/codecs/straight_through.py.
 """
 
 import copy
-from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
@@ -14,10 +13,10 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from mcomp.arrays import bad_value
-from mcomp.codecs import Codec, decode
+from mcomp.codecs import decode
 from mcomp.codecs.activations import ActivationGrid, activation_rules, put_activations, remove_activations
+from mcomp.codecs.rules import check_not_shared, check_patterns, check_rules, first_match
 from mcomp.codecs.straight_through import Attached
-from mcomp.plain import made_by, places
 
 __all__ = ["Attached", "attach", "attached", "bake", "code_of", "codes", "outline", "own_class"]
 
@@ -70,13 +69,13 @@ def attach(
     for name, value, allowed in (("refresh", refresh, REFRESH), ("gradient", gradient, GRADIENT)):
         if value not in allowed:
             raise bad_value(name, value, f"one of {', '.join(allowed)}")
-    _check_rules(rules)
+    check_rules(rules)
     names = [name for name, _ in model.named_parameters() if "parametrizations." not in name]
     literal = {name: codec for name, codec in rules.items() if name in names}
     rules, outer = activation_rules({p: codec for p, codec in rules.items() if p not in literal})
-    _check_patterns(rules, names, model)
-    chosen = {name: codec for name in names if (codec := literal.get(name) or _first_match(name, rules))}
-    _check_not_shared(model, chosen)
+    check_patterns(rules, names, model)
+    chosen = {name: codec for name in names if (codec := literal.get(name) or first_match(name, rules))}
+    check_not_shared(model, chosen)
     options = {"refresh": refresh, "gradient": gradient, "train_codebook": train_codebook}
     made = {name: _made(codec, name, model, options) for name, codec in chosen.items()}
     activations = put_activations(model, outer, activation)
@@ -113,54 +112,6 @@ def own_class(module):
         cls = type(module)
         members = {name: x for name, x in vars(cls).items() if name not in ("__dict__", "__weakref__")}
         module.__class__ = type(cls.__name__, cls.__bases__, members)
-
-
-def _first_match(name, rules):
-    return next((codec for pattern, codec in rules.items() if fnmatchcase(name, pattern)), None)
-
-
-def _check_rules(rules):
-    if not isinstance(rules, dict) or not rules or not all(isinstance(pattern, str) for pattern in rules):
-        raise bad_value("rules", rules, "a dict of pattern to codec such as {'*.weight': Sparse(0.9)}")
-    for pattern, codec in rules.items():
-        if not isinstance(codec, Codec):
-            raise bad_value(f"rules[{pattern!r}]", codec, "a codec such as Sparse(0.9)")
-
-
-def _check_patterns(rules, names, model):
-    for pattern in rules:
-        for name, maker in _made_elsewhere(model).items():
-            if name == pattern or fnmatchcase(name, pattern):
-                undo = "remove_parametrizations, remove_weight_norm or prune.remove, of torch.nn.utils"
-                allowed = f"a parameter; take off what makes it first: {undo}"
-                raise bad_value("a tensor with a codec", f"{name}, made by {maker}", allowed)
-        if not any(fnmatchcase(name, pattern) for name in names):
-            known = ", ".join(names) or "there is none"
-            allowed = f"one that matches a parameter without codec: {known}"
-            raise bad_value("a pattern of rules", pattern, allowed)
-
-
-def _made_elsewhere(model):
-    """Tensors that something else than a codec makes at each pass: dict of name to what makes them."""
-    found = {}
-    for path, module in model.named_modules():
-        leaves = {*getattr(module, "parametrizations", {})}
-        for hook in module._forward_pre_hooks.values():
-            leaves |= {getattr(hook, "_tensor_name", getattr(hook, "name", None))} & {*vars(module)}
-        for leaf in sorted(leaves):
-            maker = made_by(module, leaf)
-            if maker and maker != Attached.__name__:
-                found[f"{path}.{leaf}".lstrip(".")] = maker
-    return found
-
-
-def _check_not_shared(model, chosen):
-    """Elsewhere a shared parameter would stay as it is: the codec holds in one place only."""
-    for name in chosen:
-        if len(found := places(model, model.get_parameter(name))) > 1:
-            untie = f"leave it out, or untie it: {found[-1]} = Parameter({name}.detach().clone())"
-            allowed = f"one in one place; it is {', '.join(found)}. {untie}"
-            raise bad_value("a parameter with a codec", name, allowed)
 
 
 def _made(codec, name, model, options):

@@ -39,6 +39,16 @@ class Mistake:
     diagnosis: str
 
 
+def quiet(answer):
+    """The answer without numpy's warnings, which a notebook would show and a test would not."""
+
+    def silent(*args):
+        with np.errstate(all="ignore"):
+            return answer(*args)
+
+    return silent
+
+
 @dataclass(frozen=True, eq=False)
 class Exercise:
     """One exercise. `oracle` is the slow, obvious loop; its name is the name the learner must use.

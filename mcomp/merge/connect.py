@@ -9,8 +9,8 @@ from torch import nn
 
 from mcomp import train
 from mcomp.arrays import array_namespace, bad_value, check_finite, check_real
+from mcomp.chance import own_stream
 from mcomp.merge.means import average
-from mcomp.sparse_training.chance import own_stream
 
 __all__ = ["Curve", "barrier", "fit_curve", "line"]
 

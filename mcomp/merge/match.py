@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from mcomp.arrays import check_int
+from mcomp.chance import own_seed
 from mcomp.channels.surgery import graph_tensors
 from mcomp.merge.assignment import assign
 from mcomp.merge.symmetry import positions, turned
-from mcomp.sparse_training.chance import own_seed
 from mcomp.train import evaluating
 from mcomp.watch import watch
 

@@ -9,10 +9,10 @@ import torch
 
 from mcomp import plain
 from mcomp.arrays import bad_value, check_int
+from mcomp.chance import own_seed
 from mcomp.channels import channel_graph
 from mcomp.channels.surgery import graph_tensors
 from mcomp.measure import largest_difference
-from mcomp.sparse_training.chance import own_seed
 
 __all__ = ["permute", "positions", "random_orders", "symmetries", "turned"]
 

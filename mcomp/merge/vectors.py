@@ -7,8 +7,8 @@ rescales (Yu et al. 2024, arXiv:2311.03099). The vectors of all tasks are stacke
 import numpy as np
 
 from mcomp.arrays import array_namespace, bad_value, check_finite, check_real, from_host, size
+from mcomp.chance import own_seed
 from mcomp.prune import topk_mask
-from mcomp.sparse_training.chance import own_seed
 
 __all__ = ["dare", "elect", "merge_agreeing", "ties", "trim"]
 

@@ -11,10 +11,10 @@ import math
 import torch
 
 from mcomp.arrays import bad_value, check_int, check_real
+from mcomp.chance import own_stream
 from mcomp.prune.masks import global_topk_masks, kept_count, threshold_mask
 from mcomp.prune.moves import drop_and_grow, surgery_score
 from mcomp.prune.schedules import cosine_fraction, cubic_sparsity, steer
-from mcomp.sparse_training.chance import own_stream
 from mcomp.sparse_training.holding import Masking
 
 __all__ = ["Controller", "DropAndGrow", "DynamicSurgery", "Scheduled"]

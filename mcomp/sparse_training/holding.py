@@ -3,12 +3,12 @@
 import torch
 
 from mcomp.arrays import bad_value
+from mcomp.chance import own_stream
 from mcomp.codecs import Sparse, masked
 from mcomp.codecs.attachment import attach, attached
 from mcomp.layers import tell, untouched
 from mcomp.prune.masks import kept_count, topk_mask
 from mcomp.prune.moves import erdos_renyi_counts
-from mcomp.sparse_training.chance import own_stream
 from mcomp.sparse_training.network import prunable_weights
 from mcomp.train import Callback
 
@@ -48,7 +48,7 @@ def attach_masks(model, masks=None):
 def random_masks(model, sparsity, *, seed=0):
     """Random masks of every prunable weight, the counts by layer as `erdos_renyi_counts` shares them out.
 
-    The stream is their own (`mcomp.sparse_training.chance`): a network that was built after
+    The stream is their own (`mcomp.chance`): a network that was built after
     ``torch.manual_seed(seed)`` shares no number with them.
     """
     shapes = {name: tuple(w.shape) for name, w in prunable_weights(model).items()}

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from mcomp.arrays import bad_value, check_int
+from mcomp.chance import own_seed, own_stream
 from mcomp.codecs.attachment import bake
 from mcomp.prune.masks import global_topk_masks, kept_count, topk_mask
-from mcomp.sparse_training.chance import own_seed, own_stream
 from mcomp.sparse_training.holding import attach_masks
 from mcomp.sparse_training.network import apply_masks, prunable_weights
 from mcomp.train import Callback, fit
@@ -147,7 +147,7 @@ def reinitialised(model, masks, *, seed=0):
 def shuffled(masks, *, seed=0):
     """Masks with as many True in each layer as `masks`, at random places.
 
-    The stream is their own (`mcomp.sparse_training.chance`): the places have nothing to do with the initial
+    The stream is their own (`mcomp.chance`): the places have nothing to do with the initial
     weights of a network built after ``torch.manual_seed(seed)``.
     """
     chance = own_stream("shuffled", seed)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mcomp.course.model import Mistake
-from mcomp.course.specs.ch12_loss_mistakes import _naive, _quiet, log_soft, soft
+from mcomp.course.model import Mistake, quiet
+from mcomp.course.specs.ch12_loss_mistakes import _naive, log_soft, soft
 
 
 def _gradient(s, t, T, factor=1.0):
@@ -73,7 +73,7 @@ GRADIENT = (
             "-p / q is the derivative by the student's probabilities; go on to its logits"),
     Mistake("of_the_teacher", _of_the_teacher,
             "that is the gradient with respect to the teacher's logits, which are a constant here"),
-    Mistake("overflow", _quiet(lambda s, t, T: T * (_naive(s, T) - _naive(t, T)) / len(s)),
+    Mistake("overflow", quiet(lambda s, t, T: T * (_naive(s, T) - _naive(t, T)) / len(s)),
             "exp(1000) overflows: subtract each row's largest logit first"),
     Mistake("over_images", lambda s, t, T: _gradient(s, t, T).sum(0),
             "you summed over the images; every logit of every image has a slope of its own"),

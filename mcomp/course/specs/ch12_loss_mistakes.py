@@ -6,7 +6,7 @@ round, no T**2, the mean over classes, a loss that is the mean of the logits.
 
 import numpy as np
 
-from mcomp.course.model import Mistake
+from mcomp.course.model import Mistake, quiet
 
 
 def soft(z, T, axis=-1):
@@ -25,16 +25,6 @@ def kl(p, q):
     return p * (np.log(p) - np.log(q))
 
 
-def _quiet(answer):
-    """The answer without numpy's warnings, which a notebook would show and a test would not."""
-
-    def silent(*args):
-        with np.errstate(all="ignore"):
-            return answer(*args)
-
-    return silent
-
-
 def _naive(z, T):
     e = np.exp(z / T)
     return e / e.sum(axis=-1, keepdims=True)
@@ -47,7 +37,7 @@ def _less(top):
         e = np.exp(z / T - top(z, T))
         return e / e.sum(axis=-1, keepdims=True)
 
-    return _quiet(answer)
+    return quiet(answer)
 
 
 def _row_top(z):
@@ -152,7 +142,7 @@ SOFTMAX = (
             "you summed over the first axis, the images; classes are along the last"),
     Mistake("second_axis", lambda z, T: soft(z, T, axis=1),
             "you summed over axis 1; classes are along the last axis, which may be the first or the third"),
-    Mistake("overflow", _quiet(_naive),
+    Mistake("overflow", quiet(_naive),
             "exp(1000 / T) overflows, or a whole row underflows: subtract the row's largest logit first"),
     Mistake("one_top", _less(lambda z, T: (z / T).max()),
             "you subtracted the largest logit of the whole array: a row far below it underflows to 0 / 0; "
@@ -197,7 +187,7 @@ LOSS = (
             "one number for each class of each image: sum over the classes, mean over the images"),
     Mistake("logarithms_in", _logarithms_in,
             "F.kl_div wants the teacher's probabilities; for logarithms say log_target=True"),
-    Mistake("over_the_images", _quiet(_over_the_images),
+    Mistake("over_the_images", quiet(_over_the_images),
             "your softmax runs over the images (axis 0); classes are along the last axis"),
     Mistake("reversed_no_square", lambda s, t, T: _loss(t, s, T) / T**2,
             "that is KL(student || teacher), and T**2 is missing, too"),
@@ -210,18 +200,18 @@ LOSS = (
             "T**2 is there, but the logits aren't divided by T: both sides are at T = 1"),
     Mistake("heated_twice", lambda s, t, T: T**2 * _loss(soft(s, T), soft(t, T), 1.0),
             "you took the softmax of probabilities: the logits go in as they are, divided by T"),
-    Mistake("underflow", _quiet(lambda s, t, T: float(T**2 * kl(soft(t, T), soft(s, T)).sum(-1).mean())),
+    Mistake("underflow", quiet(lambda s, t, T: float(T**2 * kl(soft(t, T), soft(s, T)).sum(-1).mean())),
             "a probability of a sure network is 0 in a float, and its logarithm infinite: subtract "
             "logarithms, z / T less the logarithm of the sum"),
     *(Mistake(f"added_{eps:g}", _added(eps),
               f"{eps:g} inside the logarithm limits it; where q is 0 in a float its logarithm is far lower: "
               "subtract logarithms, z / T less the logarithm of the sum")
       for eps in (1e-8, 1e-10, 1e-12)),
-    Mistake("overflow", _quiet(lambda s, t, T: float(T**2 * kl(_naive(t, T), _naive(s, T)).sum(-1).mean())),
+    Mistake("overflow", quiet(lambda s, t, T: float(T**2 * kl(_naive(t, T), _naive(s, T)).sum(-1).mean())),
             "exp(1000) overflows: take logarithms of probabilities, the row's largest logit taken off first"),
-    Mistake("probabilities_in", _quiet(_probabilities_in),
+    Mistake("probabilities_in", quiet(_probabilities_in),
             "F.kl_div wants the student's logarithms first (log_softmax); you gave it probabilities"),
-    Mistake("probabilities_swapped", _quiet(_probabilities_swapped),
+    Mistake("probabilities_swapped", quiet(_probabilities_swapped),
             "F.kl_div wants the student's logarithms first, then the teacher's probabilities; you swapped "
             "them and took no logarithm"),
     Mistake("both_ways", lambda s, t, T: (_loss(s, t, T) + _loss(t, s, T)) / 2,
