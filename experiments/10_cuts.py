@@ -12,14 +12,13 @@ looked at once before training and once after it.
 import copy
 
 import torch
-from common import by_seed, tune, write
-from tqdm.auto import tqdm
+from common import by_seed, tuned_training, write
 
 import mcomp.data
 from mcomp import zoo
 from mcomp.measure import count_parameters, macs_by_layer
 from mcomp.structure import choose_ranks, factorize, input_grams
-from mcomp.train import evaluate, fit
+from mcomp.train import evaluate
 
 SEEDS, TUNED, EPOCHS = (0, 1, 2), (0, 1), 1
 GRID, IMAGES, SAMPLE = (0.0003, 0.001, 0.003), 6000, 2000
@@ -59,23 +58,8 @@ def main():
     torch.set_num_threads(1)
     data = mcomp.data.load("fashion-mnist", subset=IMAGES)
     begun = [arms(zoo.load("lenet5", seed), data.train[0][:SAMPLE]) for seed in SEEDS]
-    made = {}
-
-    def run(name, lr, seed):
-        if (name, lr, seed) not in made:
-            model = made[name, lr, seed] = copy.deepcopy(begun[seed][name])
-            fit(model, data, epochs=EPOCHS, lr=lr, seed=seed, progress=False)
-        return made[name, lr, seed]
-
-    def score(name, lr):
-        return sum(evaluate(run(name, lr, s), data.validation) for s in TUNED) / len(TUNED)
-
-    with tqdm(unit="rate") as bar:
-        tuned = tune(list(begun[0]), GRID, score, bar=bar)
-    found = [
-        {n: figures(start, run(n, tuned["chosen"][n], s), data) for n, start in begun[s].items()}
-        for s in tqdm(SEEDS, unit="seed")
-    ]
+    tuned, models = tuned_training(begun, data, grid=GRID, tuning=TUNED, epochs=EPOCHS)
+    found = [{n: figures(begun[s][n], model, data) for n, model in models[s].items()} for s in SEEDS]
     write(
         __file__,
         question="How should LeNet-5 be cut to an eighth of its parameters?",

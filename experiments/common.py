@@ -3,6 +3,7 @@
 A result is written with its command, the versions and the hash of its script.
 """
 
+import copy
 import json
 import platform
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import numpy
 import torch
+from tqdm.auto import tqdm
 
 import mcomp
+from mcomp import train
 from mcomp.arrays import bad_value
 from mcomp.course import results
 from mcomp.files import write_atomic
@@ -67,6 +70,40 @@ def tune(arms, grid, score, *, bar=None):
         below = [grid[0] ** 2 / grid[1]] if grid[0] in ends else []
         above = [grid[-1] ** 2 / grid[-2]] if grid[-1] in ends else []
         grid = [*below, *grid, *above]
+
+
+def tuned_training(begun, data, *, grid, tuning, epochs):
+    """Every arm trained on from where it begins, at the learning rate that `tune` finds for it on validation.
+
+    Parameters
+    ----------
+    begun : list of dict
+        By seed, the network of each arm by name. Not changed.
+    data, epochs
+        As `mcomp.train.fit` takes them; the seed is that of the place in `begun`.
+    grid, tuning : sequences
+        Learning rates; the seeds whose mean validation accuracy decides.
+
+    Returns
+    -------
+    tuned : dict, of `tune`
+    models : list of dict, as `begun`
+    """
+    made = {}
+
+    def run(arm, lr, seed):
+        if (arm, lr, seed) not in made:
+            model = made[arm, lr, seed] = copy.deepcopy(begun[seed][arm])
+            train.fit(model, data, epochs=epochs, lr=lr, seed=seed, progress=False)
+        return made[arm, lr, seed]
+
+    def score(arm, lr):
+        return sum(train.evaluate(run(arm, lr, seed), data.validation) for seed in tuning) / len(tuning)
+
+    with tqdm(unit="rate") as bar:
+        tuned = tune(list(begun[0]), grid, score, bar=bar)
+    seeds = tqdm(range(len(begun)), unit="seed")
+    return tuned, [{arm: run(arm, lr, seed) for arm, lr in tuned["chosen"].items()} for seed in seeds]
 
 
 def network(name, seed, data):
