@@ -17,7 +17,7 @@ from mcomp.pipeline import _whole_note
 from mcomp.ptq import adaround, clip_weights, correct_bias, equalize
 from mcomp.ptq.pairs import equalized_pairs, unequalized
 from mcomp.qat import attach_grids
-from mcomp.sparse_training import attach_masks
+from mcomp.sparse_training import attach_masks, random_masks, sensitivity_scan
 from mcomp.structure import choose_ranks, fold_batchnorm
 
 
@@ -68,6 +68,12 @@ def test_operations_say_what_they_leave(odd, operation, said, capsys):
 def test_masks_and_compress_say_what_stays_whole(odd, capsys):
     attach_masks(copy.deepcopy(odd))
     assert capsys.readouterr().out == f"not pruned: pos, because {POS['pos']}\n"
+    random_masks(odd, 0.5)
+    assert capsys.readouterr().out == f"not pruned: pos, because {POS['pos']}\n"
+    sensitivity_scan(odd, lambda model: 0.0, progress=False)
+    assert capsys.readouterr().out == f"not scanned: pos, because {POS['pos']}\n"
+    sensitivity_scan(odd, lambda model: 0.0, names=["fc.weight"], progress=False)  # named, so nothing is missed
+    assert capsys.readouterr().out == ""
     assert _whole_note(odd) == (f"neither pruned nor shared: pos, because {POS['pos']}",)
     assert _whole_note(zoo.load("lenet300")) == ()
 

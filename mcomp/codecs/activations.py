@@ -2,7 +2,7 @@
 
 ``attach(model, {"*.input": Uniform(8, symmetric=False)})``, then `calibrate` on a few hundred images. A range
 can't be read off an activation as off a weight: it has to be observed. Derived in
-chapters/07_repair_without_training.ipynb. Jacob et al. 2017, arXiv:1712.05877.
+chapters/07_repair_without_training.ipynb. Jacob et al. 2018, arXiv:1712.05877.
 """
 
 from fnmatch import fnmatchcase

@@ -1,7 +1,7 @@
 """A whole network with no float inside: 8-bit tensors, int32 sums, fixed-point multipliers, and nothing else.
 
 `integer_network` turns a float network into `Step` after `Step`, by torch.fx; the range of each tensor is
-observed on training images. Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2017,
+observed on training images. Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2018,
 arXiv:1712.05877, section 2.
 """
 

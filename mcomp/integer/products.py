@@ -1,6 +1,6 @@
 """Products of small integers, summed in int32: matrix product and convolution, zero points expanded.
 
-Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2017 (arXiv:1712.05877), eq. 7.
+Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2018 (arXiv:1712.05877), eq. 7.
 """
 
 from mcomp.arrays import array_namespace, bad_value, check_int, device
@@ -13,7 +13,7 @@ MOST_TERMS = 33_025  # so many products of two 8-bit numbers always fit an int32
 def integer_matmul(x, w, *, x_zero=0, w_zero=0):
     """sum over k of (x[i, k] - x_zero) * (w[j, k] - w_zero) in int32: what a linear layer accumulates.
 
-    The product of the raw 8-bit numbers, then the zero points expanded (Jacob et al. 2017, eq. 7):
+    The product of the raw 8-bit numbers, then the zero points expanded (Jacob et al. 2018, eq. 7):
     sum x w - x_zero sum w - w_zero sum x + k x_zero w_zero.
 
     Parameters

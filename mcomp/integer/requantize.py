@@ -1,6 +1,6 @@
 """From an int32 accumulator back to eight bits: a multiply and a shift in place of a real number.
 
-Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2017 (arXiv:1712.05877), eq. 6.
+Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2018 (arXiv:1712.05877), eq. 6.
 """
 
 from typing import NamedTuple

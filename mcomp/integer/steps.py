@@ -1,6 +1,6 @@
 """The operations of an integer-only network as small callables: tensors of int32 in, one out, no float.
 
-Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2017, arXiv:1712.05877: products (section
+Derived in chapters/07b_integers_only.ipynb. Jacob et al. 2018, arXiv:1712.05877: products (section
 2.2), biases (2.4), additions (appendix A.2).
 """
 

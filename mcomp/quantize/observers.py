@@ -46,7 +46,7 @@ class MinMax:
 
 
 class MovingAverage(MinMax):
-    """The exponentially weighted mean of each batch's extremes (Jacob et al. 2017, section 3.1).
+    """The exponentially weighted mean of each batch's extremes (Jacob et al. 2018, section 3.1).
 
     ``low = (1 - weight) low + weight min(x)``, and the same for `high`: an outlier counts for one batch.
 

@@ -49,8 +49,10 @@ def random_masks(model, sparsity, *, seed=0):
     """Random masks of every prunable weight, the counts by layer as `erdos_renyi_counts` shares them out.
 
     The stream is their own (`mcomp.chance`): a network that was built after
-    ``torch.manual_seed(seed)`` shares no number with them.
+    ``torch.manual_seed(seed)`` shares no number with them. Weights that belong to no matrix stay whole, and a
+    line says which.
     """
+    tell("not pruned", untouched(model))
     shapes = {name: tuple(w.shape) for name, w in prunable_weights(model).items()}
     total = sum(w.numel() for w in prunable_weights(model).values())
     counts = erdos_renyi_counts(shapes, kept_count(total, sparsity))

@@ -8,8 +8,9 @@ import copy
 from tqdm.auto import tqdm
 
 from mcomp.arrays import bad_value, check_real
+from mcomp.layers import tell, untouched
 from mcomp.prune.masks import kept_count, topk_mask
-from mcomp.sparse_training.network import prunable_weights
+from mcomp.sparse_training.network import weights_of
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
@@ -26,8 +27,8 @@ def sensitivity_scan(model, evaluate, *, sparsities=SPARSITIES, names=None, prog
     sparsities : sequence of float in [0, 1]
         Fractions of zeros.
     names : sequence of str, optional
-        Parameters to prune, as in ``model.named_parameters()``. Default: every ``weight`` with two or more
-        axes, that is of each linear and convolutional layer.
+        Parameters to prune, as in ``model.named_parameters()``. Default: those of `prunable_weights`; a line
+        says which others have two or more axes.
     progress : bool
         Show a progress bar.
 
@@ -61,7 +62,9 @@ def sensitivity_scan(model, evaluate, *, sparsities=SPARSITIES, names=None, prog
 
 def _chosen(model, names):
     parameters = dict(model.named_parameters())
-    names = list(prunable_weights(model)) if names is None else names
+    if names is None:
+        tell("not scanned", untouched(model))
+        names = list(weights_of(model))
     for name in names:
         if name not in parameters:
             raise bad_value("name", name, f"one of {', '.join(parameters)}")

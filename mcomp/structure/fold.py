@@ -1,6 +1,6 @@
 """Batch norm folded into the layer before it: at inference it is a scale and a shift for each channel.
 
-Derived in chapters/07_repair_without_training.ipynb. Jacob et al. 2017, arXiv:1712.05877, eq. 14.
+Derived in chapters/07_repair_without_training.ipynb. Jacob et al. 2018, arXiv:1712.05877, eq. 14.
 """
 
 import torch
