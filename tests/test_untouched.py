@@ -72,7 +72,7 @@ def test_masks_and_compress_say_what_stays_whole(odd, capsys):
     assert capsys.readouterr().out == f"not pruned: pos, because {POS['pos']}\n"
     sensitivity_scan(odd, lambda model: 0.0, progress=False)
     assert capsys.readouterr().out == f"not scanned: pos, because {POS['pos']}\n"
-    sensitivity_scan(odd, lambda model: 0.0, names=["fc.weight"], progress=False)  # named, so nothing is missed
+    sensitivity_scan(odd, lambda model: 0.0, names=["fc.weight"], progress=False)
     assert capsys.readouterr().out == ""
     assert _whole_note(odd) == (f"neither pruned nor shared: pos, because {POS['pos']}",)
     assert _whole_note(zoo.load("lenet300")) == ()

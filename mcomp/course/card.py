@@ -59,7 +59,7 @@ def html(verdict):
 
 def _sentences(verdict):
     """What the card says before the arrays."""
-    lines = [verdict.diagnosis, verdict.message, REMARKS.get(verdict.status, "")]
+    lines = [verdict.diagnosis or verdict.observation, verdict.message, REMARKS.get(verdict.status, "")]
     if verdict.status == "wrong":
         lines.append(_where(verdict.yours, verdict.expected))
     if verdict.status not in KINDS and not verdict.diagnosis:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcomp.course.compare import difference, has_torch, plain, same, to_torch
+from mcomp.course.observe import observed
 from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
 SECONDS = 3.0  # of computing, for all cases together
@@ -31,6 +32,7 @@ class Verdict:
     message: str = ""
     mistake: str | None = None  # the name of a known mistake that does the same, on all cases or on many
     diagnosis: str = ""
+    observation: str = ""  # what is so in all failing cases, where no known mistake is
     inputs: dict | None = None  # the smallest failing case
     yours: Any = None
     expected: Any = None
@@ -76,7 +78,8 @@ def check(exercise, function, *, seconds=SECONDS):
 
 def _reach(verdict):
     """How much a verdict tells: that all is right, or what happened, or how far the answer got."""
-    return verdict.ok, bool(verdict.diagnosis), verdict.right, verdict.status != "crashed", verdict.line
+    told = 2 * bool(verdict.diagnosis) + bool(verdict.observation)
+    return verdict.ok, told, verdict.right, verdict.status != "crashed", verdict.line
 
 
 def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
@@ -124,6 +127,7 @@ def judge(exercise, outcomes, *, seed=0):
         message=message,
         mistake=mistake.name if mistake else None,
         diagnosis=diagnosis,
+        observation="" if diagnosis else _observe(exercise, cases, outcomes, bad, seed),
         inputs=deepcopy(exercise.named(cases[at])),
         yours=outcomes[at].value,
         expected=deepcopy(right_value(exercise, at, seed=seed)),
@@ -193,6 +197,18 @@ def _diagnose(exercise, cases, outcomes, bad):
         if bad[0] in alike and explained > most and len(alike & telling) >= 2:
             best, most = mistake, explained
     return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
+
+
+def _observe(exercise, cases, outcomes, bad, seed):
+    """What `observed` finds, if every failing case came to a value."""
+    if any(outcomes[i].kind != "value" or outcomes[i].changed for i in bad):
+        return ""
+    rows = [(outcomes[i].value, right_value(exercise, i, seed=seed), exercise.named(cases[i])) for i in bad]
+    try:
+        found = observed(rows, rtol=max(exercise.rtol, 1e-6))
+    except Exception:  # an object whose methods fail
+        return ""
+    return f"in all {len(bad)} failing cases {found}" if found else ""
 
 
 def _varied(value):

@@ -177,7 +177,7 @@ def _verdict(exercise, outcomes, seed):
         return shown
     if others.status in ("timed out", "printed too much", "changed its input"):
         return others
-    return replace(others, status="wrong", message=OTHER_CASES, mistake=None, diagnosis="")
+    return replace(others, status="wrong", message=OTHER_CASES, mistake=None, diagnosis="", observation="")
 
 
 def _filled(outcomes, count):
@@ -197,4 +197,4 @@ def _cell(verdict, broken):
         return verdict.status, verdict.message
     kind = verdict.status.removeprefix("wrong").strip()
     key = verdict.mistake or kind or f"{verdict.right} of {verdict.total}"
-    return f"wrong: {key}", verdict.diagnosis or verdict.message
+    return f"wrong: {key}", verdict.diagnosis or verdict.observation or verdict.message

@@ -39,7 +39,9 @@ def global_cases(rng):
     yield case({"a": np.array([1.0]), "b": np.array([2.0])}, 0)
     yield case({"a": np.array([-3.0, 1.0]), "b": np.array([-2.0])}, 1)
     yield case({"a": np.array([1.0, 3.0]), "b": np.array([[-1.0, 3.0]])}, 4)
-    yield case({"b": np.array([2.0, 1.0]), "a": np.array([2.0, 2.0])}, 2)  # first isn't first in the alphabet
+    yield case(
+        {"b": np.array([2.0, 1.0, 2.0]), "a": np.array([2.0, 2.0])}, 3
+    )  # first isn't first in the alphabet
     for n in range(1, 13):
         shapes = {"fc1": (n // 4 + 1, n // 2 + 1), "fc2": (1, 3), "fc3": (n % 3 + 1,)}
         size = sum(int(np.prod(shape)) for shape in shapes.values())
