@@ -28,7 +28,7 @@ def engine(name):
     Raises
     ------
     ValueError
-        If there is no engine of that name, or a package that it needs isn't installed: says which extra has it.
+        If there is none of that name, or a package that it needs isn't installed: says which extra has it.
 
     Examples
     --------
