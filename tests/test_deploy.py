@@ -85,10 +85,10 @@ def test_an_integer_network_is_openvino_to_a_step(made, tmp_path):
     )
     assert away.max() <= 2
     assert (away > 0).mean() < 0.03
-    kinds = {op.get_rt_info()["runtimePrecision"].astype(str) for op in
-             openvino_engine.compiled(path).get_runtime_model().get_ordered_ops()
-             if op.get_rt_info()["layerType"].astype(str) in ("Convolution", "FullyConnected")}  # fmt: skip
-    assert kinds <= {"u8", "i8"}, "an engine that computes in floats proves nothing"
+    ops = [op.get_rt_info() for op in openvino_engine.compiled(path).get_runtime_model().get_ordered_ops()]
+    layers = [op for op in ops if op["layerType"].astype(str) in ("Convolution", "FullyConnected")]
+    assert {op["runtimePrecision"].astype(str) for op in layers} <= {"u8", "i8"}  # floats would prove nothing
+    assert len(layers) == 10
 
 
 def test_onnx_s_reference_reads_the_same(made):
@@ -374,11 +374,16 @@ def test_mcomp_export(made, to, out, tmp_path, monkeypatch, capsys):
     assert (found != expected).mean() < 0.01
 
 
-def test_mcomp_export_ends_in_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["mcomp", "export", "lenet300", "--to", "tflite"])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--to", "tflite"], "engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c"),
+        (["--entropy-coded"], "--entropy-coded is '--to onnxruntime'; allowed: --to c"),
+    ],
+)
+def test_mcomp_export_ends_in_one_line(words, told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["mcomp", "export", "lenet300", *words])
     with pytest.raises(SystemExit) as exit:
         cli.main()
     assert exit.value.code == 2
-    assert (
-        capsys.readouterr().err == "mcomp: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c\n"
-    )
+    assert capsys.readouterr().err == f"mcomp: {told}\n"
