@@ -201,6 +201,13 @@ def test_calibrated_grids_become_pairs(tmp_path):
     assert ((onnxruntime.run(path, x) - predict(model, x)).abs() > 1e-5).float().mean() < 0.02
 
 
+def test_the_slow_kernels_never_saturate():
+    for wide in (True, False):
+        session = onnxruntime._session(onnxruntime._probe(), 1, exact=True, wide=wide)
+        (found,) = session.run(None, {"input": onnxruntime._FULL})
+        assert (found == 200).all() or (onnxruntime.saturates() and not wide)
+
+
 def test_tensorrt_s_file_is_as_it_asks(made, tmp_path):
     path = tensorrt.export(made["resnet"][0], tmp_path / "net.onnx", example=IMAGES[:5], calibration=TRAIN)
     found = onnxruntime.run(path, IMAGES)  # the same file
