@@ -331,6 +331,9 @@ def test_a_converter_that_dies_is_told_and_its_words_kept(tmp_path, monkeypatch)
     (tmp_path / "dies.py").write_text("import os\nprint('first\\nlast words', flush=True)\nos.abort()\n")
     (tmp_path / "hangs.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "here").mkdir()  # a folder with another module of that name
+    (tmp_path / "here" / "dies.py").write_text("")
+    monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(
         ValueError, match=r"converter of x ended with -6; allowed: 0; its last words: last words"
     ):

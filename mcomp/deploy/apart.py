@@ -7,6 +7,15 @@ from pathlib import Path
 
 __all__ = ["apart"]
 
+# as ``python -m`` does, but without the modules that happen to lie in the current folder
+START = """
+import sys
+sys.path = [place for place in sys.path if place]
+import runpy
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+
 
 def apart(engine, module, *arguments, log, seconds=600):
     """Run ``python -m module arguments``, and see it end well.
@@ -28,7 +37,7 @@ def apart(engine, module, *arguments, log, seconds=600):
         If it ends with another status than 0, or not at all: with its last line, and where the others are.
     """
     path = os.pathsep.join(filter(None, sys.path))
-    command = [sys.executable, "-m", module, *map(str, arguments)]
+    command = [sys.executable, "-c", START, module, *map(str, arguments)]
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
