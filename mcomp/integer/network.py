@@ -60,7 +60,7 @@ class IntegerNetwork:
         return float((self.predict(pair[0], batch_size=batch_size) == pair[1]).float().mean())
 
 
-def integer_network(model, x, *, bits=8, observer=MinMax):
+def integer_network(model, x, *, bits=8, observer=MinMax, symmetric=False):
     """`model` in integers: weights per output channel, each tensor on one grid, biases in int32.
 
     Parameters
@@ -75,6 +75,8 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
         Of weights (symmetric) and tensors (asymmetric), 2 to 8.
     observer : callable
         Makes the observer of each tensor, see mcomp/quantize/observers.py.
+    symmetric : bool
+        Whether every zero point is 0, as some engines want it; then the ReLU costs half of the grid.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def integer_network(model, x, *, bits=8, observer=MinMax):
             grids[node] = before[0]
         else:
             low, high = seen[_end_of_chain(model, node)].range()
-            grids[node] = _plain(range_grid(low, high, bits, symmetric=False))
+            grids[node] = _plain(range_grid(low, high, bits, symmetric=symmetric))
         if node.op == "placeholder":
             continue
         with naming(_where(model, node)):
@@ -148,7 +150,8 @@ def _end_of_chain(model, node):
 
 
 def _plain(grid):
-    return Grid(float(grid.scale), int(grid.zero_point), grid.qmin, grid.qmax)
+    low = -grid.qmax - 1  # of a symmetric grid too: an engine's int8 ends at -128
+    return Grid(float(grid.scale), int(grid.zero_point), low, grid.qmax)
 
 
 def _observe(model, graph, x, observer):
