@@ -90,6 +90,31 @@ def inspect(
 
 
 @app.command()
+def export(
+    network: Network = None,
+    to: Annotated[str, typer.Option(help="onnxruntime, openvino, tensorrt or c.")] = "onnxruntime",
+    out: Annotated[Path, typer.Option(help="The file to write: .onnx, .xml or .c.")] = Path("net.onnx"),
+    int8: Annotated[bool, typer.Option("--int8", help="In integers; TensorRT and C always are.")] = False,
+    images: Annotated[int, typer.Option(help="Training images to calibrate on.")] = 500,
+    seed: Seed = 0,
+    data: DataName = "fashion-mnist",
+    model: Model = None,
+    entropy_coded: Annotated[bool, typer.Option("--entropy-coded", help="C: with the small file.")] = False,
+):
+    """Write a network as a file for another engine, or as C."""
+    from mcomp import deploy
+
+    deploy.engine(to)  # before the network is loaded: is it installed?
+    x = _data(data).train[0]
+    calibration = x[:images] if int8 or to in deploy.INTEGERS else None
+    options = {"entropy_coded": True} if entropy_coded else {}
+    out = deploy.export(
+        to, _network(network, seed, model), out, example=x[:8], calibration=calibration, **options
+    )
+    console.print(f"{out}: {deploy.nbytes(out):,} bytes", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def evaluate(network: Network = None, seed: Seed = 0, data: DataName = "fashion-mnist", model: Model = None):
     """What a network costs and how often it is right on the test images."""
     from mcomp.measure import report

@@ -6,16 +6,20 @@ of the engines.
 """
 
 import importlib
+from pathlib import Path
 
 from mcomp.arrays import bad_value
 
-__all__ = ["ENGINES", "engine", "export", "run"]
+__all__ = ["ENGINES", "INTEGERS", "engine", "export", "nbytes", "run"]
 
 ENGINES = {  # name: the module, and the packages that it needs
     "onnxruntime": ("mcomp.deploy.onnxruntime", ("onnx", "onnxruntime")),
     "openvino": ("mcomp.deploy.openvino", ("onnx", "openvino")),
     "tensorrt": ("mcomp.deploy.tensorrt", ("onnx",)),
+    "c": ("mcomp.deploy.c", ()),
 }
+
+INTEGERS = ("tensorrt", "c")  # what these get is always a network of integers
 
 
 def engine(name):
@@ -30,7 +34,7 @@ def engine(name):
     --------
     >>> engine("tflite")
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))
@@ -52,3 +56,10 @@ def export(name, model, path, *, example, calibration=None, **options):
 def run(name, path, x):
     """The logits (n, classes) that the engine `name` computes from the file at `path`, as a tensor."""
     return engine(name).run(path, x)
+
+
+def nbytes(path):
+    """The bytes of what `export` wrote: of an .xml file, the weights beside it included."""
+    path = Path(path)
+    parts = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    return sum(part.stat().st_size for part in parts)

@@ -9,7 +9,7 @@ from mcomp.calling import count
 from mcomp.integer.network import IntegerNetwork, integer_network
 from mcomp.structure import fold_batchnorm
 
-__all__ = ["LEAST", "check_calibration", "check_path", "integers_of"]
+__all__ = ["LEAST", "check_calibration", "check_example", "check_path", "integers_of"]
 
 LEAST = 32  # images: the range of an activation on a single one says little about the next
 
@@ -50,6 +50,14 @@ def check_calibration(x):
         raise bad_value("the number of calibration images", len(x), f"{LEAST} or more, a few hundred")
     if not bool(torch.isfinite(x).all()):
         raise bad_value("the calibration images", "a NaN or an infinity", "finite numbers")
+    return x
+
+
+def check_example(x):
+    """The images `x` (n, ...), if there are two or more: a file that holds for one batch only then shows."""
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.ndim < 2 or len(x) < 2:
+        found = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise bad_value("the example", found, "one tensor of two or more images, floats")
     return x
 
 

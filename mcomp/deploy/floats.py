@@ -195,7 +195,9 @@ def _pair(graph, name, source, quantizer):
     elif hasattr(quantizer, "qmin"):
         grid = Grid(_numpy(quantizer.scale), 0, quantizer.qmin, quantizer.qmax)
     else:
-        raise bad_value("a quantizer", f"{name}: {type(quantizer).__name__}", "a LearnedGrid or ActivationGrid")
+        raise bad_value(
+            "a quantizer", f"{name}: {type(quantizer).__name__}", "a LearnedGrid or ActivationGrid"
+        )
     kinds = [kind for kind in ("uint8", "int8") if _fits(grid, kind)]
     if not kinds:
         raise bad_value(f"the grid of {name}", (grid.qmin, grid.qmax), "integers of 8 bits")

@@ -49,9 +49,9 @@ def export(model, path, *, example, calibration=None, form="qdq"):
         engine computes something else. Nothing is written then.
     """
     path = check_path(path, (".onnx",))
-    proto, expected, step = written(model, example, calibration, form=form)
+    proto, goal = written(model, example, calibration, form=form)
     raw = proto.SerializeToString()
-    check_agrees("onnxruntime", _logits(session(raw), example), expected, step)
+    check_agrees("onnxruntime", _logits(session(raw), example), goal)
     return write_atomic(path, raw)
 
 
@@ -86,5 +86,7 @@ def _logits(session, x):
     try:
         out = session.run(None, {name: np.ascontiguousarray(x.detach().numpy())})[0]
     except Exception as error:
-        raise bad_value(f"images of shape {tuple(x.shape)}", str(error), f"what the file takes, {kind}") from None
+        raise bad_value(
+            f"images of shape {tuple(x.shape)}", str(error), f"what the file takes, {kind}"
+        ) from None
     return torch.from_numpy(out)

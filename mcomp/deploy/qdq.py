@@ -2,6 +2,7 @@
 
 QuantizeLinear and DequantizeLinear stand around each operation; an engine that knows the pattern runs it in
 integers, any other in floats. The scales and zero points are those of `mcomp.integer`: no engine calibrates.
+A pair also stands where an operation only moves numbers: without them ONNX Runtime leaves floats around it.
 """
 
 import numpy as np
@@ -49,7 +50,6 @@ class _Writer:
                 self.users.setdefault(name, []).append(step)
         grid = stored(network.grid, kind)
         self.held = {"input": (on_grid(self.graph, "input", "input", grid, kind), grid)}
-        self.floats = {}  # what has been on its grid since an operation before
         self.waiting = {}  # what goes through a ReLU before it is rounded: the same, for 0 is on the grid
 
     def rank(self, shape):
@@ -63,8 +63,6 @@ class _Writer:
 
     def numbers(self, tensor, name):
         """A tensor of the network as floats."""
-        if tensor in self.floats:
-            return self.floats[tensor]
         source, grid = self.held[tensor]
         return meant(self.graph, name, source, grid, self.kind)
 
@@ -77,9 +75,7 @@ class _Writer:
             sources = [self.numbers(tensor, f"{name}.{i}") for i, tensor in enumerate(step.inputs)]
             result = self._operation(name, sources, step.run)
         users = self.users.get(name, [])
-        if isinstance(step.run, (Largest, Reshape)):
-            self.floats[name] = result  # on the grid already
-        elif len(users) == 1 and isinstance(users[0].run, Rectify):
+        if len(users) == 1 and isinstance(users[0].run, Rectify):
             self.waiting[name] = result
         else:
             self.held[name] = on_grid(self.graph, name, result, grid, self.kind), grid
