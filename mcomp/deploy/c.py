@@ -25,6 +25,7 @@ from mcomp.quantize.grids import Grid, dequantize, quantize
 __all__ = ["compiled", "export", "footprint", "run"]
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+FAST = "-O2"  # how `run` compiles
 
 
 def export(model, path, *, example, calibration=None, entropy_coded=False):
@@ -70,9 +71,11 @@ def compiled(source, target, *options):
     RuntimeError
         If there is no C compiler (gcc, or what $CC names), or it refuses the file: with what it said.
     """
-    compiler = os.environ.get("CC") or next(filter(shutil.which, ("gcc", "cc")), None)
+    wanted = [os.environ["CC"]] if os.environ.get("CC") else ["gcc", "cc"]
+    compiler = next(filter(shutil.which, wanted), None)
     if compiler is None:
-        raise RuntimeError("no C compiler on this machine: install gcc, or name one in the variable CC")
+        sought = f"no C compiler on this machine ({' and '.join(wanted)} not found)"
+        raise RuntimeError(f"{sought}: install gcc, or name one in the variable CC")
     command = [compiler, *STRICT, *options, "-o", str(target), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -100,7 +103,7 @@ def run(path, x):
     q = quantize(x, _grid(said, "INPUT")).reshape(len(x), size).contiguous()
     out = torch.zeros((len(x), classes), dtype=torch.int8)
     with tempfile.TemporaryDirectory() as folder:
-        library = ctypes.CDLL(str(compiled(path, Path(folder, "network.so"), "-O2", "-shared", "-fPIC")))
+        library = ctypes.CDLL(str(compiled(path, Path(folder, "network.so"), FAST, "-shared", "-fPIC")))
         if (trouble := library.network_load() if "FILE_BYTES" in said else 0) != 0:
             raise RuntimeError(f"network_load of {path} says {trouble}; allowed: 0")
         for i in range(len(x)):
@@ -114,7 +117,7 @@ def footprint(path):
     The stack isn't counted, nor is what the caller needs.
     """
     with tempfile.TemporaryDirectory() as folder:
-        thing = compiled(path, Path(folder, "network.o"), "-Os", "-c")
+        thing = compiled(path, Path(folder, "network.o"), "-Os", "-fno-pic", "-c")
         table = subprocess.run(["size", str(thing)], capture_output=True, text=True, check=True).stdout
     text, data, zeros = map(int, table.splitlines()[1].split()[:3])
     return text + data, data + zeros

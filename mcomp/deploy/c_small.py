@@ -91,7 +91,7 @@ def _check_layers(network, state):
             weight = state.get(f"{step.name}.weight")
             found = "no weight of its own" if weight is None else str(weight.dtype)
             if found != "torch.float32":
-                raise bad_value(f"the layer {step.name!r} has", found, "a weight in float32, used once")
+                raise bad_value(f"what the layer {step.name!r} has", found, "a weight in float32, used once")
 
 
 def _axes(shape):

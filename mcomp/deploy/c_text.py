@@ -101,9 +101,8 @@ def _step(step, i, places, shapes):
         return ("base", "factor", "product", kind), f"{kind}({x[0]}, {y}, &p{i});"
     if isinstance(run, Sum):
         zeros = f"{run.sources[0].zero_point}, {run.sources[1].zero_point}"
-        both = x if len(x) == 2 else x * 2
         factors = f"{run.whole[0]}, {run.whole[1]}, {int(run.shift)}"
-        return ("base", "add"), f"add({both[0]}, {both[1]}, {y}, {n}, {zeros}, {factors}, (grid){grid});"
+        return ("base", "add"), f"add({x[0]}, {x[1]}, {y}, {n}, {zeros}, {factors}, (grid){grid});"
     if isinstance(run, Average):
         factor = f"{int(run.factor.whole.m0)}, {int(run.factor.whole.shift)}"
         sizes = f"{before[0]}, {before[1] * before[2]}, {run.source.zero_point}"
