@@ -105,6 +105,8 @@ def export(
     from mcomp import deploy
 
     deploy.engine(to)  # before the network is loaded: is it installed?
+    if entropy_coded and to != "c":
+        raise bad_value("--entropy-coded", f"--to {to}", "--to c")
     x = _data(data).train[0]
     calibration = x[:images] if int8 or to in deploy.INTEGERS else None
     options = {"entropy_coded": True} if entropy_coded else {}

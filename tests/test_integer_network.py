@@ -180,6 +180,17 @@ def test_fewer_bits_and_dead_channels():
     ).abs().max() <= step.grid.scale
 
 
+def test_symmetric_grids_have_their_zero_in_the_middle(made):
+    """As int8 of an engine that knows no zero point: down to -128, and a ReLU that has to be done."""
+    model, _, _ = made["lenet5"]
+    network = integer_network(model, IMAGES, symmetric=True)
+    grids = [network.grid, *(step.grid for step in network.steps)]
+    assert {(grid.zero_point, grid.qmin, grid.qmax) for grid in grids} == {(0, -128, 127)}
+    tensors = network.run(quantize(IMAGES[:20], network.grid))
+    assert tensors["fc1"].min() < 0 == tensors["relu1"].min()
+    assert max(row[1] for row in node_errors(network, model, IMAGES[:20])) <= 0.51
+
+
 def test_a_relu_on_a_fork_is_a_clamp():
     class Forked(nn.Module):
         def __init__(self):

@@ -2,7 +2,7 @@
 
 A module an engine, one shape: ``export(model, path, *, example, calibration=None)`` writes a file, and
 ``run(path, x)`` gives its logits. `export` and `run` here take the engine's name; importing this needs none
-of the engines.
+of the engines. A format that has no word for zeros or shared values holds them like any other numbers.
 """
 
 import importlib
@@ -28,7 +28,7 @@ def engine(name):
     Raises
     ------
     ValueError
-        If there is no engine of that name, or a package that it needs isn't installed: says which extra has it.
+        If there is none of that name, or a package that it needs isn't installed: says which extra has it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a file must give: the network's own logits. Every engine writes and checks by this, before it keeps one."""
+"""What a file must give: the network's own logits, checked in the engine before a file is kept."""
 
 from mcomp.arrays import bad_value
 from mcomp.codecs.activations import activations
@@ -36,10 +36,10 @@ def written(model, example, calibration=None, *, form="qdq"):
     if form not in ("qdq", "qoperator"):
         raise bad_value("form", form, "qdq or qoperator")
     if calibration is None and not isinstance(model, IntegerNetwork):
-        expected = predict(model, example)
+        proto, expected = floats(model, example), predict(model, example)
         most = float(expected.abs().max())
         limits = (most, GRIDS * most) if activations(model) else (FLOAT * most, FLOAT * most)
-        return floats(model, example), (expected, limits)
+        return proto, (expected, limits)
     network = integers_of(model, calibration)
     grid = network.steps[-1].grid
     expected = dequantize(network(quantize(example, network.grid)), grid)

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mcomp.arrays import bad_value
-
 __all__ = ["apart"]
 
 
@@ -42,5 +40,5 @@ def apart(engine, module, *arguments, log, seconds=600):
     if status != 0:
         Path(log).write_text(printed, encoding="utf-8")
         last = next((line for line in reversed(printed.splitlines()) if line.strip()), "nothing")
-        told = f"{status}; it printed {last.strip()!r}, all of it is in {log}"
-        raise bad_value(f"the exit status of the converter of {engine}", told, "0")
+        told = f"its last words: {last.strip()}; all that it printed is in {log}"
+        raise ValueError(f"the converter of {engine} ended with {status}; allowed: 0; {told}")

@@ -64,7 +64,7 @@ def floats(model, example):
     graph, names = Graph(), {}
     for node in fx.nodes:
         if node.op == "placeholder":
-            names[node] = "input"
+            names |= {node: "input"} if not names else {}  # another input has its default, None
         elif node.op == "output":
             return _end(graph, model, node, names, values, example)
         elif isinstance(values[node], torch.Tensor):
@@ -75,7 +75,7 @@ def floats(model, example):
 
 def _end(graph, model, node, names, values, example):
     (result,) = node.args
-    if result not in names or any(n.op == "placeholder" for n in names if names[n] != "input"):
+    if not isinstance(result, torch.fx.Node) or result not in names:
         raise bad_value(f"what {type(model).__name__} gives", str(result), "one tensor")
     graph.add("Identity", [names[result]], "logits")
     return graph.proto(example.shape, values[result].ndim)
@@ -104,7 +104,7 @@ def _source(graph, node, place, names, values):
         argument = values[argument] if argument not in names else names[argument]
     if isinstance(argument, (int, float)) and not isinstance(argument, bool):
         return graph.constants(f"{node.name}.{place}", number=np.float32(argument))[0]
-    return argument
+    return argument  # of a reshaping, perhaps: its shape is seen, not read
 
 
 def _operation(graph, name, node, module, sources, shapes):
@@ -116,7 +116,7 @@ def _operation(graph, name, node, module, sources, shapes):
         return graph.add("Relu", sources[:1], name)
     if key in UNARY and not node.kwargs:
         return graph.add(UNARY[key], sources[:1], name)
-    if key in BINARY and len(sources) == 2 and not node.kwargs:
+    if key in BINARY and len(sources) == 2 and all(isinstance(s, str) for s in sources) and not node.kwargs:
         return graph.add(BINARY[key], sources, name)
     if averages(node, module) and len(before) == 4:
         mean = graph.add("GlobalAveragePool", sources[:1], f"{name}.mean")

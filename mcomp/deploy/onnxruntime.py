@@ -1,8 +1,10 @@
 """ONNX Runtime: one .onnx file, float or int8.
 
-An x86 processor without VNNI adds pairs of products of uint8 and int8 in 16 bits, where they may saturate.
-`run` asks ONNX Runtime for the slower kernels that don't (``session.x64quantprecision``); a session of your
-own needs the same option on such a processor.
+Two things ONNX Runtime does by itself would make it another network, so `session` turns them off; a session
+of your own needs the same options. An x86 processor without VNNI adds pairs of products of uint8 and int8 in
+16 bits, where they may saturate: ``session.x64quantprecision`` asks for the slower kernels that don't. And
+where a layer reads its input from a grid, the optimizer WeightBiasQuantization rounds weights and biases that
+the file holds as floats, on scales of its own.
 """
 
 import os
@@ -68,14 +70,17 @@ def session(source, *, threads=1, exact=True):
     source : str or bytes
     threads : int
     exact : bool
-        Whether x86 processors without VNNI avoid the products that saturate.
+        Whether it computes what the file says, see above.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = check_int("threads", threads, 1)
     options.log_severity_level = 3  # else it warns of constants that a node doesn't read
     options.add_session_config_entry("session.x64quantprecision", "1" if exact else "0")
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"],
+            disabled_optimizers=["WeightBiasQuantization"] if exact else [],
+        )  # fmt: skip
     except Exception as error:  # onnxruntime has classes of its own, all derived from Exception
         what = source if isinstance(source, str) else "the model"
         raise bad_value("a file for ONNX Runtime", f"{what}: {error}", "one that it can open") from None
