@@ -422,6 +422,12 @@ def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match="no layer with weights"):
         c.export(nn.Sequential(nn.ReLU()), path, example=x, calibration=x, entropy_coded=True)
     assert not path.exists()
+    c.export(model, path, example=x, calibration=x)
+    with pytest.raises(ValueError, match=r"the shape of the images is \(40, 27\); allowed: .* 784 numbers"):
+        c.run(path, x.reshape(40, -1)[:, :27])
+    path.write_text("int x;")
+    with pytest.raises(ValueError, match=r"the C file is '.*net\.c'; allowed: one that mcomp\.deploy\.c"):
+        c.run(path, x)
 
 
 def test_without_a_compiler_a_sentence_says_so(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from mcomp.arrays import bad_value
 from mcomp.deploy.c_small import small_file
 from mcomp.deploy.c_text import program
 from mcomp.deploy.checks import check_path, integers_of
@@ -97,9 +98,20 @@ def run(path, x):
     -------
     logits : float32 tensor (n, classes)
         Steps of the output's grid.
+
+    Raises
+    ------
+    ValueError
+        If `export` didn't write the file, or an image has another size.
+    RuntimeError
+        If there is no C compiler, or the weights in the file can't be decoded.
     """
-    said = _said(Path(path).read_text())
+    said = _said(Path(path).read_text("utf-8"))
+    if not {"INPUTS", "OUTPUTS"} <= said.keys():
+        raise bad_value("the C file", str(path), "one that mcomp.deploy.c.export wrote")
     size, classes = int(said["INPUTS"]), int(said["OUTPUTS"])
+    if x.ndim == 0 or x.numel() != len(x) * size:
+        raise bad_value("the shape of the images", tuple(x.shape), f"(n, ...) with {size} numbers each")
     q = quantize(x, _grid(said, "INPUT")).reshape(len(x), size).contiguous()
     out = torch.zeros((len(x), classes), dtype=torch.int8)
     with tempfile.TemporaryDirectory() as folder:

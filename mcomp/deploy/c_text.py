@@ -144,7 +144,7 @@ def _head(network, shapes, small):
         values = {"SCALE": float(grid.scale).hex(), "ZERO": grid.zero_point}
         values |= {"LOW": grid.qmin, "HIGH": grid.qmax}
         defined += [f"#define NETWORK_{end}_{name} {value}" for name, value in values.items()]
-    load = "// int network_load(void): decode the weights, once before; 0 if it went well"
+    load = "// int network_load(void): decode the weights, once before; 0, or below 0 if it failed"
     return "\n".join([
         "// A network in 8-bit integers, C99, without heap; float only where weights are decoded.",
         *[load] * (small is not None),
