@@ -264,7 +264,7 @@ def test_logarithms_and_probabilities(decoder):
     assert 65536 - int(np.frombuffer(tables, np.uint16)[-1]) == SQUASH[-LIMIT]
 
 
-SHAPES = [(20, 784), (24, 192), (12, 8, 3, 3), (9, 5, 2, 7), (6, 4, 5), (100,), (7, 1), (1, 50), ()]
+SHAPES = [(12, 784), (10, 192), (12, 8, 3, 3), (9, 5, 2, 7), (6, 4, 5), (100,), (7, 1), (1, 50), ()]
 
 
 def clustered(shape, rng):
@@ -291,7 +291,7 @@ def test_masks_in_every_code_and_option(decoder):
             b"\1" + varint(len(one)) + one + b"\0" + k for one, k in zip(some, kept, strict=True)
         ]))  # fmt: skip
         expected.append(b"".join(x.tobytes() for x in values))
-    assert len(files) > 7  # of the (20, 784): five codes and three options
+    assert len(files) > 7  # of the (12, 784): five codes and three options
     assert decoded(decoder, files, SHAPES)[1] == expected
 
 
@@ -358,9 +358,9 @@ def check_mutations(decoder, path, n, seed=0):
 
 
 def test_mutated_files_are_decoded_as_load_does_or_refused(decoder, tmp_path):
-    counts = check_mutations(decoder, tmp_path / "file", 300)
-    assert counts["same"] > 50
-    assert counts["refused"] > 100
+    counts = check_mutations(decoder, tmp_path / "file", 150)
+    assert counts["same"] > 20
+    assert counts["refused"] > 60
 
 
 def test_a_file_cut_short_or_of_absurd_lengths(decoder):
