@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import by_seed, network, tuned_training, write
+from common import by_seed, network, tune, write
 from tqdm.auto import tqdm
 
 import mcomp.data
@@ -31,7 +31,7 @@ from mcomp.measure import float32_bytes
 from mcomp.quantize.codebooks import assign
 from mcomp.quantize.powers import normal_float
 from mcomp.quantize.product import kmeans, nearest_vector
-from mcomp.train import evaluate
+from mcomp.train import evaluate, fit
 
 SEEDS, TUNED, EPOCHS, BLOCK = range(6), (0, 1), 2, 64
 GRID, IMAGES = (0.0003, 0.001, 0.003), 12_000
@@ -78,8 +78,33 @@ def figures(model, data, *, compressed):
         return {"bytes": save(model, path), "accuracy": evaluate(load(path), data.test)}
 
 
-def named(arm):
-    return f"{arm}, trained on" + (" (control)" if arm == "float32" else "")
+def all_trained(begun, data):
+    """What the tuning found, and the figures of one dict a seed; a run of the tuning isn't run again."""
+    made = {}
+
+    def run(name, lr, seed):
+        if (name, lr, seed) not in made:
+            model = made[name, lr, seed] = copy.deepcopy(begun[seed][name])
+            fit(model, data, epochs=EPOCHS, lr=lr, seed=seed, progress=False)
+        return made[name, lr, seed]
+
+    def score(name, lr):
+        return sum(evaluate(run(name, lr, s), data.validation) for s in TUNED) / len(TUNED)
+
+    with tqdm(unit="rate") as bar:
+        tuned = tune(list(TRAINED), GRID, score, bar=bar)
+    found = []
+    for seed in tqdm(SEEDS, unit="seed"):
+        models = {name: run(name, tuned["chosen"][name], seed) for name in TRAINED}
+        found.append(
+            {
+                f"{name}, trained on" + (" (control)" if name == "float32" else ""): figures(
+                    model, data, compressed=TRAINED[name] is not None
+                )
+                for name, model in models.items()
+            }
+        )
+    return tuned, found
 
 
 def mean_square(w, codec):
@@ -147,12 +172,7 @@ def main():
         }
         for models in begun
     ]
-    starts = [{arm: one[arm] for arm in TRAINED} for one in begun]
-    tuned, models = tuned_training(starts, data, grid=GRID, tuning=TUNED, epochs=EPOCHS)
-    found = [
-        {named(arm): figures(m, data, compressed=TRAINED[arm] is not None) for arm, m in one.items()}
-        for one in models
-    ]
+    tuned, found = all_trained(begun, data)
     write(
         __file__,
         question="How well do few levels serve LeNet-300-100, before and after training?",
