@@ -1,12 +1,12 @@
 """How few parameters does LeNet-5 need as products of thin factors? Low rank on three seeds.
 
-    python experiments/10_low_rank.py      (about fifteen minutes on one core)
+    python experiments/10_low_rank.py      (about twenty minutes on one core)
 
 Ranks for 4, 8 and 16 times fewer parameters come from one pool of all singular values. Each network, the
-uncompressed control included, is trained on for three epochs at two learning rates; the validation images
-choose the rate, the test images are looked at once. At 8 times the other ways to cut a convolution are
-tried as well, the activation-aware one with training, at the rate chosen there. Before any training, plain
-and activation-aware factors of fc1 are compared, rank by rank. Milliseconds are medians on one thread of the
+uncompressed control included, is trained on for three epochs, all alike tuned on one grid of learning rates
+by seeds 0 and 1 on the validation images; the test images are looked at once. At 8 times the other ways to
+cut a convolution are tried as well, the activation-aware one with training. Before any training, plain and
+activation-aware factors of fc1 are compared, rank by rank. Milliseconds are medians on one thread of the
 machine that ran it.
 """
 
@@ -14,18 +14,18 @@ import tempfile
 from pathlib import Path
 
 import torch
-from common import write
-from tqdm.auto import tqdm
+from common import by_seed, tuned_training, write
 
 import mcomp.data
 from mcomp import load, save, zoo
 from mcomp.codecs import LowRank, Uniform, attach
 from mcomp.measure import count_parameters, float32_bytes, latency, macs_by_layer
 from mcomp.structure import choose_ranks, factorize, input_grams
-from mcomp.train import evaluate, fit
+from mcomp.train import evaluate
 
 SEEDS, FACTORS = (0, 1, 2), (4, 8, 16)
-EPOCHS, RATES = 3, (0.001, 0.003)
+TUNED, EPOCHS, GRID = (0, 1), 3, (0.0005, 0.0015, 0.0045)
+CONTROL, AWARE = f"float32, {EPOCHS} more epochs (control)", "channel, activation-aware"
 RANKS = (2, 4, 8, 16, 24, 32, 48)
 SAMPLE = 2000  # training images whose activations are looked at
 EIGHT = Uniform(8, axis=0)
@@ -51,16 +51,14 @@ def variants(model, x):
     }
 
 
-def best(model, data, seed, bar, *, rates=RATES):
-    """A copy trained on at each rate; the one that validation prefers, and its rate."""
-    tried = {}
-    for lr in rates:
-        tuned = factorize(model, {})  # a copy
-        fit(tuned, data, epochs=EPOCHS, lr=lr, seed=seed, progress=False)
-        tried[lr] = (evaluate(tuned, data.validation), tuned)
-        bar.update()
-    lr = max(tried, key=lambda lr: tried[lr][0])
-    return tried[lr][1], lr
+def begun(seed, data):
+    """Every network of a seed that is trained on, by name, and those that aren't."""
+    model = zoo.load("lenet5", seed)
+    ways = variants(model, data.train[0][:SAMPLE])
+    small = {
+        f"low rank, {k}× fewer": factorize(model, choose_ranks(model, budget(model, k))) for k in FACTORS
+    }
+    return {CONTROL: factorize(model, {}), **small, AWARE: ways.pop(AWARE)}, {"float32": model, **ways}
 
 
 def written(model, like):
@@ -85,34 +83,22 @@ def figures(model, data, **more):
     }
 
 
-def one_seed(seed, data, bar):
-    """All figures of one seed, by method."""
-    model = zoo.load("lenet5", seed)
-    control, lr = best(model, data, seed, bar)
-    methods = {
-        "float32": figures(model, data),
-        f"float32, {EPOCHS} more epochs (control)": figures(control, data, lr=lr),
-    }
-    for name in list(methods):
-        methods[name]["bytes"] = float32_bytes(model)
-    for factor in FACTORS:
-        small = factorize(model, choose_ranks(model, budget(model, factor)))
-        before = evaluate(small, data.test)
-        tuned, lr = best(small, data, seed, bar)
-        name = f"low rank, {factor}× fewer"
-        methods[name] = figures(tuned, data, lr=lr, before=before)
-        plain = factorize(tuned, {})
-        attach(tuned, {"*.weight": EIGHT})
-        nbytes, opened = written(tuned, plain)
+def one_seed(before, trained, others, data):
+    """All figures of one seed, by method, and those of the other ways to cut."""
+    model = others.pop("float32")
+    methods = {"float32": figures(model, data), CONTROL: figures(trained[CONTROL], data)}
+    for row in methods.values():
+        row["bytes"] = float32_bytes(model)
+    for name in (name for name in trained if name.startswith("low rank")):
+        methods[name] = figures(trained[name], data, before=evaluate(before[name], data.test))
+        rounded, plain = (factorize(trained[name], {}) for _ in range(2))
+        attach(rounded, {"*.weight": EIGHT})
+        nbytes, opened = written(rounded, plain)
         methods[f"{name}, 8 bit"] = {"bytes": nbytes, "accuracy": evaluate(opened, data.test)}
-    ways = {}
-    for name, small in variants(model, data.train[0][:SAMPLE]).items():
-        ways[name] = {"before": evaluate(small, data.test)}
-        if name == "channel, activation-aware":
-            tuned, lr = best(small, data, seed, bar, rates=(methods["low rank, 8× fewer"]["lr"],))
-            ways[name] |= figures(tuned, data, lr=lr)
-        else:
-            ways[name]["macs"] = sum(macs_by_layer(small, data.test[0][:1]).values())
+    ways = {AWARE: figures(trained[AWARE], data, before=evaluate(before[AWARE], data.test))}
+    for name, small in others.items():
+        macs = sum(macs_by_layer(small, data.test[0][:1]).values())
+        ways[name] = {"before": evaluate(small, data.test), "macs": macs}
     return methods, ways
 
 
@@ -144,28 +130,22 @@ def rate_distortion():
     return curves
 
 
-def joined(found):
-    """Of a dict of figures for each seed, one dict of lists with an entry a seed."""
-    return {
-        name: {key: [seed[name][key] for seed in found] for key in figures}
-        for name, figures in found[0].items()
-    }
-
-
 def main():
     torch.set_num_threads(1)
     data = mcomp.data.load("fashion-mnist")
-    with tqdm(total=len(SEEDS) * (len(RATES) * (1 + len(FACTORS)) + 1), unit="run") as bar:
-        found = [one_seed(seed, data, bar) for seed in SEEDS]
+    starts, others = zip(*(begun(seed, data) for seed in SEEDS), strict=True)
+    tuned, models = tuned_training(starts, data, grid=GRID, tuning=TUNED, epochs=EPOCHS)
+    found = [one_seed(*three, data) for three in zip(starts, models, others, strict=True)]
     write(
         __file__,
         question="How few parameters does LeNet-5 need as products of thin factors?",
         network="lenet5",
-        methods=joined([methods for methods, _ in found]),
+        methods=by_seed([methods for methods, _ in found]),
         seeds=SEEDS,
-        variants=joined([ways for _, ways in found]),
+        tuned=tuned,
+        variants=by_seed([ways for _, ways in found]),
         ranks=list(RANKS),
-        aware={n: joined([{k: {"accuracy": v} for k, v in aware_by_rank(n, s, data).items()} for s in SEEDS])
+        aware={n: by_seed([{k: {"accuracy": v} for k, v in aware_by_rank(n, s, data).items()} for s in SEEDS])
                for n in ("lenet300", "lenet5")},
         rate_distortion=rate_distortion(),
     )  # fmt: skip
