@@ -3,7 +3,8 @@
     python experiments/14_align.py      (about four minutes on one core)
 
 A network's channels are renumbered by chance, and `match_weights` is asked for the order: 100 tries for each
-kind and width, of untrained networks each with weights of its own, of the zoo's each of three in turn. Then
+kind and width, of untrained networks each with weights of its own, of the zoo's each of three in turn. With
+noise 1 each weight of the copy has moved by its tensor's standard deviation, with noise 2 by twice that. Then
 the three pairs of the zoo's ResNets are averaged, as they are and matched; and pairs fine-tuned from one
 ResNet for an epoch of 6,000 images, each at the learning rate of 0.001 and with images in its own order.
 Statistics of batch norm: averaged, or anew from 2,000 training images. Accuracy on the first 5,000
@@ -23,10 +24,7 @@ from mcomp.channels import recalibrate
 from mcomp.merge import average, match_activations, match_weights, permute, random_orders, symmetries
 
 TRIES, SUBSET, LR, TESTED = 100, 6_000, 0.001, 5_000
-KINDS = {
-    "two hidden layers": [("lenet300", {"hidden": (w, w)}) for w in (4, 8, 16, 32, 64)],
-    "ResNet": [("resnet", {"widths": (w, 2 * w, 4 * w)}) for w in (4, 8, 16)],
-}
+NOISES, PLAIN, RESIDUAL = (0, 1, 2), (4, 8, 16, 32, 64), (4, 16)
 
 
 def untrained(name, sizes, seed):
@@ -34,29 +32,43 @@ def untrained(name, sizes, seed):
     return zoo.build(name, **sizes).eval()
 
 
-def found_again(model, graph, seed):
+def disturbed(model, noise, seed):
+    """`model`, each weight moved by `noise` times its tensor's standard deviation; changed in place."""
+    chance = torch.Generator().manual_seed(3000 + seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += noise * p.std() * torch.randn(p.shape, generator=chance)
+    return model
+
+
+def found_again(model, graph, noise, seed):
     """The part of the channels whose planted place `match_weights` finds."""
     planted = random_orders(graph, seed=seed)
-    orders = match_weights(model, permute(model, graph, planted), graph, seed=seed)
+    turned = permute(model, graph, planted)
+    orders = match_weights(model, disturbed(turned, noise, seed) if noise else turned, graph, seed=seed)
     right = [planted[name][order] == np.arange(len(order)) for name, order in orders.items()]
     return float(np.concatenate(right).mean())
 
 
 def planted(data, bar):
-    """Parts found again, one a try: by kind and width, and for the zoo's networks."""
+    """Parts found again, one a try: by kind, width and noise, and for the zoo's networks."""
     found, image = {}, data.train[0][:2]
 
-    def tries(model_of):
+    def tries(model_of, noise=0):
         graph, parts = symmetries(model_of(0), image), []
         for seed in range(TRIES):
-            parts.append(found_again(model_of(seed), graph, seed))
+            parts.append(found_again(model_of(seed), graph, noise, seed))
             bar.update()
         return parts
 
-    for kind, networks in KINDS.items():
-        for name, sizes in networks:
-            width = next(iter(sizes.values()))[0]
-            found[f"{kind}, {width}"] = tries(lambda seed, of=(name, sizes): untrained(*of, seed))
+    for noise in NOISES:
+        for width in PLAIN:
+            sizes = {"hidden": (width, width)}
+            parts = tries(lambda seed, sizes=sizes: untrained("lenet300", sizes, seed), noise)
+            found[f"two hidden layers of {width}, noise {noise}"] = parts
+    for width in RESIDUAL:
+        sizes = {"widths": (width, 2 * width, 4 * width)}
+        found[f"ResNet from {width} channels"] = tries(lambda seed, of=sizes: untrained("resnet", of, seed))
     for name in ("lenet300", "resnet"):
         found[f"trained {name}"] = tries(lambda seed, name=name: zoo.load(name, seed % 3))
     return found
@@ -107,6 +119,8 @@ def main(data):
         seeds=[0, 1, 2],
         pairs=pairs,
         planted=tries,
+        noises=list(NOISES),
+        widths=list(PLAIN),
         tries=TRIES,
         tested=TESTED,
         images=SUBSET,
