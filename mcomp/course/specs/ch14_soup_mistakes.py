@@ -1,0 +1,186 @@
+"""Chapter 14: the mistakes of the exercise on a soup."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from mcomp.course.model import Mistake
+
+
+def _accuracies(models, x, y):
+    return np.array([_right(w, x, y) for w in models])
+
+
+def _right(w, x, y):
+    """How many images w gets right: compared, it is as good as the accuracy, and without rounding."""
+    return int(((x @ w.T).argmax(1) == y).sum())
+
+
+def _best_first(alone):
+    return [int(i) for i in np.argsort(-alone, kind="stable")]
+
+
+def _greedy(models, x, y, *, order=_best_first, stays=lambda tried, best, own, top: tried >= best,
+            mix=lambda models, members, i: models[[*members, i]].mean(0), stops=False):  # fmt: skip
+    """A greedy soup that orders, mixes or decides otherwise."""
+    alone = _accuracies(models, x, y)
+    first, *others = order(alone)
+    members, best = [first], alone[first]
+    for i in others:
+        tried = _right(mix(models, members, i), x, y)
+        if stays(tried, best, alone[i], alone.max()):
+            members, best = [*members, i], tried
+        elif stops:
+            break
+    return np.array(members)
+
+
+def _with(**options):
+    return lambda models, x, y: _greedy(models, x, y, **options)
+
+
+def _chain(models, x, y):
+    """The soup so far and the new one, half and half."""
+    order = _best_first(_accuracies(models, x, y))
+    members, soup = order[:1], models[order[0]]
+    for i in order[1:]:
+        tried = (soup + models[i]) / 2
+        if _right(tried, x, y) >= _right(soup, x, y):
+            members, soup = [*members, i], tried
+    return np.array(members)
+
+
+def _keeps_all(models, x, y):
+    """What was refused stays in the sum."""
+    order = _best_first(_accuracies(models, x, y))
+    members, best = order[:1], _right(models[order[0]], x, y)
+    for n, i in enumerate(order[1:], 2):
+        tried = _right(models[order[:n]].mean(0), x, y)
+        if tried >= best:
+            members, best = [*members, i], tried
+    return np.array(members)
+
+
+def _forward(models, x, y):
+    """Of all that are left the one that helps most."""
+    alone = _accuracies(models, x, y)
+    members = _best_first(alone)[:1]
+    left = [i for i in range(len(models)) if i not in members]
+    while left:
+        scores = [_right(models[[*members, i]].mean(0), x, y) for i in left]
+        if max(scores) < _right(models[members].mean(0), x, y):
+            break
+        members.append(left.pop(int(np.argmax(scores))))
+    return np.array(members)
+
+
+def _vote(models, members, x, y):
+    guesses = np.array([(x @ models[i].T).argmax(1) for i in members])
+    votes = (guesses[..., None] == np.arange(models.shape[1])).sum(0)
+    return int((votes.argmax(1) == y).sum())
+
+
+def _by_vote(models, x, y):
+    order = _best_first(_accuracies(models, x, y))
+    members = order[:1]
+    for i in order[1:]:
+        if _vote(models, [*members, i], x, y) >= _vote(models, members, x, y):
+            members = [*members, i]
+    return np.array(members)
+
+
+def _mean_of_accuracies(models, x, y):
+    alone = _accuracies(models, x, y)
+    members = _best_first(alone)[:1]
+    for i in _best_first(alone)[1:]:
+        if alone[[*members, i]].mean() >= alone[members].mean():
+            members = [*members, i]
+    return np.array(members)
+
+
+def _prefix(models, x, y):
+    """The best of: the best one, the best two, the best three, ..."""
+    order = _best_first(_accuracies(models, x, y))
+    scores = [_right(models[order[:n]].mean(0), x, y) for n in range(1, len(order) + 1)]
+    return np.array(order[: int(np.argmax(scores)) + 1])
+
+
+def _latest(alone):
+    return [int(i) for i in np.argsort(alone, kind="stable")[::-1]]
+
+
+def _best_then_as_given(alone):
+    first = int(alone.argmax())
+    return [first, *(i for i in range(len(alone)) if i != first)]
+
+
+def _rises(models, x, y):
+    alone = _accuracies(models, x, y)
+    order = _best_first(alone)
+    return np.array([order[0], *(j for i, j in pairwise(order) if alone[j] >= alone[i])])
+
+
+def _mask(members, models):
+    return np.isin(np.arange(len(models)), members)
+
+
+def _base(tried, best, own, top):
+    return tried >= top
+
+
+SOUP = (
+    Mistake("more", _with(stays=lambda tried, best, own, top: tried > best),
+            "one that changes nothing is left out in yours; it is taken if the mean is no less accurate"),
+    Mistake("as_given", _with(order=lambda alone: list(range(len(alone)))),
+            "you went through the models as they come; begin with the most accurate, then by accuracy"),
+    Mistake("best_then_as_given", _with(order=_best_then_as_given),
+            "after the best one you went through the others as they come; they are tried by their accuracy"),
+    Mistake("worst_first", _with(order=lambda alone: [int(i) for i in np.argsort(alone, kind="stable")]),
+            "you began with the least accurate; an argsort goes upwards"),
+    Mistake("later_first", _with(order=_latest),
+            "of equal accuracies you took the later first; the earlier comes first"),
+    Mistake("sorted", lambda models, x, y: np.sort(_greedy(models, x, y)),
+            "the members are right, but sorted; the order in which they were taken is asked"),
+    Mistake("half_half", _chain,
+            "you mixed the soup with each new one half and half; all members count alike in a mean"),
+    Mistake("with_best", _with(mix=lambda models, members, i: models[[members[0], i]].mean(0)),
+            "you tried each with the best one alone; it is mixed with all that are taken"),
+    Mistake("against_best", _with(stays=_base),
+            "you compared with the best single one each time; compare with the mean of those taken so far"),
+    Mistake("against_own", _with(stays=lambda tried, best, own, top: tried >= own),
+            "you compared the mean with the new one alone; compare with the mean of those taken"),
+    Mistake("refused_stay", _keeps_all,
+            "what was refused is still in your mean; leave it out when you try the next"),
+    Mistake("stops", _with(stops=True),
+            "you stopped at the first that was refused; go on, a later one may help"),
+    Mistake("prefix", _prefix,
+            "you compared the means of the best one, two, three, ...; a model may be left out on the way"),
+    Mistake("forward", _forward,
+            "you tried all that are left each time and took the one that helps most; here the order is set "
+            "by the accuracy of each alone"),
+    Mistake("accuracies", _mean_of_accuracies,
+            "you took the mean of accuracies; the accuracy of the mean of the weights is asked"),
+    Mistake("votes", _by_vote,
+            "you let the members vote; a soup is one model, the mean of the weights"),
+    Mistake("all", lambda models, x, y: np.array(_best_first(_accuracies(models, x, y))),
+            "all are in: that is the uniform soup, or a test that is always true"),
+    Mistake("uniform", lambda models, x, y: np.arange(len(models)),
+            "you took all as they come, as the uniform soup does"),
+    Mistake("best_only", lambda models, x, y: np.array(_best_first(_accuracies(models, x, y))[:1]),
+            "you returned the most accurate one alone"),
+    Mistake("own_rises", _rises,
+            "you compared the models among themselves; try the mean of the weights"),
+    Mistake("mask", lambda models, x, y: _mask(_greedy(models, x, y), models),
+            "a mask doesn't say in which order they were taken; return their places"),
+    Mistake("soup", lambda models, x, y: models[_greedy(models, x, y)].mean(0),
+            "that is the soup itself; the places of its members are asked"),
+    Mistake("count", lambda models, x, y: len(_greedy(models, x, y)),
+            "you returned how many there are; their places are asked"),
+    Mistake("ranks", lambda models, x, y: np.flatnonzero(
+                np.isin(_best_first(_accuracies(models, x, y)), _greedy(models, x, y))),
+            "these are places in the sorted order; places in `models` are asked"),
+    Mistake("not_best", lambda models, x, y: _greedy(models, x, y)[1:],
+            "the best one itself is missing"),
+    Mistake("best_unchanged", _with(stays=lambda tried, best, own, top: tried > top),
+            "you asked for more than the best single one has; compare with the mean of those taken"),
+)  # fmt: skip
