@@ -84,13 +84,19 @@ def _clear(models, x):
     return True
 
 
-def _classifiers(rng, shape, images):
+def _varied(models, x, y):
+    """Is one refused, and are three taken, not as they come?"""
+    members = soup_members(models, x, y)
+    return len(members) < len(models) and len(members) > 2 and (members != np.sort(members)).any()
+
+
+def _classifiers(rng, shape, images, *, plain):
     """Models around a common one, and images that it labels, not all: never a tie of classes."""
     while True:
         centre, x = rng.normal(size=shape[1:]), short(rng, (images, shape[2]))
         y = np.where(rng.random(images) < 0.2, rng.integers(0, shape[1], images), (x @ centre.T).argmax(1))
         models = (centre + rng.normal(size=shape)).round(1)
-        if _clear(models, x):
+        if _clear(models, x) and (plain or _varied(models, x, y)):
             return models, x, y
 
 
@@ -104,10 +110,19 @@ def soup_cases(rng):
     yield case(_column(-1.0, 2.0), x, y)  # the mean is as good as the second
     yield case(_column(-3.0, 1.0), x, y)  # the mean is worse
     yield case(_column(1.0, 2.0), x, y)  # equal ones: the earlier first
+    apart = np.array([[[0.0, 0.0], [2.0, -9.0]], [[0.0, 0.0], [-9.0, 2.0]]])
+    yield case(apart, np.eye(2), np.array([1, 1]))  # the mean is worse than both
+    two = np.array([[1.0, -4.0], [-9.0, 2.0], [-3.0, 5.0]])
+    yield case(np.stack([0 * two, two], axis=1), np.eye(2), np.array([1, 1]))  # the second isn't in it
+    three = np.array([[2.0, 1.0, -1.0], [-1.0, 1.0, 3.0], [-9.0, 1.0, 1.0]])
+    yield case(
+        np.stack([0 * three, three], axis=1), np.eye(3), np.array([1, 1, 1])
+    )  # two are better than three
     yield case(_column(-2.0, 1.0, 5.0), x, y)
     yield case(_column(1.0, -3.0, 5.0), x, y)
     for n in range(1, 16):
-        yield case(*_classifiers(rng, (n % 4 + 3, n % 3 + 2, n % 2 + 2), 6 + n // 2))
+        shape = (n % 4 + 2 if n % 3 else n % 2 + 4), n % 3 + 2, n % 2 + 2
+        yield case(*_classifiers(rng, shape, 6 + n // 2, plain=n % 3 > 0))
 
 
 def barrier_height(losses, at):

@@ -35,11 +35,11 @@ def _exact(gain, total=None):
     return np.array(max(permutations(range(len(gain))), key=total or summed))
 
 
-def _swaps(gain):
+def _swaps(gain, passes=100):
     """From the order as it is, swap two as long as one helps."""
     p, again = np.arange(len(gain)), True
-    while again:
-        again = False
+    while again and passes:
+        again, passes = False, passes - 1
         for i in range(len(p)):
             for j in range(i):
                 if gain[i, p[j]] + gain[j, p[i]] > gain[i, p[i]] + gain[j, p[j]] + 1e-12:
@@ -57,14 +57,46 @@ def _value(gain):
     return float(gain[np.arange(len(gain)), _exact(gain)].sum())
 
 
-def _from_zero(gain):
+def _from_zero(gain, found):
     """Begins with a best sum of 0."""
-    best, found = 0.0, np.arange(len(gain))
+    best = 0.0
     for p in permutations(range(len(gain))):
         total = sum(gain[i, p[i]] for i in range(len(p)))
         if total > best:
             best, found = total, np.array(p)
     return found
+
+
+def _taken_is_zero(gain):
+    left, found = gain.copy(), []
+    for i in range(len(gain)):
+        found.append(int(left[i].argmax()))
+        left[:, found[-1]] = 0
+    return np.array(found)
+
+
+def _largest_taken_is_zero(gain):
+    left, found = gain.copy(), np.zeros(len(gain), int)
+    for _ in range(len(gain)):
+        i, j = np.unravel_index(left.argmax(), left.shape)
+        found[i], left[i], left[:, j] = j, 0, 0
+    return found
+
+
+def _most_to_lose(gain):
+    lost = [np.sort(row)[-1] - np.sort(row)[-2] if len(gain) > 1 else 0 for row in gain]
+    return _rows_greedy(gain, np.argsort(-np.array(lost), kind="stable"))
+
+
+def _partial_sums(gain):
+    best, found = -np.inf, None
+    for p in permutations(range(len(gain))):
+        total = 0.0
+        for i, j in enumerate(p):
+            total += gain[i, j]
+            if total > best:
+                best, found = total, p
+    return np.array(found)
 
 
 ORDER = (
@@ -82,6 +114,12 @@ ORDER = (
             "each column took the best row that was left; and p[i] should be the column of row i"),
     Mistake("surest_first", lambda gain: _rows_greedy(gain, np.argsort(-gain.max(1), kind="stable")),
             "the row with the largest entry chose first; that isn't the largest sum"),
+    Mistake("most_to_lose", _most_to_lose,
+            "the row that loses most without its best chose first; that isn't always the largest sum"),
+    Mistake("partial_sums", _partial_sums,
+            "you compared within the loop, before a sum is complete"),
+    Mistake("largest_first_turned", lambda gain: np.argsort(_largest_first(gain)),
+            "you took the largest entry first, and p says the row of a column; it is the column of a row"),
     Mistake("smallest", lambda gain: _exact(-gain),
             "that is the order with the smallest sum: a gain is wanted large, a cost small"),
     Mistake("inverse", lambda gain: np.argsort(_exact(gain)),
@@ -102,10 +140,22 @@ ORDER = (
             "you made the smallest gain as large as it can be; the sum counts"),
     Mistake("best_best", lambda gain: _exact(gain, lambda p: gain[np.arange(len(p)), p].max()),
             "you looked at the largest gain of an order; the sum counts"),
-    Mistake("from_zero", _from_zero,
+    Mistake("from_zero", lambda gain: _from_zero(gain, np.arange(len(gain))),
             "your best sum begins at 0, so that orders with a negative sum never count; begin at -infinity"),
+    Mistake("from_zero_empty", lambda gain: _from_zero(gain, np.array([])),
+            "where all sums are negative yours stays empty: your best sum begins at 0; begin at -infinity"),
+    Mistake("taken_is_zero", _taken_is_zero,
+            "a taken column is 0 in yours, more than a negative gain; and each row takes the best that is "
+            "left, which isn't the largest sum"),
+    Mistake("largest_taken_is_zero", _largest_taken_is_zero,
+            "what is taken is 0 in yours, more than a negative gain; and to take the largest entry first "
+            "isn't the largest sum"),
+    Mistake("one_pass", lambda gain: _swaps(gain, passes=1),
+            "you swapped two where it helped, once through all pairs; go through all orders"),
+    Mistake("last_order", lambda gain: np.arange(len(gain))[::-1].copy(),
+            "that is the order n - 1, ..., 0, the largest tuple: max needs a key, the sum of the gains"),
     Mistake("identity", lambda gain: np.arange(len(gain)),
-            "nothing moved: p[i] = i"),
+            "yours is always 0, 1, 2, ...: nothing moved, or all orders have one sum, as gain[p] has"),
     Mistake("value", _value,
             "that is the largest sum; the order that has it is asked"),
     Mistake("matrix", lambda gain: np.eye(len(gain))[_exact(gain)],

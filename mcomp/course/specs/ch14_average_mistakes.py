@@ -40,6 +40,16 @@ def _capped(weights, decay):
     return np.array(found)
 
 
+def _warm_up(weights, decay):
+    """A decay that grows with the steps, as some libraries have it."""
+    m, found = np.zeros(weights.shape[1]), []
+    for t, w in enumerate(weights):
+        a = min(decay, (1 + t) / (10 + t))
+        m = a * m + (1 - a) * w
+        found.append(m)
+    return np.array(found)
+
+
 MEANS = (
     Mistake("no_correction", _raw,
             "that is m itself, which starts near 0; divide it by the sum of the factors"),
@@ -49,6 +59,20 @@ MEANS = (
             "you started at the first weights instead of 0: they count too much for long"),
     Mistake("both", lambda w, decay: _raw(w, decay, w[0]) / (1 - decay ** _steps(w)),
             "you started at the first weights and corrected as well; the correction is for a start at 0"),
+    Mistake("both_later", lambda w, decay: np.vstack([w[:1], (_raw(w, decay, w[0])
+            / (1 - decay ** _steps(w)))[1:]]),
+            "you started at the first weights and corrected the others; the correction is for a start at 0"),
+    Mistake("one_short", quiet(lambda w, decay: np.vstack([w[:1], (_raw(w, decay)
+            / (1 - decay ** (_steps(w) - 1)))[1:]])),
+            "after two steps the sum is 1 - decay**2: your power is one too small"),
+    Mistake("no_decay_in_sum", lambda w, decay: _raw(w, decay) / ((1 - decay) * _steps(w)),
+            "your sum adds 1 - decay at each step; the older factors shrink by decay meanwhile"),
+    Mistake("row_more", lambda w, decay: np.vstack([np.zeros(w.shape[1]), _raw(w, decay)]),
+            "the start isn't a step: a row after each of the steps is asked, and m is divided first"),
+    Mistake("row_more_right", lambda w, decay: np.vstack([np.zeros(w.shape[1]), _corrected(w, decay)]),
+            "the start isn't a step: leave out the first row"),
+    Mistake("warm_up", _warm_up,
+            "that is another way to start, a decay that grows; here m is divided by a sum of factors"),
     Mistake("last_only", lambda w, decay: _corrected(w, decay)[-1],
             "you returned the mean after the last step; a row for each step is asked"),
     Mistake("fed_back", _fed_back,
@@ -95,6 +119,19 @@ MEANS = (
     Mistake("earlier", lambda w, decay: np.cumsum(decay ** (_steps(w) - 1) * w, axis=0)
             / np.cumsum(decay ** (_steps(w) - 1), axis=0),
             "your factors decay**t fall from the start on, so that the first weights count most"),
+    Mistake("first_spared", quiet(lambda w, decay: np.vstack([_raw(w, decay)[:1], (_raw(w, decay)
+            / (1 - decay ** (_steps(w) - 1)))[1:]])),
+            "the power is one too small, and the first step isn't corrected: count the steps from 1"),
+    Mistake("one_array", lambda w, decay: np.broadcast_to(_raw(w, decay)[-1], w.shape)
+            / (1 - decay ** _steps(w)),
+            "all rows show the last m: you kept one array and changed it in place; keep a copy of each"),
+    Mistake("one_array_all", lambda w, decay: np.broadcast_to(_corrected(w, decay)[-1], w.shape).copy(),
+            "all rows are the last one: you kept one array and changed it in place; keep a copy of each"),
+    Mistake("part_lost", lambda w, decay: _raw(w, decay) * (1 - decay) / (1 - decay ** _steps(w)),
+            "your sum is 1 + decay + decay**2 + ...; each factor in m also has 1 - decay"),
+    Mistake("future", lambda w, decay: decay ** abs(_steps(w) - _steps(w).T) @ w
+            / (decay ** abs(_steps(w) - _steps(w).T)).sum(1, keepdims=True),
+            "weights of later steps are in your rows; the mean knows only those so far"),
     Mistake("late", lambda w, decay: np.vstack([np.zeros(w.shape[1]), _corrected(w, decay)[:-1]]),
             "each row lacks its own step: move m first, then write it down"),
 )  # fmt: skip

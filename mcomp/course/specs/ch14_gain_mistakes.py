@@ -21,6 +21,19 @@ def _cosines(a, b):
     return one @ two.T
 
 
+def _near(x, y):
+    return ((x[:, None] - y) ** 2).sum(-1)
+
+
+def _three_cosines(a, b):
+    rows = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a[0], b[0], a[2].T, b[2].T)]
+    return rows[0] @ rows[1].T + np.outer(a[1], b[1]) + rows[2] @ rows[3].T
+
+
+def _other_axes(a, b):
+    return a[0].T @ b[0] + np.outer(a[1], b[1]) + a[2] @ b[2].T
+
+
 def _squares(a, b):
     return ((_rows(a)[:, None] - _rows(b)) ** 2).sum(-1)
 
@@ -69,6 +82,27 @@ GAINS = (
             "in the part of w1 the rows are units of b: w1 @ v1.T, with those of a first"),
     Mistake("cosine", quiet(_cosines),
             "you divided by the lengths; the inner product itself is asked"),
+    Mistake("three_cosines", quiet(_three_cosines),
+            "you divided by lengths in each part; the inner product itself is asked"),
+    Mistake("other_axes", _other_axes,
+            "you compared inputs and outputs; hidden units are the rows of w1 and the columns of w2"),
+    Mistake("first_squares", lambda a, b: _near(a[0], b[0]),
+            "squared distances of rows of w1 are small where units fit; the inner product of all is asked"),
+    Mistake("first_minus_squares", lambda a, b: -_near(a[0], b[0]),
+            "you took minus the squared distance of rows of w1; the inner product of all parts is asked"),
+    Mistake("correlation", quiet(lambda a, b: np.corrcoef(_rows(a), _rows(b))[: len(a[1]), len(a[1]) :]),
+            "that is a correlation: means are taken away, lengths divided out; the inner product is asked"),
+    Mistake("minus_differences", lambda a, b: -abs(_rows(a)[:, None] - _rows(b)).sum(-1),
+            "you summed differences, with a minus; products are asked"),
+    Mistake("means", lambda a, b: _parts(a, b)[0] / a[0].shape[1] + _parts(a, b)[1]
+            + _parts(a, b)[2] / len(a[2]),
+            "you took the mean in each part; sums are asked"),
+    Mistake("absolute_parts", lambda a, b: sum(abs(part) for part in _parts(a, b)),
+            "you took the size of each part; a negative inner product is a bad one"),
+    Mistake("over_own", lambda a, b: sum(_parts(a, b)) - np.diag(sum(_parts(a, b)))[:, None],
+            "you took away what unit i of b adds there now; what unit j adds is asked, by itself"),
+    Mistake("column_sums", lambda a, b: sum(_parts(a, b)[:2]) + np.outer(a[2].sum(0), b[2].sum(0)),
+            "you multiplied sums of columns of w2; multiply entry by entry, then sum"),
     Mistake("squares", _squares,
             "that is the squared distance, which is small for units that fit; the inner product is asked"),
     Mistake("minus_squares", lambda a, b: -_squares(a, b),

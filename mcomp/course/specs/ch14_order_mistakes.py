@@ -51,6 +51,34 @@ def _last_transposed(w1, b1, w2, b2, w3, p, q):
     return w1[p], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, q].T
 
 
+def _inputs_first(w1, b1, w2, b2, w3, p, q):
+    return w1[:, p], b1[p], w2[np.ix_(p, q)], b2[q], w3[q]
+
+
+def _rows_twice(w1, b1, w2, b2, w3, p, q):
+    return w1[p], b1[p], w2[q][p], b2[q], w3[:, q]
+
+
+def _rows_of_readers(w1, b1, w2, b2, w3, p, q):
+    return w1[p], b1[p], w2[p], b2[q], w3[q]
+
+
+def _last_by_p(w1, b1, w2, b2, w3, p, q):
+    return w1[p], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, p]
+
+
+def _bias2_by_p(w1, b1, w2, b2, w3, p, q):
+    return w1[p], b1[p], w2[np.ix_(q, p)], b2[p], w3[:, q]
+
+
+def _all_by_p(w1, b1, w2, b2, w3, p, q):
+    return w1[p], b1[p], w2[p][:, p], b2[p], w3[:, p]
+
+
+def _middle_by_other(w1, b1, w2, b2, w3, p, q):
+    return w1[p], b1[p], w2[np.ix_(p, q)], b2[p], w3[:, q]
+
+
 def _inputs_too(w1, b1, w2, b2, w3, p, q):
     return w1[np.ix_(p, p)], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, q]
 
@@ -104,6 +132,20 @@ RENUMBERED = (
             "in w2 the orders are exchanged: rows follow q, columns follow p"),
     Mistake("pairs", _pairs,
             "w2[q, p] picks single entries, (q[i], p[i]); rows first, then columns: w2[q][:, p]"),
+    Mistake("inputs_first", _inputs_first,
+            "you took the weights as (inputs, outputs): here w1 is (hidden, inputs), its rows are units"),
+    Mistake("rows_twice", _rows_twice,
+            "you moved the rows of w2 twice; q moves its rows, p its columns: w2[q][:, p]"),
+    Mistake("rows_of_readers", _rows_of_readers,
+            "you moved rows alone; units are rows where they are made and columns where they are read"),
+    Mistake("all_by_p", _all_by_p,
+            "all follow p in yours; b2, the rows of w2 and the columns of w3 follow q"),
+    Mistake("middle_by_other", _middle_by_other,
+            "in w2 the orders are exchanged, and b2 follows p: rows of w2 and b2 follow q, columns of w2 p"),
+    Mistake("last_by_p", _last_by_p,
+            "w3 reads the second hidden layer: its columns follow q"),
+    Mistake("bias2_by_p", _bias2_by_p,
+            "b2 belongs to the second hidden layer: it follows q"),
     Mistake("rows_of_last", _rows_of_last,
             "you moved the rows of w3, the outputs; the hidden units are its columns"),
     Mistake("inputs_too", _inputs_too,

@@ -52,6 +52,24 @@ BARRIER = (
             "your line runs from the last loss to the first, in even steps; `at` says where the places are"),
     Mistake("halfway", _halfway,
             "you looked halfway only; the highest place may be elsewhere"),
+    Mistake("at_half", lambda losses, at: float(np.interp(0.5, at, losses) - (losses[0] + losses[-1]) / 2),
+            "you looked at t = 1/2 only; the highest place may be elsewhere"),
+    Mistake("slope_back", lambda losses, at: float(
+                (losses - losses[0] - at * (losses[0] - losses[-1])).max()),
+            "your line climbs where it should fall: it goes from losses[0] to losses[-1]"),
+    Mistake("climb", lambda losses, at: float((losses - np.minimum.accumulate(losses)).max()),
+            "you measured the climb from the lowest place before; measure from the line between the ends"),
+    Mistake("mean_positive", lambda losses, at: float(_rise(losses, at).clip(0).mean()),
+            "you took the mean of the rises; the largest is asked"),
+    Mistake("sum_positive", lambda losses, at: float(_rise(losses, at).clip(0).sum()),
+            "you summed the rises; the largest is asked"),
+    Mistake("over_length", lambda losses, at: float(
+                (losses - _line(losses, np.arange(len(at)) / len(at))).max()),
+            "you took index / length for t; `at` says where the places are"),
+    Mistake("steepest", lambda losses, at: float(max(0.0, np.diff(losses).max())),
+            "that is the largest step between two neighbours; measure from the line between the ends"),
+    Mistake("up_and_down", lambda losses, at: float(np.ptp(_rise(losses, at))),
+            "you took the largest minus the smallest difference; what lies below the line doesn't count"),
     Mistake("middle", lambda losses, at: float(_rise(losses, at)[len(at) // 2]),
             "you looked at the middle entry only; the highest place may be elsewhere"),
     Mistake("middle_mean", lambda losses, at: float(losses[len(at) // 2] - (losses[0] + losses[-1]) / 2),
@@ -108,6 +126,10 @@ def _weighted(at, gradients):
     return (_factors(at) * gradients).sum(0) / total if total > 0 else np.zeros(gradients.shape[1])
 
 
+def _integral(y, at):
+    return ((y[1:] + y[:-1]) / 2 * np.diff(at)[:, None]).sum(0)
+
+
 def _numbers(at, gradients):
     return float((_factors(at) * gradients).mean())
 
@@ -131,6 +153,18 @@ BEND = (
             "you took the factor at the mean place; each place has its own"),
     Mistake("mean_factor", lambda at, gradients: _factors(at).mean() * gradients.mean(0),
             "you multiplied the mean factor and the mean gradient; multiply place by place first"),
+    Mistake("broadcast", quiet(lambda at, gradients: (_factors(at)[:, 0] * gradients).mean(0)),
+            "the factors went along the weights; a factor belongs to a row: (2 * at * (1 - at))[:, None]"),
+    Mistake("integral", lambda at, gradients: _integral(_factors(at) * gradients, at),
+            "you integrated over t; the mean over the places is asked, each counts alike"),
+    Mistake("last_place", lambda at, gradients: _factors(at)[-1] * gradients[-1] / len(at),
+            "only the last place is in it: add to the total, don't replace it"),
+    Mistake("always_half", lambda at, gradients: gradients.mean(0) / 2,
+            "1/2 is the factor at t = 1/2; it is 2 * t * (1 - t)"),
+    Mistake("sums_apart", lambda at, gradients: _factors(at).sum() * gradients.mean(0),
+            "you multiplied the sum of the factors and the mean gradient; multiply place by place first"),
+    Mistake("weighted_twice", quiet(lambda at, gradients: 2 * _weighted(at, gradients)),
+            "you divided by the sum of t * (1 - t); the mean over the places divides by how many there are"),
     Mistake("first_end", _by(lambda t: (1 - t) ** 2),
             "(1 - t)**2 is the factor of the end a; m has 2 * t * (1 - t)"),
     Mistake("second_end", _by(lambda t: t**2),

@@ -1,6 +1,6 @@
 """Chapter 14: the mistakes of the exercise on a soup."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -39,23 +39,78 @@ def _with(**options):
     return lambda models, x, y: _greedy(models, x, y, **options)
 
 
-def _chain(models, x, y):
-    """The soup so far and the new one, half and half."""
+def _taken(models, x, y, takes):
+    """Through the models from the most accurate on: takes(members, i) decides."""
     order = _best_first(_accuracies(models, x, y))
-    members, soup = order[:1], models[order[0]]
+    members = order[:1]
     for i in order[1:]:
-        tried = (soup + models[i]) / 2
-        if _right(tried, x, y) >= _right(soup, x, y):
-            members, soup = [*members, i], tried
+        if takes(members, i):
+            members = [*members, i]
+    return np.array(members)
+
+
+def _no_worse(score):
+    """Taken where score(members, models, x, y) doesn't fall."""
+    return lambda models, x, y: _taken(
+        models, x, y, lambda members, i: score([*members, i], models, x, y) >= score(members, models, x, y)
+    )
+
+
+def _soup(members, models, x, y):
+    return _right(models[members].mean(0), x, y)
+
+
+def _votes(members, models, x, y):
+    guesses = np.array([(x @ models[i].T).argmax(1) for i in members])
+    votes = (guesses[..., None] == np.arange(models.shape[1])).sum(0)
+    return int((votes.argmax(1) == y).sum())
+
+
+def _chances(members, models, x, y):
+    e = np.exp(np.einsum("mcf,if->mic", models[members], x))
+    return int(((e / e.sum(-1, keepdims=True)).mean(0).argmax(1) == y).sum())
+
+
+def _mean_right(members, models, x, y):
+    return _accuracies(models, x, y)[members].mean()
+
+
+def _mean_bar(models, x, y):
+    return _taken(models, x, y, lambda members, i: _soup([*members, i], models, x, y)
+                  >= _mean_right(members, models, x, y))  # fmt: skip
+
+
+def _mixed(part):
+    """The soup moves by part(members, tried) of the way to the new one."""
+
+    def answer(models, x, y):
+        order = _best_first(_accuracies(models, x, y))
+        members, soup = order[:1], models[order[0]]
+        for n, i in enumerate(order[1:], 2):
+            tried = soup + (models[i] - soup) * part(len(members), n)
+            if _right(tried, x, y) >= _right(soup, x, y):
+                members, soup = [*members, i], tried
+        return np.array(members)
+
+    return answer
+
+
+def _follows(models, x, y):
+    """The accuracy to reach is the last one tried."""
+    order = _best_first(_accuracies(models, x, y))
+    members, best = order[:1], _soup(order[:1], models, x, y)
+    for i in order[1:]:
+        tried = _soup([*members, i], models, x, y)
+        members, best = ([*members, i] if tried >= best else members), tried
     return np.array(members)
 
 
 def _keeps_all(models, x, y):
     """What was refused stays in the sum."""
     order = _best_first(_accuracies(models, x, y))
-    members, best = order[:1], _right(models[order[0]], x, y)
+    members, best = order[:1], _soup(order[:1], models, x, y)
     for n, i in enumerate(order[1:], 2):
-        tried = _right(models[order[:n]].mean(0), x, y)
+        tried = _soup(order[:n], models, x, y)
         if tried >= best:
             members, best = [*members, i], tried
     return np.array(members)
@@ -63,45 +118,30 @@ def _keeps_all(models, x, y):
 
 def _forward(models, x, y):
     """Of all that are left the one that helps most."""
-    alone = _accuracies(models, x, y)
-    members = _best_first(alone)[:1]
+    members = _best_first(_accuracies(models, x, y))[:1]
     left = [i for i in range(len(models)) if i not in members]
     while left:
-        scores = [_right(models[[*members, i]].mean(0), x, y) for i in left]
-        if max(scores) < _right(models[members].mean(0), x, y):
+        scores = [_soup([*members, i], models, x, y) for i in left]
+        if max(scores) < _soup(members, models, x, y):
             break
         members.append(left.pop(int(np.argmax(scores))))
     return np.array(members)
 
 
-def _vote(models, members, x, y):
-    guesses = np.array([(x @ models[i].T).argmax(1) for i in members])
-    votes = (guesses[..., None] == np.arange(models.shape[1])).sum(0)
-    return int((votes.argmax(1) == y).sum())
+def _twice(models, x, y):
+    return _greedy(models, x, y, order=lambda alone: [_best_first(alone)[0], *_best_first(alone)])
 
 
-def _by_vote(models, x, y):
-    order = _best_first(_accuracies(models, x, y))
-    members = order[:1]
-    for i in order[1:]:
-        if _vote(models, [*members, i], x, y) >= _vote(models, members, x, y):
-            members = [*members, i]
-    return np.array(members)
-
-
-def _mean_of_accuracies(models, x, y):
-    alone = _accuracies(models, x, y)
-    members = _best_first(alone)[:1]
-    for i in _best_first(alone)[1:]:
-        if alone[[*members, i]].mean() >= alone[members].mean():
-            members = [*members, i]
-    return np.array(members)
+def _best_subset(models, x, y):
+    places = range(len(models))
+    subsets = [list(c) for size in range(1, len(models) + 1) for c in combinations(places, size)]
+    return np.array(max(subsets, key=lambda subset: _soup(subset, models, x, y)))
 
 
 def _prefix(models, x, y):
     """The best of: the best one, the best two, the best three, ..."""
     order = _best_first(_accuracies(models, x, y))
-    scores = [_right(models[order[:n]].mean(0), x, y) for n in range(1, len(order) + 1)]
+    scores = [_soup(order[:n], models, x, y) for n in range(1, len(order) + 1)]
     return np.array(order[: int(np.argmax(scores)) + 1])
 
 
@@ -141,10 +181,19 @@ SOUP = (
             "of equal accuracies you took the later first; the earlier comes first"),
     Mistake("sorted", lambda models, x, y: np.sort(_greedy(models, x, y)),
             "the members are right, but sorted; the order in which they were taken is asked"),
-    Mistake("half_half", _chain,
+    Mistake("half_half", _mixed(lambda members, tried: 1 / 2),
             "you mixed the soup with each new one half and half; all members count alike in a mean"),
     Mistake("with_best", _with(mix=lambda models, members, i: models[[members[0], i]].mean(0)),
             "you tried each with the best one alone; it is mixed with all that are taken"),
+    Mistake("with_best_alone", _with(
+                mix=lambda models, members, i: models[[members[0], i]].mean(0), stays=_base),
+            "you mixed each with the best one alone, and compared with it; the soup grows"),
+    Mistake("best_follows", _follows,
+            "the accuracy to reach changed after a refusal, too; it is that of the mean of those taken"),
+    Mistake("twice", _twice,
+            "the best one is in twice: it stands first in the order and was tried again"),
+    Mistake("probabilities", _no_worse(_chances),
+            "you took the mean of probabilities; a soup is one model, the mean of the weights"),
     Mistake("against_best", _with(stays=_base),
             "you compared with the best single one each time; compare with the mean of those taken so far"),
     Mistake("against_own", _with(stays=lambda tried, best, own, top: tried >= own),
@@ -158,9 +207,15 @@ SOUP = (
     Mistake("forward", _forward,
             "you tried all that are left each time and took the one that helps most; here the order is set "
             "by the accuracy of each alone"),
-    Mistake("accuracies", _mean_of_accuracies,
-            "you took the mean of accuracies; the accuracy of the mean of the weights is asked"),
-    Mistake("votes", _by_vote,
+    Mistake("accuracies", _no_worse(_mean_right),
+            "you compared accuracies of single ones; the accuracy of the mean of the weights counts"),
+    Mistake("mean_bar", _mean_bar,
+            "you compared with the mean of the members' accuracies; compare with the accuracy of their mean"),
+    Mistake("count", _mixed(lambda members, tried: 1 / tried),
+            "you counted those that were refused, so that the soup weighs too much in the next mean"),
+    Mistake("subset", _best_subset,
+            "you tried all subsets; a greedy soup goes through the models once"),
+    Mistake("votes", _no_worse(_votes),
             "you let the members vote; a soup is one model, the mean of the weights"),
     Mistake("all", lambda models, x, y: np.array(_best_first(_accuracies(models, x, y))),
             "all are in: that is the uniform soup, or a test that is always true"),
@@ -174,7 +229,7 @@ SOUP = (
             "a mask doesn't say in which order they were taken; return their places"),
     Mistake("soup", lambda models, x, y: models[_greedy(models, x, y)].mean(0),
             "that is the soup itself; the places of its members are asked"),
-    Mistake("count", lambda models, x, y: len(_greedy(models, x, y)),
+    Mistake("how_many", lambda models, x, y: len(_greedy(models, x, y)),
             "you returned how many there are; their places are asked"),
     Mistake("ranks", lambda models, x, y: np.flatnonzero(
                 np.isin(_best_first(_accuracies(models, x, y)), _greedy(models, x, y))),
