@@ -57,6 +57,10 @@ MEANS = (
             "after the first step m has one factor, 1 - decay: the power counts from 1, not from 0"),
     Mistake("from_first", lambda w, decay: _raw(w, decay, w[0]),
             "you started at the first weights instead of 0: they count too much for long"),
+    Mistake("sum_of_decays", lambda w, decay: _raw(w, decay) / (decay * _steps(w)),
+            "your sum adds decay at each step; new weights come in with 1 - decay, and older ones shrink"),
+    Mistake("kept_sum", lambda w, decay: _raw(w, decay) / np.cumsum(decay ** _steps(w), axis=0),
+            "the factors in m are (1 - decay) * decay**k, with k from 0; sum those"),
     Mistake("both", lambda w, decay: _raw(w, decay, w[0]) / (1 - decay ** _steps(w)),
             "you started at the first weights and corrected as well; the correction is for a start at 0"),
     Mistake("both_later", lambda w, decay: np.vstack([w[:1], (_raw(w, decay, w[0])

@@ -35,40 +35,28 @@ def _left(*parts):
 FIRST, SECOND = ("rows1", "bias1", "columns2"), ("rows2", "bias2", "columns3")
 
 
-def _exchanged(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[np.ix_(p, q)], b2[q], w3[:, q]
+def _parts(**changed):
+    """The right answer but for some of the parts: change(part, p, q)."""
+
+    def answer(w1, b1, w2, b2, w3, p, q):
+        right = dict(zip(NAMES, _turned(w1, b1, w2, b2, w3, p, q), strict=True))
+        given = dict(zip(NAMES, (w1, b1, w2, b2, w3), strict=True))
+        return tuple(
+            {**right, **{name: change(given[name], p, q) for name, change in changed.items()}}.values()
+        )
+
+    return answer
 
 
-def _pairs(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[q, p], b2[q], w3[:, q]
-
-
-def _rows_of_last(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[np.ix_(q, p)], b2[q], w3[q]
-
-
-def _last_transposed(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, q].T
+NAMES = ("w1", "b1", "w2", "b2", "w3")
 
 
 def _inputs_first(w1, b1, w2, b2, w3, p, q):
     return w1[:, p], b1[p], w2[np.ix_(p, q)], b2[q], w3[q]
 
 
-def _rows_twice(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[q][p], b2[q], w3[:, q]
-
-
 def _rows_of_readers(w1, b1, w2, b2, w3, p, q):
     return w1[p], b1[p], w2[p], b2[q], w3[q]
-
-
-def _last_by_p(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, p]
-
-
-def _bias2_by_p(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[np.ix_(q, p)], b2[p], w3[:, q]
 
 
 def _all_by_p(w1, b1, w2, b2, w3, p, q):
@@ -77,18 +65,6 @@ def _all_by_p(w1, b1, w2, b2, w3, p, q):
 
 def _middle_by_other(w1, b1, w2, b2, w3, p, q):
     return w1[p], b1[p], w2[np.ix_(p, q)], b2[p], w3[:, q]
-
-
-def _inputs_too(w1, b1, w2, b2, w3, p, q):
-    return w1[np.ix_(p, p)], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, q]
-
-
-def _inputs_only(w1, b1, w2, b2, w3, p, q):
-    return w1[:, p], b1[p], w2[np.ix_(q, p)], b2[q], w3[:, q]
-
-
-def _outputs_too(w1, b1, w2, b2, w3, p, q):
-    return w1[p], b1[p], w2[np.ix_(q, p)], b2[q], w3[np.ix_(q, q)]
 
 
 def _swapped_orders(w1, b1, w2, b2, w3, p, q):
@@ -128,13 +104,13 @@ RENUMBERED = (
             "only the second hidden layer moved; the first has an order, too: p"),
     Mistake("nothing", _left(*FIRST, *SECOND),
             "nothing moved"),
-    Mistake("exchanged", _exchanged,
+    Mistake("exchanged", _parts(w2=lambda w2, p, q: w2[np.ix_(p, q)]),
             "in w2 the orders are exchanged: rows follow q, columns follow p"),
-    Mistake("pairs", _pairs,
+    Mistake("pairs", _parts(w2=lambda w2, p, q: w2[q, p]),
             "w2[q, p] picks single entries, (q[i], p[i]); rows first, then columns: w2[q][:, p]"),
     Mistake("inputs_first", _inputs_first,
             "you took the weights as (inputs, outputs): here w1 is (hidden, inputs), its rows are units"),
-    Mistake("rows_twice", _rows_twice,
+    Mistake("rows_twice", _parts(w2=lambda w2, p, q: w2[q][p]),
             "you moved the rows of w2 twice; q moves its rows, p its columns: w2[q][:, p]"),
     Mistake("rows_of_readers", _rows_of_readers,
             "you moved rows alone; units are rows where they are made and columns where they are read"),
@@ -142,21 +118,47 @@ RENUMBERED = (
             "all follow p in yours; b2, the rows of w2 and the columns of w3 follow q"),
     Mistake("middle_by_other", _middle_by_other,
             "in w2 the orders are exchanged, and b2 follows p: rows of w2 and b2 follow q, columns of w2 p"),
-    Mistake("last_by_p", _last_by_p,
+    Mistake("rows2_by_p", _parts(w2=lambda w2, p, q: w2[p]),
+            "w2[p] moves rows by p; the rows of w2 follow q, its columns p: w2[q][:, p]"),
+    Mistake("columns2_by_q", _parts(w2=lambda w2, p, q: w2[:, q]),
+            "w2[:, q] moves columns by q; the rows of w2 follow q, its columns p: w2[q][:, p]"),
+    Mistake("middle_transposed", _parts(w2=lambda w2, p, q: w2[np.ix_(q, p)].T),
+            "w2 came out transposed; it stays (second hidden layer, first hidden layer)"),
+    Mistake("rows2_back", _inverse("rows2"),
+            "the rows of w2 are in the inverse order: new unit i is old unit q[i]"),
+    Mistake("biases_back", _inverse("bias1", "bias2"),
+            "the biases are in the inverse order: new unit i is old unit p[i], with its own bias"),
+    Mistake("bias2_back", _inverse("bias2"),
+            "b2 is in the inverse order: new unit i is old unit q[i], with its own bias"),
+    Mistake("bias1_back", _inverse("bias1"),
+            "b1 is in the inverse order: new unit i is old unit p[i], with its own bias"),
+    Mistake("rows1_back", _inverse("rows1"),
+            "the rows of w1 are in the inverse order: new unit i is old unit p[i]"),
+    Mistake("rows12_back", _inverse("rows1", "rows2"),
+            "the rows of w1 and w2 are in the inverse order: new unit i is old unit p[i]"),
+    Mistake("columns_and_biases_back", _inverse("bias1", "columns2", "bias2", "columns3"),
+            "biases and columns are in the inverse order: they follow the same p, the same q as the rows"),
+    Mistake("biases_exchanged", _parts(b1=lambda b1, p, q: b1[q], b2=lambda b2, p, q: b2[p]),
+            "the biases follow the wrong orders: b1 belongs to the first hidden layer and follows p"),
+    Mistake("last_by_both", _parts(w3=lambda w3, p, q: w3[:, p][:, q]),
+            "w3 reads the second hidden layer alone: its columns follow q, not p as well"),
+    Mistake("last_rows_by_p", _parts(w3=lambda w3, p, q: w3[p]),
+            "you moved the rows of w3, the outputs; the hidden units are its columns, in the order q"),
+    Mistake("last_by_p", _parts(w3=lambda w3, p, q: w3[:, p]),
             "w3 reads the second hidden layer: its columns follow q"),
-    Mistake("bias2_by_p", _bias2_by_p,
+    Mistake("bias2_by_p", _parts(b2=lambda b2, p, q: b2[p]),
             "b2 belongs to the second hidden layer: it follows q"),
-    Mistake("rows_of_last", _rows_of_last,
+    Mistake("rows_of_last", _parts(w3=lambda w3, p, q: w3[q]),
             "you moved the rows of w3, the outputs; the hidden units are its columns"),
-    Mistake("inputs_too", _inputs_too,
+    Mistake("inputs_too", _parts(w1=lambda w1, p, q: w1[np.ix_(p, p)]),
             "you moved the columns of w1, too: those are the inputs, which keep their order"),
-    Mistake("inputs_only", _inputs_only,
+    Mistake("inputs_only", _parts(w1=lambda w1, p, q: w1[:, p]),
             "you moved the columns of w1, the inputs; the hidden units are its rows"),
-    Mistake("outputs_too", _outputs_too,
+    Mistake("outputs_too", _parts(w3=lambda w3, p, q: w3[np.ix_(q, q)]),
             "you moved the rows of w3, too: those are the outputs, which keep their order"),
     Mistake("swapped_orders", _swapped_orders,
             "p and q are exchanged: p is the order of the first hidden layer"),
-    Mistake("last_transposed", _last_transposed,
+    Mistake("last_transposed", _parts(w3=lambda w3, p, q: w3[:, q].T),
             "w3 came out transposed; it stays (outputs, hidden)"),
     Mistake("no_biases", lambda *a: (_turned(*a)[0], _turned(*a)[2], _turned(*a)[4]),
             "the biases are missing: return (w1, b1, w2, b2, w3)"),

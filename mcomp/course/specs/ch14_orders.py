@@ -124,5 +124,7 @@ def matrix_cases(rng):
     yield case(np.array([[7.0]]))
     for n in range(3, 15):
         yield case(_matrix(rng, (3, 4, 5, 4)[n % 4]))
+    yield case(_matrix(rng, 4) / 10)  # sums that lie close together
+    yield case(_matrix(rng, 5) / 100)
     yield case(_matrix(rng, 6))
     yield case(_matrix(rng, 6) - 25)

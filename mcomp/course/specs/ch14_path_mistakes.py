@@ -70,6 +70,12 @@ BARRIER = (
             "that is the largest step between two neighbours; measure from the line between the ends"),
     Mistake("up_and_down", lambda losses, at: float(np.ptp(_rise(losses, at))),
             "you took the largest minus the smallest difference; what lies below the line doesn't count"),
+    Mistake("over_all", lambda losses, at: float(losses.max() - losses.mean()),
+            "you compared with the mean of all losses; compare with the line between the two ends"),
+    Mistake("at_largest_even", lambda losses, at: float(
+                (losses - np.linspace(losses[0], losses[-1], len(at)))[losses.argmax()]),
+            "you looked where the loss is largest, with places evenly spread: `at` says where they are, and "
+            "the largest rise may be elsewhere"),
     Mistake("middle", lambda losses, at: float(_rise(losses, at)[len(at) // 2]),
             "you looked at the middle entry only; the highest place may be elsewhere"),
     Mistake("middle_mean", lambda losses, at: float(losses[len(at) // 2] - (losses[0] + losses[-1]) / 2),
@@ -165,6 +171,10 @@ BEND = (
             "you multiplied the sum of the factors and the mean gradient; multiply place by place first"),
     Mistake("weighted_twice", quiet(lambda at, gradients: 2 * _weighted(at, gradients)),
             "you divided by the sum of t * (1 - t); the mean over the places divides by how many there are"),
+    Mistake("by_place", lambda at, gradients: 2 * at * (1 - at) * gradients.mean(),
+            "you have a number for each place, from the mean of all; a gradient has one for each weight"),
+    Mistake("squares", lambda at, gradients: ((_factors(at) * gradients) ** 2).mean(0),
+            "you squared; the gradient is the mean of the scaled gradients as they are"),
     Mistake("first_end", _by(lambda t: (1 - t) ** 2),
             "(1 - t)**2 is the factor of the end a; m has 2 * t * (1 - t)"),
     Mistake("second_end", _by(lambda t: t**2),

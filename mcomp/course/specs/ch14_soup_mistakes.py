@@ -171,6 +171,14 @@ def _base(tried, best, own, top):
 SOUP = (
     Mistake("more", _with(stays=lambda tried, best, own, top: tried > best),
             "one that changes nothing is left out in yours; it is taken if the mean is no less accurate"),
+    Mistake("more_later_first", _with(order=_latest, stays=lambda tried, best, own, top: tried > best),
+            "one that changes nothing is left out in yours, and of equal ones the later comes first; the "
+            "earlier should, and no less accurate is enough"),
+    Mistake("worse", _with(stays=lambda tried, best, own, top: tried <= best),
+            "you took those that make it worse: the sign of the comparison"),
+    Mistake("others_upwards", _with(order=lambda alone: [_best_first(alone)[0], *(
+                i for i in np.argsort(alone, kind="stable").tolist() if i != alone.argmax())]),
+            "after the best one you tried the least accurate next; go on from the best down"),
     Mistake("as_given", _with(order=lambda alone: list(range(len(alone)))),
             "you went through the models as they come; begin with the most accurate, then by accuracy"),
     Mistake("best_then_as_given", _with(order=_best_then_as_given),
