@@ -4,9 +4,9 @@
 
 The zoo's LeNet-5 have seen upright images alone. All images, training, validation and test, are turned about
 their middle by up to 30 degrees, each by an angle of its own. Twenty networks are fine-tuned from each of the
-three on 6,000 turned images for one epoch, with larger learning rates than there: five of them, plain or moved
-images, two orders. The turned validation images choose. Tested once, on all 10,000 turned test images; and on
-the first 1,500 upright, or turned and blurred, or turned and with noise.
+three on 6,000 turned images for one epoch, with larger learning rates than there: five of them, plain or
+moved images, two orders. The turned validation images choose. Tested once, on all 10,000 turned test images;
+and on the first 1,500 upright, or turned and blurred, or turned and with noise.
 """
 
 import dataclasses
