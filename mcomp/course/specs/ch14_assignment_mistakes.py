@@ -99,6 +99,15 @@ def _partial_sums(gain):
     return np.array(found)
 
 
+def _neighbours(gain):
+    p = np.arange(len(gain))
+    for _ in range(len(p) ** 2):
+        for i in range(len(p) - 1):
+            if gain[i, p[i + 1]] + gain[i + 1, p[i]] > gain[i, p[i]] + gain[i + 1, p[i + 1]]:
+                p[i], p[i + 1] = p[i + 1], p[i]
+    return p
+
+
 ORDER = (
     Mistake("each_row", lambda gain: gain.argmax(1),
             "each row took its best column, some of them the same; each column once"),
@@ -120,6 +129,10 @@ ORDER = (
             "you compared within the loop, before a sum is complete"),
     Mistake("largest_first_turned", lambda gain: np.argsort(_largest_first(gain)),
             "you took the largest entry first, and p says the row of a column; it is the column of a row"),
+    Mistake("from_zero_zeros", lambda gain: _from_zero(gain, np.zeros(len(gain), int)),
+            "where all sums are negative yours finds nothing: your best sum begins at 0; begin at -infinity"),
+    Mistake("neighbours", _neighbours,
+            "you swapped neighbours where it helped; go through all orders"),
     Mistake("smallest", lambda gain: _exact(-gain),
             "that is the order with the smallest sum: a gain is wanted large, a cost small"),
     Mistake("inverse", lambda gain: np.argsort(_exact(gain)),

@@ -61,6 +61,8 @@ MEANS = (
             "your sum adds decay at each step; new weights come in with 1 - decay, and older ones shrink"),
     Mistake("kept_sum", lambda w, decay: _raw(w, decay) / np.cumsum(decay ** _steps(w), axis=0),
             "the factors in m are (1 - decay) * decay**k, with k from 0; sum those"),
+    Mistake("one_minus_power", lambda w, decay: _raw(w, decay) / (1 - (1 - decay) ** _steps(w)),
+            "1 - decay is the part of the new weights; the sum of the factors is 1 - decay ** steps"),
     Mistake("both", lambda w, decay: _raw(w, decay, w[0]) / (1 - decay ** _steps(w)),
             "you started at the first weights and corrected as well; the correction is for a start at 0"),
     Mistake("both_later", lambda w, decay: np.vstack([w[:1], (_raw(w, decay, w[0])

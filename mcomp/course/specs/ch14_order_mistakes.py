@@ -1,5 +1,7 @@
 """Chapter 14: the mistakes of the exercise on hidden units in another order."""
 
+from itertools import combinations
+
 import numpy as np
 
 from mcomp.course.model import Mistake
@@ -14,25 +16,35 @@ def _turned(
     return w1[p1], b1[p2], w2[np.ix_(q1, p3)], b2[q2], w3[:, q3]
 
 
-def _back(order):
-    return np.argsort(order, kind="stable")
+FIRST, SECOND = ("rows1", "bias1", "columns2"), ("rows2", "bias2", "columns3")
+PARTS = {
+    "rows1": "the rows of w1", "bias1": "b1", "columns2": "the columns of w2",
+    "rows2": "the rows of w2", "bias2": "b2", "columns3": "the columns of w3",
+}  # fmt: skip
+COLUMNS, BIASES = ("columns2", "columns3"), ("bias1", "bias2")
 
 
-def _same(order):
-    return np.arange(len(order))
+def _with(change, parts):
+    """Some of the parts by change(order) instead of their order."""
+    return lambda *a: _turned(*a, **{part: change(a[5] if part in FIRST else a[6]) for part in parts})
 
 
 def _inverse(*parts):
-    """The inverse order in some of the parts."""
-    return lambda *a: _turned(*a, **{part: _back(a[5] if part in FIRST else a[6]) for part in parts})
+    return _with(np.argsort, parts)
 
 
 def _left(*parts):
-    """Some of the parts left as they were."""
-    return lambda *a: _turned(*a, **{part: _same(a[5] if part in FIRST else a[6]) for part in parts})
+    return _with(lambda order: np.arange(len(order)), parts)
 
 
-FIRST, SECOND = ("rows1", "bias1", "columns2"), ("rows2", "bias2", "columns3")
+def _of(most, name, answer, sentence, *, but):
+    """A mistake for each one, two, ... of the parts."""
+    for size in range(1, most + 1):
+        for parts in combinations(PARTS, size):
+            if parts in but:
+                continue
+            named = ", ".join(PARTS[part] for part in parts)
+            yield Mistake("_".join((*parts, name)), answer(*parts), sentence.format(named))
 
 
 def _parts(**changed):
@@ -74,34 +86,22 @@ def _swapped_orders(w1, b1, w2, b2, w3, p, q):
 RENUMBERED = (
     Mistake("all_inverse", _inverse(*FIRST, *SECOND),
             "the other way round: yours puts old unit i in place p[i]; new unit i is old unit p[i]"),
-    Mistake("columns_back", _inverse("columns2", "columns3"),
-            "your columns are in the inverse order: rows and columns follow the same p, the same q"),
     Mistake("rows_back", _inverse("rows1", "bias1", "rows2", "bias2"),
             "your rows are in the inverse order: new unit i is old unit p[i]"),
-    Mistake("columns2_back", _inverse("columns2"),
-            "the columns of w2 are in the inverse order; they follow p, as the rows of w1 do"),
-    Mistake("columns3_back", _inverse("columns3"),
-            "the columns of w3 are in the inverse order; they follow q, as the rows of w2 do"),
-    Mistake("columns2_left", _left("columns2"),
-            "the columns of w2 stayed: they read the first hidden layer, whose units moved"),
-    Mistake("columns3_left", _left("columns3"),
-            "the columns of w3 stayed: they read the second hidden layer, whose units moved"),
-    Mistake("columns_left", _left("columns2", "columns3"),
-            "you moved the units, but the next layers still read the old places: their columns move, too"),
-    Mistake("rows2_left", _left("rows2"),
-            "the rows of w2 stayed: they make the second hidden layer, in the order q"),
-    Mistake("rows2_columns3_left", _left("rows2", "columns3"),
-            "rows of w2, columns of w3 stayed, while b2 moved: all three belong to the second hidden layer"),
-    Mistake("bias1_left", _left("bias1"),
-            "b1 stayed: a unit takes its bias along"),
-    Mistake("bias2_left", _left("bias2"),
-            "b2 stayed: a unit takes its bias along"),
-    Mistake("biases_left", _left("bias1", "bias2"),
-            "the biases stayed: a unit takes its bias along"),
-    Mistake("second_left", _left(*SECOND),
-            "only the first hidden layer moved; the second has an order, too: q"),
     Mistake("first_left", _left(*FIRST),
             "only the second hidden layer moved; the first has an order, too: p"),
+    Mistake("second_left", _left(*SECOND),
+            "only the first hidden layer moved; the second has an order, too: q"),
+    Mistake("columns_back", _inverse(*COLUMNS),
+            "your columns are in the inverse order: rows and columns follow the same p, the same q"),
+    Mistake("columns_left", _left(*COLUMNS),
+            "you moved the units, but the next layers still read the old places: their columns move, too"),
+    Mistake("biases_left", _left(*BIASES),
+            "the biases stayed: a unit takes its bias along"),
+    *_of(2, "left", _left, "you didn't move {}: all that belongs to a hidden unit moves with it",
+         but={COLUMNS, BIASES}),
+    *_of(2, "back", _inverse, "in the inverse order: {}; what comes to place i is old unit p[i], or q[i]",
+         but={COLUMNS}),
     Mistake("nothing", _left(*FIRST, *SECOND),
             "nothing moved"),
     Mistake("exchanged", _parts(w2=lambda w2, p, q: w2[np.ix_(p, q)]),
@@ -110,6 +110,10 @@ RENUMBERED = (
             "w2[q, p] picks single entries, (q[i], p[i]); rows first, then columns: w2[q][:, p]"),
     Mistake("inputs_first", _inputs_first,
             "you took the weights as (inputs, outputs): here w1 is (hidden, inputs), its rows are units"),
+    Mistake("rows_alone", _parts(w2=lambda w2, p, q: w2[q], w3=lambda w3, p, q: w3[q]),
+            "only rows moved: the columns of w2 and w3 read hidden units, and move with them"),
+    Mistake("four", lambda *a: _turned(*a)[:4],
+            "w3 is missing: it reads the second hidden layer"),
     Mistake("rows_twice", _parts(w2=lambda w2, p, q: w2[q][p]),
             "you moved the rows of w2 twice; q moves its rows, p its columns: w2[q][:, p]"),
     Mistake("rows_of_readers", _rows_of_readers,
@@ -124,18 +128,6 @@ RENUMBERED = (
             "w2[:, q] moves columns by q; the rows of w2 follow q, its columns p: w2[q][:, p]"),
     Mistake("middle_transposed", _parts(w2=lambda w2, p, q: w2[np.ix_(q, p)].T),
             "w2 came out transposed; it stays (second hidden layer, first hidden layer)"),
-    Mistake("rows2_back", _inverse("rows2"),
-            "the rows of w2 are in the inverse order: new unit i is old unit q[i]"),
-    Mistake("biases_back", _inverse("bias1", "bias2"),
-            "the biases are in the inverse order: new unit i is old unit p[i], with its own bias"),
-    Mistake("bias2_back", _inverse("bias2"),
-            "b2 is in the inverse order: new unit i is old unit q[i], with its own bias"),
-    Mistake("bias1_back", _inverse("bias1"),
-            "b1 is in the inverse order: new unit i is old unit p[i], with its own bias"),
-    Mistake("rows1_back", _inverse("rows1"),
-            "the rows of w1 are in the inverse order: new unit i is old unit p[i]"),
-    Mistake("rows12_back", _inverse("rows1", "rows2"),
-            "the rows of w1 and w2 are in the inverse order: new unit i is old unit p[i]"),
     Mistake("columns_and_biases_back", _inverse("bias1", "columns2", "bias2", "columns3"),
             "biases and columns are in the inverse order: they follow the same p, the same q as the rows"),
     Mistake("biases_exchanged", _parts(b1=lambda b1, p, q: b1[q], b2=lambda b2, p, q: b2[p]),
