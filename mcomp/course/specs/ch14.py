@@ -100,26 +100,24 @@ def _classifiers(rng, shape, images, *, plain):
             return models, x, y
 
 
-def _column(*entries):
-    """Classifiers of two classes on one feature, by the weight of class 1; that of class 0 is 0."""
-    return np.array([[[0.0], [entry]] for entry in entries])
+def _rows(*rows):
+    """Classifiers of two classes, by the weights of class 1; those of class 0 are 0."""
+    return np.array([[[0.0] * len(row), row] for row in rows])
 
 
 def soup_cases(rng):
     x, y = np.array([[1.0], [-1.0]]), np.array([1, 0])
-    yield case(_column(-1.0, 2.0), x, y)  # the mean is as good as the second
-    yield case(_column(-3.0, 1.0), x, y)  # the mean is worse
-    yield case(_column(1.0, 2.0), x, y)  # equal ones: the earlier first
-    apart = np.array([[[0.0, 0.0], [2.0, -9.0]], [[0.0, 0.0], [-9.0, 2.0]]])
-    yield case(apart, np.eye(2), np.array([1, 1]))  # the mean is worse than both
-    two = np.array([[1.0, -4.0], [-9.0, 2.0], [-3.0, 5.0]])
-    yield case(np.stack([0 * two, two], axis=1), np.eye(2), np.array([1, 1]))  # the second isn't in it
-    three = np.array([[2.0, 1.0, -1.0], [-1.0, 1.0, 3.0], [-9.0, 1.0, 1.0]])
-    yield case(
-        np.stack([0 * three, three], axis=1), np.eye(3), np.array([1, 1, 1])
-    )  # two are better than three
-    yield case(_column(-2.0, 1.0, 5.0), x, y)
-    yield case(_column(1.0, -3.0, 5.0), x, y)
+    yield case(_rows([-1.0], [2.0]), x, y)  # the mean is as good as the second
+    yield case(_rows([-3.0], [1.0]), x, y)  # the mean is worse
+    yield case(_rows([1.0], [2.0]), x, y)  # equal ones: the earlier first
+    apart = _rows([2.0, -9.0], [-9.0, 2.0])  # the mean is worse than both
+    yield case(apart, np.eye(2), np.array([1, 1]))
+    refused = _rows([1.0, -4.0], [-9.0, 2.0], [-3.0, 5.0])  # the second
+    yield case(refused, np.eye(2), np.array([1, 1]))
+    enough = _rows([2.0, 1.0, -1.0], [-1.0, 1.0, 3.0], [-9.0, 1.0, 1.0])  # two are better than three
+    yield case(enough, np.eye(3), np.array([1, 1, 1]))
+    yield case(_rows([-2.0], [1.0], [5.0]), x, y)
+    yield case(_rows([1.0], [-3.0], [5.0]), x, y)
     for n in range(1, 16):
         shape = (n % 4 + 2 if n % 3 else n % 2 + 4), n % 3 + 2, n % 2 + 2
         yield case(*_classifiers(rng, shape, 6 + n // 2, plain=n % 3 > 0))

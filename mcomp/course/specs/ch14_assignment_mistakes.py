@@ -1,6 +1,6 @@
 """Chapter 14: the mistakes of the exercise on the best order."""
 
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -40,10 +40,9 @@ def _swaps(gain, passes=100):
     p, again = np.arange(len(gain)), True
     while again and passes:
         again, passes = False, passes - 1
-        for i in range(len(p)):
-            for j in range(i):
-                if gain[i, p[j]] + gain[j, p[i]] > gain[i, p[i]] + gain[j, p[j]] + 1e-12:
-                    p[i], p[j], again = p[j], p[i], True
+        for i, j in combinations(range(len(p)), 2):
+            if gain[i, p[j]] + gain[j, p[i]] > gain[i, p[i]] + gain[j, p[j]] + 1e-12:
+                p[i], p[j], again = p[j], p[i], True
     return p
 
 
