@@ -1,7 +1,8 @@
 """The way from one network to another: the loss along a line, its barrier, and a curve around it.
 
-Curves: Garipov et al. 2018 (arXiv:1802.10026), who train a bend between two networks. Barriers along lines:
-Frankle et al. 2020 (arXiv:1912.05671).
+Derived in chapters/14_one_network_from_several.ipynb. Curves: Garipov et al. 2018
+(arXiv:1802.10026), who train a bend between two networks. Barriers along lines: Frankle et al. 2020
+(arXiv:1912.05671); above the line between the ends' losses: Entezari et al. 2021 (arXiv:2110.06296).
 """
 
 import torch

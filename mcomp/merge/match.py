@@ -1,6 +1,7 @@
 """Renumber the channels of one network so that they match another's, by weights or by answers.
 
-Ainsworth et al. 2023 (Git Re-Basin, arXiv:2209.04836, sections 3.1 and 3.2).
+Derived in chapters/14_one_network_from_several.ipynb. Ainsworth et al. 2023 (Git Re-Basin,
+arXiv:2209.04836, sections 3.1 and 3.2).
 """
 
 import numpy as np

@@ -1,4 +1,7 @@
-"""Several networks of one shape as one: the weighted mean of every number that they hold."""
+"""Several networks of one shape as one: the weighted mean of every number that they hold.
+
+Derived in chapters/14_one_network_from_several.ipynb.
+"""
 
 import math
 

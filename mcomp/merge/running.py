@@ -1,6 +1,6 @@
 """The mean of the weights along one run: all alike (SWA), or the later ones more.
 
-Izmailov et al. 2018 (arXiv:1803.05407).
+Derived in chapters/14_one_network_from_several.ipynb. Izmailov et al. 2018 (arXiv:1803.05407).
 """
 
 import math

@@ -1,4 +1,7 @@
-"""Networks fine-tuned from one, averaged where that helps: Wortsman et al. 2022 (arXiv:2203.05482)."""
+"""Networks fine-tuned from one, averaged where that helps: Wortsman et al. 2022 (arXiv:2203.05482).
+
+Derived in chapters/14_one_network_from_several.ipynb.
+"""
 
 from typing import NamedTuple
 

@@ -1,7 +1,8 @@
 """Hidden channels have no order: the same function with those of a network renumbered.
 
-Which rows, columns and batch norm entries make up one channel, and which layers share their channels (all
-that write into one residual stream), is what the channel graph of chapter 04 says.
+Derived in chapters/14_one_network_from_several.ipynb. Which rows, columns and batch norm entries make up one
+channel, and which layers share their channels (all that write into one residual stream), is what the channel
+graph of chapter 04 says.
 """
 
 import numpy as np
