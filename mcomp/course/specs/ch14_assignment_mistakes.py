@@ -144,6 +144,8 @@ ORDER = (
             "you tried the n shifts; there are n! orders"),
     Mistake("size", lambda gain: _exact(abs(gain)),
             "you summed sizes; a negative gain is a loss"),
+    Mistake("size_of_sum", lambda gain: _exact(gain, lambda p: abs(gain[np.arange(len(p)), p].sum())),
+            "you compared the sizes of the sums; a negative sum is a bad one"),
     Mistake("largest_product", lambda gain: _exact(gain, lambda p: np.prod(gain[np.arange(len(p)), p])),
             "you looked for the largest product; the largest sum is asked"),
     Mistake("squares", lambda gain: _exact(gain**2),
