@@ -80,7 +80,7 @@ BESIDE = (
             "the last layer holds a's weights twice; the second part is b's"),
     Mistake("all_diagonal", _each(_diagonal),
             "the first layer reads one input, not two, and the last gives one answer, not two"),
-    Mistake("all_diagonal_halved", lambda a, b: [*_each(_diagonal)(a[:-1], b[:-1]), _diagonal(a[-1], b[-1]) / 2],
+    Mistake("all_diagonal_halved", _made(_diagonal, last=lambda v, w: _diagonal(v, w) / 2),
             "the first and the last layer are block-diagonal, too: the first reads one input, the last "
             "adds up"),
     Mistake("first_diagonal", _made(first=_diagonal),

@@ -22,6 +22,11 @@ def _centred(x):
     return x - x.mean(0)
 
 
+def _product(x, y):
+    """Of centred features: (columns of x, columns of y)."""
+    return _centred(x).T @ _centred(y)
+
+
 def _slopes(x, y):
     """Each output on each feature alone."""
     return (_centred(x).T @ _centred(y) / (_centred(x) ** 2).sum(0)[:, None]).T
@@ -82,7 +87,7 @@ STITCH = (
             "the weight is right; subtract from upper's mean what the weight makes of lower's mean"),
     Mistake("bias_sign", lambda x, y: (_right(x, y)[0], -_right(x, y)[1]),
             "the weight is right, the bias has the wrong sign: upper's mean less weight @ lower's mean"),
-    Mistake("bias_total", lambda x, y: (_right(x, y)[0], np.full(y.shape[1], (y - x @ _right(x, y)[0].T).mean())),
+    Mistake("bias_total", lambda x, y: (_right(x, y)[0], np.full(y.shape[1], _right(x, y)[1].mean())),
             "all outputs share one bias; each has its own: take means over the images only"),
     Mistake("upper_centred", lambda x, y: (_solved(x, _centred(y)).T, y.mean(0)),
             "you centred only upper; lower's mean belongs to the problem, too"),
@@ -113,9 +118,9 @@ STITCH = (
             "the bias is a row, (1, b); it is (b,)"),
     Mistake("one_by_one", _with_bias(_slopes),
             "you fitted each feature alone, as if they shared nothing; solve for all at once"),
-    Mistake("not_solved", _with_bias(lambda x, y: (_centred(x).T @ _centred(y)).T / len(x)),
+    Mistake("not_solved", _with_bias(lambda x, y: _product(y, x) / len(x)),
             "that is the covariance of the two; it must still be multiplied by the inverse of lower's own"),
-    Mistake("not_inverted", _with_bias(lambda x, y: (_centred(x).T @ _centred(x) @ _centred(x).T @ _centred(y)).T),
+    Mistake("not_inverted", _with_bias(lambda x, y: _product(y, x) @ _product(x, x)),
             "you multiplied by lower's own covariance; its inverse is needed"),
     Mistake("ridge", _ridge,
             "you added the identity before inverting: that pulls weight and bias towards 0"),
@@ -123,7 +128,7 @@ STITCH = (
             "you added the identity before inverting: that pulls the weight towards 0"),
     Mistake("rotation", _with_bias(_rotation),
             "that is the nearest rotation; any matrix is allowed"),
-    Mistake("means", lambda x, y: (np.eye(y.shape[1], x.shape[1]), y.mean(0) - np.eye(y.shape[1], x.shape[1]) @ x.mean(0)),
+    Mistake("means", _with_bias(lambda x, y: np.eye(y.shape[1], x.shape[1])),
             "you moved the means only; fit the weight, too"),
     Mistake("standardised", lambda x, y: (_solved(_standard(x), _standard(y)).T, np.zeros(y.shape[1])),
             "you fitted features divided by their spread; the layer must work on the features as they are"),
