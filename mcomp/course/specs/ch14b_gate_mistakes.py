@@ -42,6 +42,11 @@ def _unique(g):
     return float(g.shape[1] * (f * g.mean(0)[: len(f)]).sum())
 
 
+def _columns_largest(g):
+    f = np.bincount(g.argmax(0), minlength=g.shape[1]) / len(g)
+    return float(g.shape[1] * (f * g.mean(0)).sum())
+
+
 def _soft(g):
     return np.exp(g) / np.exp(g).sum(1, keepdims=True)
 
@@ -62,7 +67,7 @@ def _sum(f, p, n=None):
 
 BALANCE = (
     Mistake("no_n", lambda g: _sum(_share(g), g.mean(0), 1),
-            "the factor n is missing: balanced gates should cost 1 for any number of experts"),
+            "the factor n is missing (n times a mean is only the sum): balanced gates should cost 1"),
     Mistake("n_inputs", lambda g: _sum(_share(g), g.mean(0), len(g)),
             "the number of inputs stands where n belongs, the number of experts: as the factor, or because "
             "f is a count or P a sum"),
@@ -98,6 +103,14 @@ BALANCE = (
             "you counted every gate above 1 / n; each input counts once, for its largest gate"),
     Mistake("half", lambda g: _sum((g > 0.5).mean(0), g.mean(0)),
             "you counted gates above 0.5: with more experts the largest may be smaller"),
+    Mistake("minlength", lambda g: float(g.shape[1] * (np.bincount(g.argmax(1)) / len(g) * g.mean(0)).sum()),
+            "your count ends at the highest expert that was chosen, so that it may be shorter than P"),
+    Mistake("rows_mean", lambda g: float(g.shape[1] * (_share(g) * g.mean(1)).sum()),
+            "you took the mean of each input's gates, which is always 1 / n; P is a mean over the inputs"),
+    Mistake("columns_largest", _columns_largest,
+            "you looked for the largest gate of each expert; each input has one, along axis 1"),
+    Mistake("one_p", lambda g: float(g.shape[1] * _share(g).sum() * g.mean()),
+            "your result is always 1: P is one mean gate for each expert, not the mean of all gates"),
     Mistake("chosen_only", _short,
             "your n is the number of experts that occur in the count; those behind the last chosen are lost"),
     Mistake("unique", _unique,

@@ -43,6 +43,13 @@ def _by_mean(v, k):
     return _at(v, np.repeat(_order(abs(v).mean(0, keepdims=True))[:, :k], len(v), axis=0))
 
 
+def _union(v, k):
+    order = _order(v)[:, :k]
+    made = np.zeros_like(v)
+    made[:, order] = v[:, order]
+    return made
+
+
 TRIM = (
     Mistake("signed", lambda v, k: _at(v, np.argsort(-v, axis=1, kind="stable")[:, :k]),
             "you ranked the changes themselves; a change of -3 is as large as one of 3"),
@@ -62,6 +69,13 @@ TRIM = (
     Mistake("one_ranking", lambda v, k: _all_tasks(v, k * len(v)),
             "you ranked all tasks together, so that a task with large changes pushes the others out; rank "
             "each row on its own"),
+    Mistake("fraction", lambda v, k: _right(v, min(k * v.shape[1], v.shape[1])),
+            "everything stays wherever k isn't 0: k is a number of entries, not a share"),
+    Mistake("all_threshold", lambda v, k: np.where(abs(v) >= np.sort(abs(v).ravel())[::-1][k - 1], v, 0),
+            "your threshold is the k-th largest of all tasks together; each task has its own"),
+    Mistake("union", _union,
+            "you kept a place in every task if any task keeps it: vectors[:, order] takes whole columns, "
+            "np.put_along_axis goes row by row"),
     Mistake("columns", lambda v, k: _right(v.T, k).T,
             "you ranked the tasks at each place; rank the places of each task"),
     Mistake("by_first", _by_first,

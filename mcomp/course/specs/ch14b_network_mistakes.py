@@ -31,6 +31,13 @@ def _crossed(v, w):
     return np.block([[np.zeros((len(v), w.shape[1])), v], [w, np.zeros((len(w), v.shape[1]))]])
 
 
+def _same_width(v, w):
+    made = np.zeros((2 * len(v), 2 * v.shape[1]))
+    made[: len(v), : v.shape[1]] = v
+    made[len(v) :, v.shape[1] :] = w
+    return made
+
+
 def _interleaved(a, b):
     """Units a0, b0, a1, b1, ... where the widths allow."""
     wide, before = _made()(a, b), None
@@ -67,6 +74,10 @@ BESIDE = (
             "inside there are no zeros: each network reads the other's units"),
     Mistake("inside_rows", _made(inside=lambda v, w: np.block([[v, v], [w, w]])),
             "inside there are no zeros: each network reads the other's units with its own weights"),
+    Mistake("inside_beside_halved", _made(inside=lambda v, w: np.block([[v, w], [v, w]]) / 2),
+            "inside each network reads the other's units, too; there should be zeros, and nothing halved"),
+    Mistake("inside_same_width", _made(inside=_same_width),
+            "your inner block takes b to be as wide as a; its size is the sum of the two widths"),
     Mistake("inside_stacked", _made(inside=lambda v, w: np.vstack([v, w])),
             "inner layers read both networks' units: stacked rows have too few columns, use blocks on a "
             "diagonal"),
@@ -99,6 +110,11 @@ BESIDE = (
     Mistake("first_columns", _made(first=lambda v, w: np.hstack([v, w])),
             "the first layer's columns stand side by side, as if it had two inputs; its rows stand below "
             "each other"),
+    Mistake("turned", _made(lambda v, w: np.hstack([v, w]), last=lambda v, w: np.vstack([v, w]) / 2),
+            "rows and columns are turned round: the first layer's rows stand below each other, the last "
+            "layer's columns beside each other"),
+    Mistake("three_layers", lambda a, b: [np.vstack([a[0], b[0]]), _diagonal(a[1], b[1]), _last(a[2], b[2])],
+            "your answer is for three layers; there may be two, without an inner one, or more"),
     Mistake("averaged", _each(lambda v, w: (v + w) / 2),
             "you averaged the weights; that is another network, whose output isn't the mean of the two"),
     Mistake("listed", lambda a, b: [w for pair in zip(a, b, strict=True) for w in pair],

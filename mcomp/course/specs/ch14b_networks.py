@@ -40,6 +40,7 @@ def beside_cases(rng):
     two, three = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]])
     yield case([two, two + 1, three], [three, three + 1, two])
     yield case([one, 2 * one], [np.array([[3.0], [5.0]]), np.array([[4.0, 6.0]])])
+    yield case([np.ones((2, 1)), np.eye(2), np.ones((1, 2))], [one, 3 * one, 5 * one])
     for n in range(3, 14):
         ends, inside = (n % 3 + 1, n // 3 % 2 + 1), (1, 2, 2, 3)[n % 4]
         hidden = rng.integers(1, 4, (2, inside))

@@ -40,6 +40,9 @@ def _with_most(summed):
 ELECT = (
     Mistake("zero", lambda v: np.sign(v.sum(0)),
             "a sum of 0 keeps the sign 0; it must get one"),
+    Mistake("nan", quiet(lambda v: v.sum(0) / abs(v.sum(0))),
+            "a sum of 0 divided by its magnitude is 0 / 0; that place gets the sign that more of the "
+            "others have"),
     Mistake("plus", lambda v: _filled(v.sum(0), 1.0),
             "a sum of 0 always gets +1 here; it should get the sign that more of the other places have"),
     Mistake("minus", lambda v: _filled(v.sum(0), -1.0),
@@ -134,6 +137,10 @@ MERGE = (
             "you divided by the number of entries that aren't 0; divide by how many agree"),
     Mistake("zeros_count", lambda v, s: _mean(v, v * s >= 0),
             "a zero counts as if it agreed (>= 0): it adds nothing and makes the mean smaller"),
+    Mistake("zeros_negative", lambda v, s: _mean(v, (v > 0) == (s > 0)),
+            "a zero counts as if it were negative: v > 0 is False for both"),
+    Mistake("zeros_positive", lambda v, s: _mean(v, (v >= 0) == (s >= 0)),
+            "a zero counts as if it were positive: v >= 0 is True for both"),
     Mistake("summed", lambda v, s: (v * _agree(v, s)).sum(0),
             "you summed what agrees; take the mean"),
     Mistake("nan", quiet(lambda v, s: (v * _agree(v, s)).sum(0) / _agree(v, s).sum(0)),
@@ -172,6 +179,9 @@ MERGE = (
             "you compared the entries themselves with the signs; compare their signs"),
     Mistake("one_mean", lambda v, s: np.full(len(s), v[_agree(v, s)].mean() if _agree(v, s).any() else 0.0),
             "that is one mean over all places; each place has its own"),
+    Mistake("number", lambda v, s: float(v[_agree(v, s)].mean()) if _agree(v, s).any() else 0.0,
+            "you selected what agrees from all places into one row, and took one mean; each place has its "
+            "own"),
     Mistake("one_count", lambda v, s: (v * _agree(v, s)).sum(0) / max(_agree(v, s).sum(), 1),
             "you divided by the number that agree at all places together; count each place on its own"),
     Mistake("else_mean", lambda v, s: _mean(v, _agree(v, s), v.mean(0)),
@@ -197,6 +207,12 @@ def _observed(base, tuned, u, p):
     return base + (tuned - base) * kept / max(kept.mean(), 1e-9)
 
 
+def _sum_kept(base, tuned, u, p):
+    change = (tuned - base) * _kept(u, p)
+    factor = (tuned - base).sum() / change.sum() if change.sum() else 1.0
+    return base + change * factor
+
+
 DARE = (
     Mistake("not_scaled", lambda b, t, u, p: b + (t - b) * _kept(u, p),
             "what stays isn't scaled: on average the change becomes smaller by 1 - drop"),
@@ -210,6 +226,9 @@ DARE = (
             "you divided by the root, which keeps the mean square; for the mean, divide by 1 - drop itself"),
     Mistake("observed", _observed,
             "you divided by the share that happened to stay; over all draws that share is 1 - drop"),
+    Mistake("sum_kept", quiet(_sum_kept),
+            "you scaled so that this draw's changes add up to what they were; the factor is 1 / (1 - drop) "
+            "whatever was drawn"),
     Mistake("kept_dropped", lambda b, t, u, p: b + (t - b) * (u < p) / (1 - p),
             "you kept the entries that are dropped: u < drop means gone"),
     Mistake("kept_dropped_by_drop", quiet(lambda b, t, u, p: b + (t - b) * (u < p) / p),
