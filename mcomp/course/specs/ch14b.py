@@ -45,7 +45,10 @@ def trim_cases(rng):
     yield case(np.array([[1.0, 5.0, -5.0, 5.0], [-4.0, 3.0, 4.0, 4.0]]), 2)
     for n in range(3, 14):
         size = n % 5 + 3
-        yield case(rng.integers(-4, 5, (n % 3 + 1, size)) / (1 + np.arange(n % 3 + 1))[:, None], n % size)
+        vectors = rng.normal(size=(n % 3 + 1, size)).round(1)
+        if n % 2:
+            vectors = rng.integers(-4, 5, vectors.shape).astype(float)  # with equals
+        yield case(vectors / (1 + np.arange(len(vectors)))[:, None], n % size)
 
 
 def elect(vectors):

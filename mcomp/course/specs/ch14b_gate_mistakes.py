@@ -37,9 +37,9 @@ def _short(g):
 
 
 def _unique(g):
-    """Counts of those that occur, multiplied with the first gates."""
+    """Counts of those that occur."""
     f = np.unique(g.argmax(1), return_counts=True)[1] / len(g)
-    return float(g.shape[1] * (f * g.mean(0)[: len(f)]).sum())
+    return float(g.shape[1] * (f * g.mean(0)).sum())
 
 
 def _columns_largest(g):
@@ -103,6 +103,10 @@ BALANCE = (
             "you counted every gate above 1 / n; each input counts once, for its largest gate"),
     Mistake("half", lambda g: _sum((g > 0.5).mean(0), g.mean(0)),
             "you counted gates above 0.5: with more experts the largest may be smaller"),
+    Mistake("half_or_more", lambda g: _sum((g >= 0.5).mean(0), g.mean(0)),
+            "you counted gates of 0.5 or more; each input counts once, for its largest gate, however small"),
+    Mistake("largest_sum", lambda g: float(g.max(1).sum() * g.shape[1]),
+            "that is n times the sum of the largest gates; f and P are means, taken expert by expert"),
     Mistake("minlength", lambda g: float(g.shape[1] * (np.bincount(g.argmax(1)) / len(g) * g.mean(0)).sum()),
             "your count ends at the highest expert that was chosen, so that it may be shorter than P"),
     Mistake("rows_mean", lambda g: float(g.shape[1] * (_share(g) * g.mean(1)).sum()),

@@ -3,10 +3,11 @@
 import numpy as np
 
 from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.specs.ch14b_drop_mistakes import DARE
 from mcomp.course.specs.ch14b_gate_mistakes import BALANCE
 from mcomp.course.specs.ch14b_network_mistakes import BESIDE
 from mcomp.course.specs.ch14b_stitch_mistakes import STITCH
-from mcomp.course.specs.ch14b_vector_mistakes import DARE, ELECT, MERGE
+from mcomp.course.specs.ch14b_vector_mistakes import ELECT, MERGE
 
 
 def _order(v):
@@ -76,6 +77,9 @@ TRIM = (
     Mistake("union", _union,
             "you kept a place in every task if any task keeps it: vectors[:, order] takes whole columns, "
             "np.put_along_axis goes row by row"),
+    Mistake("single_argsort", lambda v, k: np.where(_order(v) < k, v, 0),
+            "argsort lists indices, not ranks: order < k marks other places. Write to the places order[:, "
+            ":k]"),
     Mistake("columns", lambda v, k: _right(v.T, k).T,
             "you ranked the tasks at each place; rank the places of each task"),
     Mistake("by_first", _by_first,
@@ -85,8 +89,8 @@ TRIM = (
     Mistake("at_least", lambda v, k: np.where(abs(v) >= _kth(v, k), v, 0) if k else 0 * v,
             "you kept all that reach the k-th magnitude: where some are equal, that is more than k"),
     Mistake("from_sorted", lambda v, k: np.where(abs(v) >= np.sort(abs(v), axis=1)[:, [-k]], v, 0),
-            "you kept all that reach the k-th magnitude: more than k where some are equal, and for k = 0 "
-            "the index -0 is the first, so that everything stays"),
+            "you kept all that reach the k-th magnitude: more than k where some are equal; and for k = 0 "
+            "the index runs over to the other end, so that everything stays"),
     Mistake("above", lambda v, k: np.where(abs(v) > _kth(v, k), v, 0) if k else 0 * v,
             "you kept what is larger than the k-th magnitude, and so lost the k-th itself"),
     Mistake("above_next", lambda v, k: np.where(
@@ -101,7 +105,7 @@ TRIM = (
             "program"),
     Mistake("above_sorted", lambda v, k: np.where(abs(v) > np.sort(abs(v), axis=1)[:, [-k]], v, 0),
             "you kept what is larger than the k-th magnitude, and so lost the k-th itself; and for k = 0 "
-            "the index -0 is the first"),
+            "the index runs over to the other end"),
     Mistake("higher_index", lambda v, k: _right(v[:, ::-1], k)[:, ::-1],
             "of equal magnitudes you kept the higher index; the lower one stays"),
     Mistake("from_end", lambda v, k: _at(v, np.argsort(abs(v), axis=1, kind="stable")[:, -k:]),

@@ -58,6 +58,8 @@ BESIDE = (
             "every layer halves; only the last one should, else the answer shrinks with depth"),
     Mistake("first_halved", _made(lambda v, w: np.vstack([v, w]) / 2, last=lambda v, w: np.hstack([v, w])),
             "the first layer does the halving; the function is the same, but the last layer should do it"),
+    Mistake("half_a", _made(last=lambda v, w: np.hstack([v / 2, w])),
+            "only a's part of the last layer is halved; halve both"),
     Mistake("twice_halved", _made(lambda v, w: np.vstack([v, w]) / 2),
             "the first layer halves, too; only the last one should"),
     Mistake("inside_halved", _made(inside=lambda v, w: _diagonal(v, w) / 2),
@@ -94,6 +96,9 @@ BESIDE = (
     Mistake("all_diagonal_halved", _made(_diagonal, last=lambda v, w: _diagonal(v, w) / 2),
             "the first and the last layer are block-diagonal, too: the first reads one input, the last "
             "adds up"),
+    Mistake("all_diagonal_all_halved", _each(lambda v, w: _diagonal(v, w) / 2),
+            "every layer is block-diagonal and halves; the first reads one input, only the last halves and "
+            "adds up"),
     Mistake("first_diagonal", _made(first=_diagonal),
             "the first layer is block-diagonal, as if there were two inputs; both networks read the same "
             "one"),
@@ -119,6 +124,12 @@ BESIDE = (
             "you averaged the weights; that is another network, whose output isn't the mean of the two"),
     Mistake("listed", lambda a, b: [w for pair in zip(a, b, strict=True) for w in pair],
             "you listed the weights of both; one matrix for each layer is asked"),
+    Mistake("two_layers", lambda a, b: [np.vstack([a[0], b[0]]), _last(a[1], b[1])],
+            "your answer is for two layers; there may be inner ones between the first and the last"),
+    Mistake("no_last", lambda a, b: _made()(a, b)[:-1],
+            "the last layer is missing"),
+    Mistake("stacked_apart", _each(lambda v, w: np.stack([v, w])),
+            "you stacked the weights along a new axis; each layer is one matrix"),
     Mistake("no_inside", lambda a, b: [np.vstack([a[0], b[0]]), _last(a[-1], b[-1])],
             "the inner layers are missing"),
     Mistake("one_after_another", lambda a, b: [*a, *b],

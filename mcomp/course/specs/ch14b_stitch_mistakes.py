@@ -105,6 +105,8 @@ STITCH = (
             "the weight is (a, b) and fitted without a bias; it should be (b, a), fitted with one"),
     Mistake("backwards", lambda x, y: _right(y, x),
             "your layer leads from upper to lower; it should lead from lower to upper"),
+    Mistake("backwards_mean", lambda x, y: (_right(y, x)[0], x.mean(0)),
+            "your layer leads from upper to lower; turn it round, and the bias isn't a mean alone"),
     Mistake("swapped", lambda x, y: _right(x, y)[::-1],
             "you returned (bias, weight); the order is (weight, bias)"),
     Mistake("together", lambda x, y: _solved(_ones(x), y).T,
