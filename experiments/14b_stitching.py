@@ -1,99 +1,73 @@
-"""The lower half of one ResNet under the upper half of another, and what the stitch costs.
+"""The lower half of one LeNet-300-100 under the upper half of another, and what the stitch costs.
 
-    python experiments/14b_stitching.py      (about three minutes on one core)
+    python experiments/14b_stitching.py      (half a minute on one core)
 
-The three shipped networks, three ordered pairs. Cut behind a block; between the halves lies a 1 x 1
-convolution with a bias, all else is frozen. It is fitted by least squares to the features that the upper
-half is used to, on 1,000 images, and then trained on the labels for two epochs; its learning rate is tuned
-for every arm on one grid, by validation images of the first pair. Lower halves: the upper one's own (the
-null), another seed's, one that was never trained (its batch norms have seen the images). "a block skipped"
-and "a block twice" join different depths.
+The three shipped networks, their six ordered pairs. Cut behind a hidden layer; between the halves lies a
+linear layer with a bias, fitted by least squares to the features that the upper half is used to, on 3,000
+training images. No label is looked at, nothing is trained or tuned. Lower halves: the upper one's own (the
+null), another seed's, one that was never trained. "a layer skipped" and "a layer twice" join different
+depths.
 """
+
+import itertools
 
 import taught
 import torch
-from common import tune, write
+from common import write
 from torch import nn
 from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import merge, train, zoo
 
-SUBSET, EPOCHS, RATES = 1_000, 2, (0.0005, 0.002, 0.008)
-HELD = 2_000  # of the validation images
-BLOCKS = ("block1", "block2", "block3")
-CUTS = {f"{kind}, {b}": (kind, (b, b)) for b in BLOCKS for kind in ("own", "another", "untrained")}
+PAIRS = tuple(itertools.permutations(zoo.SEEDS, 2))
+SUBSET = 3_000
+CUTS = {
+    f"{kind}, {name}": (kind, (cut, cut))
+    for name, cut in (("first", "relu1"), ("second", "relu2"))
+    for kind in ("own", "another", "untrained")
+}
 CUTS |= {
-    "a block skipped": ("another", ("block2", "block3")),
-    "a block twice": ("another", ("block3", "block2")),
+    "another, a layer skipped": ("another", ("relu1", "relu2")),
+    "another, a layer twice": ("another", ("relu2", "relu1")),
 }
 
 
-def untrained(seed, data):
-    model = taught.network("resnet", 1000 + seed)
-    model.train()
-    with torch.no_grad():
-        for part in data.train[0].split(100):
-            model(part)  # the statistics of its batch norms
-    return model.eval()
+def least_squares(x, y):
+    """The linear layer from `x` that comes nearest to `y`, and what it misses as a part of the variance."""
+    one = torch.cat([x, torch.ones_like(x[:, :1])], 1).double()
+    solved = torch.linalg.lstsq(one, y.double(), driver="gelsd").solution
+    layer = nn.Linear(x.shape[1], y.shape[1])
+    layer.weight.data, layer.bias.data = solved[:-1].T.float().contiguous(), solved[-1].float()
+    missed = (one @ solved - y).square().mean() / (y - y.mean(0)).double().square().mean()
+    return layer, float(missed)
 
 
-def rows(features):
-    """(images, channels, height, width) as (images * height * width, channels), in float64."""
-    return features.permute(0, 2, 3, 1).flatten(0, 2).double()
-
-
-def least_squares(source, target):
-    """A 1 x 1 convolution that comes nearest to `target`."""
-    x, y = rows(source), rows(target)
-    one = torch.cat([x, torch.ones_like(x[:, :1])], 1)
-    solved = torch.linalg.pinv(one.T @ one, hermitian=True) @ (one.T @ y)
-    layer = nn.Conv2d(x.shape[1], y.shape[1], 1)
-    layer.weight.data = solved[:-1].T[:, :, None, None].float().contiguous()
-    layer.bias.data = solved[-1].float()
-    return layer, float((one @ solved - y).square().mean() / y.var(0).mean())
-
-
-def stitched(arm, seed, data):
-    """The stitched network, least squares in the middle, and its error as a part of the variance."""
+def stitched(arm, pair, data):
+    """The network of the arm for the pair (lower, upper), stitched by least squares, and what that misses."""
     kind, at = CUTS[arm]
-    upper = zoo.load("resnet", seed)
-    lower = {"own": upper, "another": zoo.load("resnet", (seed + 1) % 3)}.get(kind) or untrained(seed, data)
-    x = data.train[0]
-    source = train.predict(merge.halves(lower, at[0])[0], x)
-    target = train.predict(merge.halves(upper, at[1])[0], x)
-    layer, error = least_squares(source, target)
-    return merge.stitch(lower, upper, layer, at=at), error
+    below, above = pair
+    upper = zoo.load("lenet300", above)
+    if kind == "untrained":
+        lower = taught.network("lenet300", 1000 + below).eval()
+    else:
+        lower = upper if kind == "own" else zoo.load("lenet300", below)
+    halves = [merge.halves(model, cut)[0] for model, cut in zip((lower, upper), at, strict=True)]
+    layer, missed = least_squares(*(train.predict(half, data.train[0]) for half in halves))
+    return merge.stitch(lower, upper, layer, at=at), missed
 
 
-def main(data, seeds=zoo.SEEDS):
+def main(data, pairs=PAIRS):
     torch.set_num_threads(1)
-    made, held = {}, tuple(part[:HELD] for part in data.validation)
-    bar = tqdm(unit="network", mininterval=20)
-
-    def fitted(arm, seed, lr):
-        if (arm, seed, lr) not in made:
-            model, _ = stitched(arm, seed, data)
-            made[arm, seed, lr] = taught.learn(model, data, seed, epochs=EPOCHS, lr=lr, batch_size=64)
-            bar.update()
-        return made[arm, seed, lr]
-
-    tuned = tune(list(CUTS), RATES, lambda arm, lr: train.evaluate(fitted(arm, seeds[0], lr), held))
     methods = {}
-    for arm in CUTS:
-        begun = [stitched(arm, seed, data) for seed in seeds]
-        methods[arm] = {
-            "error": [error for _, error in begun],
-            "squares": [train.evaluate(model, data.test) for model, _ in begun],
-            "accuracy": [
-                train.evaluate(fitted(arm, seed, tuned["chosen"][arm]), data.test) for seed in seeds
-            ],
-        }
-    bar.close()
+    for arm in tqdm(CUTS):
+        made = [stitched(arm, pair, data) for pair in pairs]
+        accuracy = [train.evaluate(model, data.test) for model, _ in made]
+        methods[arm] = {"missed": [missed for _, missed in made], "accuracy": accuracy}
     write(
-        __file__, question="Do two networks understand each other's features?", network="resnet",
-        methods=methods, seeds=seeds, tuned=tuned, epochs=EPOCHS, images=SUBSET,
-        whole=[train.evaluate(zoo.load("resnet", seed), data.test) for seed in seeds],
+        __file__, question="Do two networks understand each other's features?", network="lenet300",
+        methods=methods, seeds=[list(pair) for pair in pairs], images=SUBSET,
+        whole=[train.evaluate(zoo.load("lenet300", above), data.test) for _, above in pairs],
     )  # fmt: skip
 
 
