@@ -97,6 +97,10 @@ TRIM = (
                 abs(v) > np.sort(abs(v), axis=1)[:, [v.shape[1] - k - 1]], v, 0) if k < v.shape[1] else v,
             "you kept what is larger than the largest that must go: where magnitudes are equal, fewer than "
             "k"),
+    Mistake("largest_only", lambda v, k: _right(v, min(k, 1)),
+            "only the largest entry stays: before you look for the next one, take it out"),
+    Mistake("ascending_above", lambda v, k: np.where(abs(v) > np.sort(abs(v), axis=1)[:, [k]], v, 0),
+            "your threshold is number k from below, so that about n - k stay; k is how many stay"),
     Mistake("one_more", lambda v, k: _at(v, _order(v)[:, : k + 1]),
             "you kept one entry too many in each task"),
     Mistake("kthvalue", lambda v, k: np.where(
