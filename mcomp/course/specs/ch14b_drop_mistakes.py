@@ -78,6 +78,8 @@ DARE = (
             "you scaled base along with the change; only the change is scaled"),
     Mistake("on_tuned", lambda b, t, u, p: t + (t - b) * _kept(u, p) / (1 - p),
             "you added the change to tuned, which has it already; add it to base"),
+    Mistake("change_alone", lambda b, t, u, p: np.where(u < p, b, (t - b) / (1 - p)),
+            "where a change stays you returned it alone; add base there, too"),
     Mistake("turned", lambda b, t, u, p: b + (b - t) * _kept(u, p) / (1 - p),
             "the change is tuned - base; yours has the other sign"),
     Mistake("all_changes_scaled", lambda b, t, u, p: b + (t - b) / (1 - p),

@@ -76,6 +76,8 @@ BESIDE = (
             "b's hidden units stand before a's"),
     Mistake("inside_swapped", _made(inside=lambda v, w: _diagonal(w, v)),
             "inside, b's block stands first, so that its units read a's"),
+    Mistake("first_swapped", _made(first=lambda v, w: np.vstack([w, v])),
+            "in the first layer b's rows stand first, but the other layers take a's units to be first"),
     Mistake("last_swapped", _made(last=lambda v, w: np.hstack([w, v]) / 2),
             "in the last layer b's columns stand first, but a's units do"),
     Mistake("inside_crossed", _made(inside=_crossed),
@@ -93,6 +95,10 @@ BESIDE = (
     Mistake("inside_stacked", _made(inside=lambda v, w: np.vstack([v, w])),
             "inner layers read both networks' units: stacked rows have too few columns, use blocks on a "
             "diagonal"),
+    Mistake("inside_stacked_whole", _made(
+                inside=lambda v, w: np.vstack([v, w]), last=lambda v, w: np.hstack([v, w])),
+            "inner layers are stacked, so that they have too few columns: use blocks on a diagonal; and "
+            "the last layer must halve"),
     Mistake("inside_columns", _made(inside=lambda v, w: np.hstack([v, w])),
             "inner layers give both networks' units: columns beside each other have too few rows, and mix"),
     Mistake("inside_mean", _made(inside=lambda v, w: (v + w) / 2),
@@ -120,8 +126,13 @@ BESIDE = (
     Mistake("last_stacked", _made(last=lambda v, w: np.vstack([v, w]) / 2),
             "the last layer's rows stand below each other; it reads both networks' units, so its columns "
             "must stand side by side"),
+    Mistake("last_stacked_whole", _made(last=lambda v, w: np.vstack([v, w])),
+            "the last layer's rows stand below each other, which gives two answers; its columns must stand "
+            "side by side, halved"),
     Mistake("last_mean", _made(last=lambda v, w: (v + w) / 2),
             "the last layer is averaged; it needs a column for each hidden unit of both"),
+    Mistake("first_mean", _made(first=lambda v, w: (v + w) / 2),
+            "the first layer is averaged; each network keeps its own rows, below each other"),
     Mistake("first_columns", _made(first=lambda v, w: np.hstack([v, w])),
             "the first layer's columns stand side by side, as if it had two inputs; its rows stand below "
             "each other"),

@@ -141,6 +141,10 @@ def _pick(v, s, choose):
     )
 
 
+def _all_by_count(v, s):
+    return v.sum(0) / np.maximum(_agree(v, s).sum(0), 1)
+
+
 def _running(v, s):
     return (v * _agree(v, s)).sum(0) / np.maximum(_agree(v, s).sum(0).cumsum(), 1)
 
@@ -208,8 +212,15 @@ MERGE = (
             "own"),
     Mistake("running_count", _running,
             "your count goes on from place to place; it must start at 0 at each"),
-    Mistake("all_by_count", lambda v, s: v.sum(0) / np.maximum(_agree(v, s).sum(0), 1),
+    Mistake("all_by_count", _all_by_count,
             "the count is right, but you summed all entries; sum those that agree"),
+    Mistake("all_by_count_or_zero", lambda v, s: np.where(_agree(v, s).any(0), _all_by_count(v, s), 0.0),
+            "the count is right, but the sum runs over all entries; only those that agree belong in it"),
+    Mistake("mean_where_any", lambda v, s: np.where(_agree(v, s).any(0), v.mean(0), 0.0),
+            "where any task agrees you took the mean over all of them; take it over those that agree"),
+    Mistake("nan_mean", lambda v, s: np.where(_agree(v, s), v, np.nan).mean(0),
+            "one task that disagrees makes the place nan; leave it out of the mean, and return 0 where "
+            "none is left"),
     Mistake("signed_by_count", lambda v, s: (v * s).sum(0) / np.maximum(_agree(v, s).sum(0), 1),
             "the count is right, but you summed entry times sign over all tasks; sum the entries that agree"),
     Mistake("median_zeros", lambda v, s: np.median(v * _agree(v, s), axis=0),
