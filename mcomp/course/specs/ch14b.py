@@ -69,6 +69,8 @@ def elect_cases(rng):
     yield case(np.array([[1.0, -1.0], [-1.0, -2.0]]))
     yield case(np.array([[1.0], [-1.0]]))
     yield case(np.array([[1.0, -1.0, 2.0], [1.0, -1.0, -2.0]]))
+    yield case(np.array([[-1.0, -2.0, -1.0, 0.0]]))
+    yield case(np.array([[2.0, 1.0, 1.0, -3.0], [-1.0, 1.0, 2.0, 3.0]]))
     yield case(np.array([[9.0, -1.0, -1.0, 2.0], [1.0, -1.0, -1.0, -2.0]]))
     yield case(np.array([[-9.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.5, 0.0]]))
     yield case(np.array([[-2.0, 1.0, -1.0, -3.0], [1.0, 1.0, -1.0, 0.0], [1.0, -3.0, 0.0, 3.0]]))

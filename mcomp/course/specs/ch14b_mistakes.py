@@ -44,6 +44,11 @@ def _by_mean(v, k):
     return _at(v, np.repeat(_order(abs(v).mean(0, keepdims=True))[:, :k], len(v), axis=0))
 
 
+def _one_threshold(v, k):
+    order = np.sort(abs(v).ravel())[::-1]
+    return np.where(abs(v) >= order[k * len(v) - 1], v, 0)
+
+
 def _union(v, k):
     order = _order(v)[:, :k]
     made = np.zeros_like(v)
@@ -74,6 +79,11 @@ TRIM = (
             "everything stays wherever k isn't 0: k is a number of entries, not a share"),
     Mistake("all_threshold", lambda v, k: np.where(abs(v) >= np.sort(abs(v).ravel())[::-1][k - 1], v, 0),
             "your threshold is the k-th largest of all tasks together; each task has its own"),
+    Mistake("one_threshold", _one_threshold,
+            "your threshold is one for all tasks together, so that a task with large changes pushes the "
+            "others out; each row has its own"),
+    Mistake("by_signed_mean", lambda v, k: _at(v, np.repeat(_order(v.mean(0)[None])[:, :k], len(v), axis=0)),
+            "you ranked the places by the mean of all tasks; each task has its own ranking"),
     Mistake("union", _union,
             "you kept a place in every task if any task keeps it: vectors[:, order] takes whole columns, "
             "np.put_along_axis goes row by row"),
@@ -97,6 +107,10 @@ TRIM = (
                 abs(v) > np.sort(abs(v), axis=1)[:, [v.shape[1] - k - 1]], v, 0) if k < v.shape[1] else v,
             "you kept what is larger than the largest that must go: where magnitudes are equal, fewer than "
             "k"),
+    Mistake("largest_only", lambda v, k: _right(v, min(k, 1)),
+            "only the largest entry stays: before you look for the next one, take it out"),
+    Mistake("ascending_above", lambda v, k: np.where(abs(v) > np.sort(abs(v), axis=1)[:, [k]], v, 0),
+            "your threshold is number k from below, so that about n - k stay; k is how many stay"),
     Mistake("one_more", lambda v, k: _at(v, _order(v)[:, : k + 1]),
             "you kept one entry too many in each task"),
     Mistake("kthvalue", lambda v, k: np.where(

@@ -31,6 +31,10 @@ def _crossed(v, w):
     return np.block([[np.zeros((len(v), w.shape[1])), v], [w, np.zeros((len(w), v.shape[1]))]])
 
 
+def _ones_between(v, w):
+    return _diagonal(v, w) + 1 - _diagonal(np.ones(v.shape), np.ones(w.shape))
+
+
 def _same_width(v, w):
     made = np.zeros((2 * len(v), 2 * v.shape[1]))
     made[: len(v), : v.shape[1]] = v
@@ -58,6 +62,10 @@ BESIDE = (
             "every layer halves; only the last one should, else the answer shrinks with depth"),
     Mistake("first_halved", _made(lambda v, w: np.vstack([v, w]) / 2, last=lambda v, w: np.hstack([v, w])),
             "the first layer does the halving; the function is the same, but the last layer should do it"),
+    Mistake("by_depth", lambda a, b: [*_made()(a, b)[:-1], np.hstack([a[-1], b[-1]]) / len(a)],
+            "you divided by the number of layers; there are two networks"),
+    Mistake("doubled", _made(last=lambda v, w: np.hstack([v, w]) * 2),
+            "the last layer doubles; it should halve"),
     Mistake("half_a", _made(last=lambda v, w: np.hstack([v / 2, w])),
             "only a's part of the last layer is halved; halve both"),
     Mistake("twice_halved", _made(lambda v, w: np.vstack([v, w]) / 2),
@@ -68,12 +76,16 @@ BESIDE = (
             "b's hidden units stand before a's"),
     Mistake("inside_swapped", _made(inside=lambda v, w: _diagonal(w, v)),
             "inside, b's block stands first, so that its units read a's"),
+    Mistake("first_swapped", _made(first=lambda v, w: np.vstack([w, v])),
+            "in the first layer b's rows stand first, but the other layers take a's units to be first"),
     Mistake("last_swapped", _made(last=lambda v, w: np.hstack([w, v]) / 2),
             "in the last layer b's columns stand first, but a's units do"),
     Mistake("inside_crossed", _made(inside=_crossed),
             "inside, the blocks stand off the diagonal: a's units read b's and b's read a's"),
     Mistake("inside_beside", _made(inside=lambda v, w: np.block([[v, w], [v, w]])),
             "inside there are no zeros: each network reads the other's units"),
+    Mistake("inside_ones", _made(inside=_ones_between),
+            "inside, ones stand between the blocks; zeros keep the two networks apart"),
     Mistake("inside_rows", _made(inside=lambda v, w: np.block([[v, v], [w, w]])),
             "inside there are no zeros: each network reads the other's units with its own weights"),
     Mistake("inside_beside_halved", _made(inside=lambda v, w: np.block([[v, w], [v, w]]) / 2),
@@ -83,6 +95,10 @@ BESIDE = (
     Mistake("inside_stacked", _made(inside=lambda v, w: np.vstack([v, w])),
             "inner layers read both networks' units: stacked rows have too few columns, use blocks on a "
             "diagonal"),
+    Mistake("inside_stacked_whole", _made(
+                inside=lambda v, w: np.vstack([v, w]), last=lambda v, w: np.hstack([v, w])),
+            "inner layers are stacked, so that they have too few columns: use blocks on a diagonal; and "
+            "the last layer must halve"),
     Mistake("inside_columns", _made(inside=lambda v, w: np.hstack([v, w])),
             "inner layers give both networks' units: columns beside each other have too few rows, and mix"),
     Mistake("inside_mean", _made(inside=lambda v, w: (v + w) / 2),
@@ -110,8 +126,13 @@ BESIDE = (
     Mistake("last_stacked", _made(last=lambda v, w: np.vstack([v, w]) / 2),
             "the last layer's rows stand below each other; it reads both networks' units, so its columns "
             "must stand side by side"),
+    Mistake("last_stacked_whole", _made(last=lambda v, w: np.vstack([v, w])),
+            "the last layer's rows stand below each other, which gives two answers; its columns must stand "
+            "side by side, halved"),
     Mistake("last_mean", _made(last=lambda v, w: (v + w) / 2),
             "the last layer is averaged; it needs a column for each hidden unit of both"),
+    Mistake("first_mean", _made(first=lambda v, w: (v + w) / 2),
+            "the first layer is averaged; each network keeps its own rows, below each other"),
     Mistake("first_columns", _made(first=lambda v, w: np.hstack([v, w])),
             "the first layer's columns stand side by side, as if it had two inputs; its rows stand below "
             "each other"),
@@ -120,6 +141,14 @@ BESIDE = (
             "layer's columns beside each other"),
     Mistake("three_layers", lambda a, b: [np.vstack([a[0], b[0]]), _diagonal(a[1], b[1]), _last(a[2], b[2])],
             "your answer is for three layers; there may be two, without an inner one, or more"),
+    Mistake("three_layers_last", lambda a, b: _made()([*a[:2], a[-1]], [*b[:2], b[-1]]),
+            "your answer always has one inner layer; there may be none, or more"),
+    Mistake("all_rows", _each(lambda v, w: np.vstack([v, w])),
+            "in every layer rows stand below each other; that is right for the first one only"),
+    Mistake("all_columns", _each(lambda v, w: np.hstack([v, w])),
+            "in every layer columns stand beside each other; that is right for the last one only, halved"),
+    Mistake("added", _each(lambda v, w: v + w),
+            "you added the weights; each network keeps its own, side by side"),
     Mistake("averaged", _each(lambda v, w: (v + w) / 2),
             "you averaged the weights; that is another network, whose output isn't the mean of the two"),
     Mistake("listed", lambda a, b: [w for pair in zip(a, b, strict=True) for w in pair],

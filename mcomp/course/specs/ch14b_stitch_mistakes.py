@@ -68,6 +68,11 @@ def _mixed_back(x, y):
     return found[1:].T, found[0]
 
 
+def _by_rows(x, y):
+    weight = _solved(x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)).T
+    return weight, y.mean(0) - weight @ x.mean(0)
+
+
 def _standard(x):
     return _centred(x) / np.where(x.std(0) > 0, x.std(0), 1)
 
@@ -88,6 +93,13 @@ STITCH = (
     Mistake("bias_difference", lambda x, y: (_right(x, y)[0], y.mean(0) - x.mean(0)),
             "the weight is right; the bias isn't the difference of the means: first multiply lower's by "
             "the weight"),
+    Mistake("no_bias_difference", lambda x, y: (_no_bias(x, y), y.mean(0) - x.mean(0)),
+            "you fitted the weight without a bias and returned the difference of the means; fit both "
+            "together"),
+    Mistake("standard_lower", lambda x, y: (_solved(_standard(x), _centred(y)).T, y.mean(0)),
+            "you fitted lower's features divided by their spread; the layer must work on them as they are"),
+    Mistake("rows_centred", _by_rows,
+            "you centred each image by the mean of its features; each feature has a mean over the images"),
     Mistake("no_bias_mean", lambda x, y: (_no_bias(x, y), y.mean(0)),
             "you fitted the weight without a bias and returned upper's mean for it; fit both together"),
     Mistake("one_mean_each", lambda x, y: (_solved(x - x.mean(), y - y.mean()).T,
@@ -105,6 +117,8 @@ STITCH = (
             "the weight is (a, b) and fitted without a bias; it should be (b, a), fitted with one"),
     Mistake("backwards", lambda x, y: _right(y, x),
             "your layer leads from upper to lower; it should lead from lower to upper"),
+    Mistake("backwards_no_bias", lambda x, y: (_no_bias(y, x), np.zeros(x.shape[1])),
+            "your layer leads from upper to lower, and has no bias; turn it round, and fit both"),
     Mistake("backwards_mean", lambda x, y: (_right(y, x)[0], x.mean(0)),
             "your layer leads from upper to lower; turn it round, and the bias isn't a mean alone"),
     Mistake("swapped", lambda x, y: _right(x, y)[::-1],
@@ -130,6 +144,12 @@ STITCH = (
             "lstsq returns the solution and the residuals; weight and bias are both in the first"),
     Mistake("bias_turned", lambda x, y: (_right(x, y)[0], y.mean(0) - _right(x, y)[0].T @ x.mean(0)),
             "the weight is right; for the bias you multiplied lower's mean by its transpose"),
+    Mistake("bias_number", lambda x, y: (_right(x, y)[0], float(_right(x, y)[1].mean())),
+            "the bias is one number; each output has its own: take means over the images only"),
+    Mistake("bias_each", lambda x, y: (_right(x, y)[0], y - x @ _right(x, y)[0].T),
+            "your bias has a row for each image; take the mean over the images"),
+    Mistake("product", lambda x, y: ((_ones(x).T @ y)[:-1].T, (_ones(x).T @ y)[-1]),
+            "that is the right side of the equations, x.T @ y; multiply it by the inverse of x.T @ x"),
     Mistake("bias_column", lambda x, y: (_right(x, y)[0], _right(x, y)[1][:, None]),
             "the bias has an axis too many; it is (b,)"),
     Mistake("bias_row", lambda x, y: (_right(x, y)[0], _right(x, y)[1][None]),
@@ -138,6 +158,8 @@ STITCH = (
             "you fitted each feature alone, as if they shared nothing; solve for all at once"),
     Mistake("not_solved", _with_bias(lambda x, y: _product(y, x) / len(x)),
             "that is the covariance of the two; it must still be multiplied by the inverse of lower's own"),
+    Mistake("covariance", _with_bias(lambda x, y: _product(y, x) / max(len(x) - 1, 1)),
+            "that is the covariance of the two, by n - 1; multiply it by the inverse of lower's own"),
     Mistake("not_inverted", _with_bias(lambda x, y: _product(y, x) @ _product(x, x)),
             "you multiplied by lower's own covariance; its inverse is needed"),
     Mistake("ridge", _ridge,

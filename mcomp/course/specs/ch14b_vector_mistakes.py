@@ -94,6 +94,8 @@ ELECT = (
             "you took the sign of the median; that of the sum is asked"),
     Mistake("sums", lambda v: v.sum(0),
             "you returned the sums; their signs are asked, and a rule for 0"),
+    Mistake("sums_filled", lambda v: np.where(v.sum(0) == 0, _most(v.sum(0)), v.sum(0)),
+            "you returned the sums where they aren't 0; their signs are asked"),
     Mistake("rows", lambda v: _elected(v.T),
             "you summed each task over its places; sum each place over the tasks"),
     Mistake("rows_zero", lambda v: np.sign(v.sum(1)),
@@ -137,6 +139,14 @@ def _pick(v, s, choose):
     return np.array(
         [choose(v[_agree(v, s)[:, i], i]) if _agree(v, s)[:, i].any() else 0.0 for i in range(len(s))]
     )
+
+
+def _all_by_count(v, s):
+    return v.sum(0) / np.maximum(_agree(v, s).sum(0), 1)
+
+
+def _running(v, s):
+    return (v * _agree(v, s)).sum(0) / np.maximum(_agree(v, s).sum(0).cumsum(), 1)
 
 
 MERGE = (
@@ -200,6 +210,21 @@ MERGE = (
     Mistake("number", lambda v, s: float(v[_agree(v, s)].mean()) if _agree(v, s).any() else 0.0,
             "you selected what agrees from all places into one row, and took one mean; each place has its "
             "own"),
+    Mistake("running_count", _running,
+            "your count goes on from place to place; it must start at 0 at each"),
+    Mistake("all_by_count", _all_by_count,
+            "the count is right, but you summed all entries; sum those that agree"),
+    Mistake("all_by_count_or_zero", lambda v, s: np.where(_agree(v, s).any(0), _all_by_count(v, s), 0.0),
+            "the count is right, but the sum runs over all entries; only those that agree belong in it"),
+    Mistake("mean_where_any", lambda v, s: np.where(_agree(v, s).any(0), v.mean(0), 0.0),
+            "where any task agrees you took the mean over all of them; take it over those that agree"),
+    Mistake("nan_mean", lambda v, s: np.where(_agree(v, s), v, np.nan).mean(0),
+            "one task that disagrees makes the place nan; leave it out of the mean, and return 0 where "
+            "none is left"),
+    Mistake("signed_by_count", lambda v, s: (v * s).sum(0) / np.maximum(_agree(v, s).sum(0), 1),
+            "the count is right, but you summed entry times sign over all tasks; sum the entries that agree"),
+    Mistake("median_zeros", lambda v, s: np.median(v * _agree(v, s), axis=0),
+            "you took the median with zeros for those that disagree; take the mean of those that agree"),
     Mistake("one_count", lambda v, s: (v * _agree(v, s)).sum(0) / max(_agree(v, s).sum(), 1),
             "you divided by the number that agree at all places together; count each place on its own"),
     Mistake("else_mean", lambda v, s: _mean(v, _agree(v, s), v.mean(0)),
