@@ -1,6 +1,7 @@
 """Networks side by side, halves stitched, experts behind a gate: exact in float64, or refused by name."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 import mcomp
+from mcomp import train
 from mcomp.measure import largest_difference
 from mcomp.merge import Ensemble, Mixture, balance_loss, side_by_side, stitch
 
@@ -78,6 +80,11 @@ def test_a_file_opens_the_wide_network_from_its_class(tmp_path):
     mcomp.save(wide, tmp_path / "wide.safetensors")
     opened = mcomp.load(tmp_path / "wide.safetensors", model=mlp())
     assert torch.equal(opened(x), wide(x))
+
+
+class Head(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
 
 
 class Sized(nn.Module):
@@ -162,6 +169,18 @@ def test_halves_of_two_shapes_are_stitched_by_a_layer_that_learns():
     stitched = stitch(one, other, layer, at=("conv1", "block1"))
     assert [n for n, p in stitched.named_parameters() if p.requires_grad] == ["layer.weight", "layer.bias"]
     assert stitched(torch.randn(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_training_a_stitch_leaves_the_halves_as_they_are():
+    models = [*several(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), Head()), 2)]
+    stitched = stitch(*models, nn.Conv2d(4, 4, 1), at=("0", "0"))
+    before = copy.deepcopy(stitched.state_dict())
+    data = SimpleNamespace(train=(torch.randn(20, *X[1:]), torch.arange(20) % 3))
+    train.fit(stitched, data, epochs=2, lr=0.1, progress=False)
+    moved = {n for n, t in stitched.state_dict().items() if not torch.equal(t, before[n])}
+    assert moved == {"layer.weight", "layer.bias"}
+    assert stitched.train().layer.training
+    assert not stitched.upper.training
 
 
 @pytest.mark.parametrize(

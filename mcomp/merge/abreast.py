@@ -1,4 +1,7 @@
-"""Several networks of one shape side by side in one, block by block: exactly the mean of their logits."""
+"""Several networks of one shape side by side in one, block by block: exactly the mean of their logits.
+
+Derived in chapters/14b_tasks_and_ensembles.ipynb.
+"""
 
 import operator
 

@@ -1,7 +1,7 @@
 """Several networks in one: their mean answer, side by side in one network, the lower half of another.
 
-Side by side is exact: block-diagonal weights, a grouped convolution. Stitching: Lenc & Vedaldi 2015
-(arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682).
+Derived in chapters/14b_tasks_and_ensembles.ipynb. Side by side is exact: block-diagonal weights, a grouped
+convolution. Stitching: Lenc & Vedaldi 2015 (arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682).
 """
 
 import torch
@@ -47,11 +47,21 @@ class Ensemble(nn.Module):
 
 
 class Stitched(nn.Module):
-    """The layers of one network up to a cut, a stitching layer, the layers of another from its cut on."""
+    """The layers of one network up to a cut, a stitching layer, the layers of another from its cut on.
+
+    The halves are always in evaluation mode: training the layer moves no running statistics of theirs.
+    """
 
     def __init__(self, lower, layer, upper):
         super().__init__()
         self.lower, self.layer, self.upper = lower, layer, upper
+        self.train(self.training)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.lower.eval()
+        self.upper.eval()
+        return self
 
     def forward(self, x):
         return self.upper(self.layer(self.lower(x)))
@@ -63,7 +73,8 @@ def stitch(lower, upper, layer, *, at):
     Parameters
     ----------
     lower, upper : torch.nn.Module
-        With one input, traced by torch.fx. Not changed; what is copied from them is frozen.
+        With one input, traced by torch.fx. Not changed; what is copied from them is frozen, running
+        statistics too.
     layer : torch.nn.Module
         From the first one's tensor to the second one's: a 1 x 1 convolution or a Linear, which is trained.
     at : pair of str

@@ -1,7 +1,7 @@
 """A mixture of experts: a gate sends each input to a few of several networks.
 
-Sparse gates: Shazeer et al. 2017 (arXiv:1701.06538); the balance loss of Fedus et al. 2022 (Switch,
-arXiv:2101.03961, eq. 4).
+Derived in chapters/14b_tasks_and_ensembles.ipynb. Sparse gates: Shazeer et al. 2017 (arXiv:1701.06538); the
+balance loss of Fedus et al. 2022 (Switch, arXiv:2101.03961, eq. 4).
 """
 
 from torch import nn

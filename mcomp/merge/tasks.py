@@ -1,6 +1,7 @@
 """Networks fine-tuned for different tasks, added up.
 
-A task vector is tuned minus base (Ilharco et al. 2023, arXiv:2212.04089).
+Derived in chapters/14b_tasks_and_ensembles.ipynb. A task vector is tuned minus base (Ilharco et al. 2023,
+arXiv:2212.04089).
 """
 
 import torch

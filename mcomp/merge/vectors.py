@@ -1,7 +1,8 @@
 """Vectors of several tasks as one: TIES and DARE, on arrays.
 
-TIES trims, elects a sign and merges what agrees (Yadav et al. 2023, arXiv:2306.01708); DARE drops and
-rescales (Yu et al. 2024, arXiv:2311.03099). The vectors of all tasks are stacked along the first axis.
+Derived in chapters/14b_tasks_and_ensembles.ipynb. TIES trims, elects a sign and merges what agrees (Yadav et
+al. 2023, arXiv:2306.01708); DARE drops and rescales (Yu et al. 2024, arXiv:2311.03099). The vectors of all
+tasks are stacked along the first axis.
 """
 
 import numpy as np
@@ -44,8 +45,9 @@ def elect(vectors, *, zero="majority"):
     ----------
     vectors : float array (tasks, ...)
     zero : "majority" or "plus"
-        What a sum of exactly 0 gets: the sign that most places of the vector have, +1 if these are as many
-        (the authors' code), or +1 (other libraries).
+        What a sum of exactly 0 gets: the sign that most places of the vector have (as in the authors' code),
+        or +1 (other libraries). If as many places have each, it is +1 here; the authors' code then leaves 0
+        and merges the negative entries.
 
     Returns
     -------

@@ -1,0 +1,136 @@
+"""Five ResNets as teachers of one: what a student of the same bytes keeps of the ensemble's gain.
+
+    python experiments/14b_ensemble.py      (about eight minutes on one core)
+
+Three groups of five members, each trained on the labels of 1,500 images. Four arms for a network like a
+member: "labels" (it is a member); the ensemble's answers on the same 1,500 images; on 4,500 images, of which
+3,000 have no label; and, on those, the answers of one member, which tells what the images alone are worth.
+Every network starts from scratch and sees 9,000 images in its training. A student has the start of a member
+of its group, the first or the second, so that arms are compared pair by pair. The learning rate of every arm
+is tuned on one grid by the validation accuracy of one more student of the first group. T = 1.
+"""
+
+import tempfile
+from pathlib import Path
+
+import taught
+import torch
+from common import tune, write
+from tqdm.auto import tqdm
+
+import mcomp.data
+from mcomp import distill, merge, save, train
+
+LABELLED, SEEN, PASSES, GROUPS, MEMBERS, STUDENTS = 1_500, 4_500, 9_000, 3, 5, 2
+RATES, OPTIONS = (0.005, 0.01, 0.02), {"weight_decay": 0.01, "batch_size": 32}
+LABELS, SAME, MORE, ONE = (
+    "labels",
+    "five, on the labelled images",
+    "five, on three times as many",
+    "one, on three times as many",
+)
+
+
+class Study:
+    def __init__(self, few, many, bar):
+        self.few, self.many, self.bar, self.made, self.answers, self.said = few, many, bar, {}, {}, {}
+
+    def trained(self, arm, group, seed, lr):
+        """A network of the arm; `group` says who teaches it."""
+        if (arm, group, seed, lr) not in self.made:
+            data = self.few if arm in (LABELS, SAME) else self.many
+            loss = taught.labels
+            if arm != LABELS:
+                loss = distill.teaching(self.logits(group, one=arm == ONE)[: len(data.train[1])], data)
+            epochs = PASSES // len(data.train[1])
+            model = taught.network("resnet", seed)
+            taught.learn(model, data, seed, epochs=epochs, lr=lr, loss=loss, **OPTIONS)
+            self.made[arm, group, seed, lr] = model
+            self.bar.update()
+        return self.made[arm, group, seed, lr]
+
+    def members(self, group):
+        lr = self.rates[LABELS]
+        return [self.trained(LABELS, None, 10 * group + i, lr) for i in range(MEMBERS)]
+
+    def logits(self, group, *, one):
+        """What the last member, or all five, answer to the 4,500 images."""
+        if (group, one) not in self.answers:
+            members = self.members(group)
+            teacher = members[-1] if one else merge.Ensemble(members)
+            self.answers[group, one] = train.predict(teacher, self.many.train[0])
+        return self.answers[group, one]
+
+    def tested(self, model):
+        """Its logits for the test images, computed once."""
+        if model not in self.said:
+            self.said[model] = train.predict(model, self.few.test[0])
+        return self.said[model]
+
+    def score(self, arm, lr):
+        group = None if arm == LABELS else 0
+        return train.evaluate(self.trained(arm, group, 100, lr), self.few.validation)
+
+
+def size(model):
+    with tempfile.TemporaryDirectory() as folder:
+        return save(model, Path(folder, "model.safetensors"))
+
+
+def together(few, many):
+    """`many` with the images of `few` first; its labels are looked at by nobody."""
+    known = {row.numpy().tobytes() for row in few.train[0]}
+    new = torch.tensor([row.numpy().tobytes() not in known for row in many.train[0]])
+    x, y = many.train[0][new], many.train[1][new]
+    pair = torch.cat([few.train[0], x])[:SEEN], torch.cat([few.train[1], torch.zeros_like(y)])[:SEEN]
+    return type(few)("unlabelled", pair, few.validation, few.test, few.classes, few.mean, few.std)
+
+
+def main(few, many):
+    torch.set_num_threads(1)
+    with tqdm(unit="network", mininterval=20) as bar:
+        study, arms = Study(few, together(few, many), bar), (SAME, MORE, ONE)
+        tuned = {LABELS: tune([LABELS], RATES, study.score)}
+        study.rates = dict(tuned[LABELS]["chosen"])
+        tuned["taught"] = tune(arms, RATES, study.score)
+        study.rates |= tuned["taught"]["chosen"]
+        pairs = [(group, 10 * group + i) for group in range(GROUPS) for i in range(STUDENTS)]
+        methods = {
+            arm: [
+                study.trained(arm, None if arm == LABELS else g, seed, study.rates[arm]) for g, seed in pairs
+            ]
+            for arm in (LABELS, *arms)
+        }
+        found = {
+            arm: {
+                "accuracy": [right(study.tested(m), few.test) for m in made],
+                "bytes": [size(m) for m in made],
+            }
+            for arm, made in methods.items()
+        }
+        groups = [described(study.members(group), study) for group in range(GROUPS)]
+    write(
+        __file__, question="What does one network keep of the gain of five?", network="resnet",
+        methods=found, seeds=[seed for _, seed in pairs], groups=groups, tuned=tuned,
+        images={"labelled": LABELLED, "seen": SEEN, "passes": PASSES},
+    )  # fmt: skip
+
+
+def right(logits, pair):
+    return float((logits.argmax(1) == pair[1]).float().mean())
+
+
+def described(members, study):
+    pair, logits = study.few.test, torch.stack([study.tested(m) for m in members])
+    return {
+        "members": [right(one, pair) for one in logits],
+        "ensemble": right(logits.softmax(-1).mean(0), pair),
+        "bytes": sum(size(m) for m in members),
+    }
+
+
+if __name__ == "__main__":
+    main(
+        mcomp.data.load("fashion-mnist", subset=LABELLED),
+        mcomp.data.load("fashion-mnist", subset=SEEN + LABELLED),
+    )
