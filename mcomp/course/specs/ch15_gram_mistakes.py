@@ -85,6 +85,16 @@ def _changed_gram(gram, orders):
     return rest.sum(0)
 
 
+def _one_for_all(gram, orders):
+    weights = np.ones(len(gram))
+    for order in orders:
+        for j in order:
+            inner = weights @ gram[:, j]
+            if inner < 0:
+                weights[j] -= inner / gram[j, j]
+    return weights
+
+
 def _restarted(gram, orders):
     rest = np.eye(len(gram))
     for i, order in enumerate(orders):
@@ -168,6 +178,10 @@ GRAM = (
             "only rows behind row i were met; it meets all others"),
     Mistake("products", lambda gram, orders: parts(gram, orders).sum(0) @ gram,
             "these are the answer's inner products with the gradients; its weights were asked for"),
+    Mistake("one_for_all", quiet(_one_for_all),
+            "you projected the sum of all gradients; each task starts from 1 of its own and 0 of the others"),
+    Mistake("own_part_from_the_start", _sum(inner=_from_the_start, into=lambda i, j: (i, i)),
+            "you took away some of row i itself, and by gram[i, j]; take some of row j, by what is left"),
     Mistake("first_task", lambda gram, orders: parts(gram, orders)[0],
             "that is what is left of the first row; add over the tasks"),
     Mistake("last_task", lambda gram, orders: parts(gram, orders)[-1],

@@ -51,6 +51,23 @@ def _no_biases_in_heads(widths, classes, at):
     return (trunk + rest - int(sum(classes))) / (separate - int(sum(classes)))
 
 
+def _one_bias_a_layer(widths, classes, at):
+    nets = [[a * b + 1 for a, b in pairwise([*map(int, widths), int(last)])] for last in classes]
+    return (sum(nets[0][:at]) + sum(sum(n[at:]) for n in nets)) / sum(map(sum, nets))
+
+
+def _with_a_gap(widths, classes, at):
+    """The tasks' layers start from the first hidden layer of their own: what leads there isn't counted."""
+    own = [[*map(int, widths[at + 1 :]), int(last)] for last in classes]
+    rest = sum(sum(a * b + b for a, b in pairwise(net)) for net in own)
+    return (_counts(widths, classes, at)[0] + rest) / _counts(widths, classes, at)[2]
+
+
+def _heads_k_times(widths, classes, at):
+    trunk, rest, separate = _counts(widths, classes, at)
+    return (trunk + rest) / (separate + (len(classes) - 1) * _last_layers(widths, classes))
+
+
 def _from(widths, classes, at, combine):
     return combine(*_counts(widths, classes, at), len(classes))
 
@@ -105,6 +122,20 @@ SHARED = (
             "the trunk exists once for k tasks, but what lies above `at` exists k times"),
     Mistake("layers_counted", lambda w, c, at: (at + len(c) * (len(w) - at)) / (len(c) * len(w)),
             "you counted layers; count their parameters"),
+    Mistake("one_bias_a_layer", _one_bias_a_layer,
+            "a layer from n to m has m biases, one for each output, not one"),
+    Mistake("with_a_gap", _with_a_gap,
+            "a layer is lost: each task's own first layer leads from widths[at] to widths[at + 1]"),
+    Mistake("of_itself", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: t / (t + r)),
+            "that is how much of the shared network is shared; divide all of it by the separate networks"),
+    Mistake("of_hidden_layers", lambda w, c, at:
+            sum(_counts(w, c, at)[:2]) / max(_counts(w, c, at)[2] - _last_layers(w, c), 1),
+            "the separate networks have last layers, too"),
+    Mistake("of_first_classes", lambda w, c, at:
+            sum(_counts(w, c, at)[:2]) / (len(c) * sum(_sizes(w, c[0]))),
+            "in the separate networks each task has its own number of classes, not that of the first"),
+    Mistake("heads_k_times", _heads_k_times,
+            "below the line the last layers were counted once a task and then once a task again"),
     Mistake("count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: t + r),
             "that is how many parameters are left; divide by those of separate networks"),
     Mistake("both", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: (t + r, s)),

@@ -48,6 +48,11 @@ PAIR = (
             "a is unchanged: project it on b as it came in (what is left of b meets a at a right angle)"),
     Mistake("in_place_always", lambda a, b: _always(a, b) + _always(b, _always(a, b)),
             "a was projected without asking for a conflict; b not at all, or on what was left of a"),
+    Mistake("old_inner", _if_conflict(lambda a, b: _always(a, b) + b - (
+            a @ b / (_always(a, b) @ _always(a, b))) * _always(a, b)),
+            "b was projected on what was left of a; project it on a as it came in"),
+    Mistake("any_sign", lambda a, b: _always(a, b) + _always(b, a) if (a * b < 0).any() else a + b,
+            "you asked the entries for a conflict; ask a @ b of the whole gradients"),
     Mistake("mean", lambda a, b: (without(a, b) + without(b, a)) / 2,
             "that is the mean of the two; their sum was asked for"),
     Mistake("mean_always", lambda a, b: (_always(a, b) + _always(b, a)) / 2,

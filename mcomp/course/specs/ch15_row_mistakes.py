@@ -67,6 +67,25 @@ def _restarted(g, orders):
     return rest.sum(0)
 
 
+def _restarted_step(g, orders):
+    """As `_restarted`, with the inner product of what was left."""
+    rest = g.copy()
+    for i, order in enumerate(orders):
+        for j in order:
+            if rest[i] @ g[j] < 0:
+                rest[i] = g[i] - along(rest[i], g[j])
+    return rest.sum(0)
+
+
+def _both_ways(g, orders):
+    rest = g.copy()
+    for i, order in enumerate(orders):
+        for j in order:
+            if g[i] @ g[j] < 0:
+                rest[i], rest[j] = rest[i] - along(g[i], g[j]), rest[j] - along(g[j], g[i])
+    return rest.sum(0)
+
+
 def _every_step_added(g, orders):
     total = np.zeros(g.shape[1])
     for i, order in enumerate(orders):
@@ -140,6 +159,12 @@ ROWS = (
             "you stopped at the first conflict; row i goes on to the others"),
     Mistake("restarted", _restarted,
             "each projection started from row i as it came in, so that the last one alone is kept"),
+    Mistake("restarted_step", _restarted_step,
+            "take the part away from what is left of row i; you took it from row i as it came in"),
+    Mistake("both_ways", _both_ways,
+            "every pair was projected twice: while row i visits, row i alone changes"),
+    Mistake("total", lambda g, orders: rows(g, orders).sum(),
+            "you added up all entries; add the rows: the result has n entries"),
     Mistake("each_pair_once", _sum(pick=lambda i, order: [j for j in order if j > i]),
             "only rows behind row i were met; it meets all others"),
     Mistake("earlier_only", _sum(pick=lambda i, order: [j for j in order if j < i]),

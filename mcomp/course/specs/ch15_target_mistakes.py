@@ -26,6 +26,7 @@ BASES = {  # what the rate multiplies, and what is wrong with it
     "own_norms": (lambda g: g, "each task's own norm was used; all targets start from the mean norm"),
     "no_norms": (lambda g: 1.0, "the norms aren't used: multiply by their mean"),
     "largest_norm": (lambda g: g.max(), "that uses the largest norm; their mean was asked for"),
+    "median_norm": (lambda g: np.median(g), "that uses the median of the norms; take their mean"),
     "length_of_norms": (lambda g: np.sqrt((g**2).sum()), "that is the length of all norms; take their mean"),
 }
 POWERS = {  # how alpha is used, and what is wrong with it
