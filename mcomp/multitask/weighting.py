@@ -1,7 +1,7 @@
 """How much each task's loss counts: by uncertainty, by the size of the gradients.
 
-Derived in chapters/15_one_trunk_several_tasks.ipynb. Uncertainty: Kendall et al. 2018 (arXiv:1705.07115, eq. 10). Gradient normalisation: Chen et al. 2018
-(GradNorm, arXiv:1711.02257, eq. 1 and 2).
+Derived in chapters/15_one_trunk_several_tasks.ipynb. Uncertainty: Kendall et al. 2018 (arXiv:1705.07115,
+eq. 10). Gradient normalisation: Chen et al. 2018 (GradNorm, arXiv:1711.02257, eq. 1 and 2).
 """
 
 import torch
