@@ -2,7 +2,7 @@
 
     python experiments/15_masks.py      (about four minutes on one core)
 
-LeNet-300 with 64 and 32 hidden neurons, shared but for the last layers, tells class and turn of 6,000 turned
+LeNet-300 with 64 and 32 hidden neurons, shared but for the last layers, tells class and turn of 4,000 turned
 images (eight epochs, equal weights). Then it keeps a part of the trunk's weights: those of the largest
 w^2 E[g^2], where g is the gradient of both losses (one mask), or of each task's own (a mask for each task;
 weights that both keep are common). Beside it two networks, one a task, each cut by its own mask. All train on
@@ -25,7 +25,7 @@ import mcomp
 import mcomp.data
 from mcomp.prune import global_topk_masks
 
-EPOCHS, MORE, SUBSET, SIZES, LR = 8, 4, 6_000, {"hidden": (64, 32)}, 0.005
+EPOCHS, MORE, SUBSET, SIZES, LR = 8, 4, 4_000, {"hidden": (64, 32)}, 0.005
 KEPT, LEVEL, RATES = (0.05, 0.1, 0.2), 0.1, (0.0025, 0.005, 0.01)
 TASKS, LAYERS = ("class", "turned"), ("fc1", "fc2")
 

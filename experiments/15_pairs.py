@@ -2,7 +2,7 @@
 
     python experiments/15_pairs.py      (about six minutes on one core)
 
-LeNet-300 with 24 and 12 hidden neurons, shared but for the last layers, 6,000 turned images, eight epochs.
+LeNet-300 with 24 and 12 hidden neurons, shared but for the last layers, 4,000 turned images, eight epochs.
 The edges' loss is divided by their variance, so that all losses begin near 1 to 2, and all count equally.
 Beside the pairs each task alone: as large, and narrow, so that two files together are no larger than the
 pair's. The learning rate of every arm is tuned on one grid by two seeds of their own (the lottery never
@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 import mcomp.data
 from mcomp.multitask import cosines, gram, task_gradients
 
-EPOCHS, SUBSET, RATES, EVERY = 8, 6_000, (0.0025, 0.005, 0.01), 10
+EPOCHS, SUBSET, RATES, EVERY = 8, 4_000, (0.0025, 0.005, 0.01), 10
 WIDE, NARROW = {"hidden": (24, 12)}, {"hidden": (12, 8)}
 TASKS = ("class", "turned", "group", "edges", "lottery")
 ARMS = {

@@ -2,7 +2,7 @@
 
     python experiments/15_weights.py      (about eight minutes on one core)
 
-LeNet-300 with 64 and 32 hidden neurons, shared but for the last layers, tells class, turn and edges of 6,000
+LeNet-300 with 64 and 32 hidden neurons, shared but for the last layers, tells class, turn and edges of 4,000
 turned images: two cross-entropies and a mean square a hundred times smaller. The rules: equal weights; a
 weight for the edges; weights by uncertainty; GradNorm; PCGrad; PCGrad of the weighted losses. What is tuned
 for each, on validation, by two seeds of their own: a learning rate, then a number of its own (the edges'
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 import mcomp.data
 
-EPOCHS, SUBSET, SIZES = 8, 6_000, {"hidden": (64, 32)}
+EPOCHS, SUBSET, SIZES = 8, 4_000, {"hidden": (64, 32)}
 RATES, FACTORS = (0.0025, 0.005, 0.01), (0.25, 1.0, 4.0)
 TASKS = ("class", "turned", "edges")
 START = {"tuned weight": 48.0, "uncertainty": 10.0, "GradNorm": 1.5, "PCGrad, tuned weight": 48.0}
