@@ -51,6 +51,25 @@ def _no_biases_in_heads(widths, classes, at):
     return (trunk + rest - int(sum(classes))) / (separate - int(sum(classes)))
 
 
+def _tasks_in_a_row(widths, classes, at):
+    """All widths and all classes as one network."""
+    sizes = [a * b + b for a, b in pairwise([*map(int, widths), *map(int, classes)])]
+    return sum(sizes[at:]) / sum(sizes)
+
+
+def _one_more_once(widths, classes, at):
+    """The layer with index `at` exists once as well, be it the last one."""
+    return (
+        sum(
+            n
+            for task, last in enumerate(classes)
+            for i, n in enumerate(_sizes(widths, last))
+            if i > at or task == 0
+        )
+        / _counts(widths, classes, at)[2]
+    )
+
+
 def _one_bias_a_layer(widths, classes, at):
     nets = [[a * b + 1 for a, b in pairwise([*map(int, widths), int(last)])] for last in classes]
     return (sum(nets[0][:at]) + sum(sum(n[at:]) for n in nets)) / sum(map(sum, nets))
@@ -136,6 +155,23 @@ SHARED = (
             "in the separate networks each task has its own number of classes, not that of the first"),
     Mistake("heads_k_times", _heads_k_times,
             "below the line the last layers were counted once a task and then once a task again"),
+    Mistake("last_layers_missing", lambda w, c, at:
+            (_from(w, c, at, lambda t, r, s, k: t + r) - _last_layers(w, c)) / _counts(w, c, at)[2],
+            "the tasks' last layers are missing in the shared network"),
+    Mistake("copies", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: k * t / s),
+            "those are all copies of what can be shared; one copy stays, and what each task has for itself"),
+    Mistake("above_at_once", lambda w, c, at:
+            (len(c) * _counts(w, c, at)[0] + sum(_sizes(w, c[0])[at:])) / _counts(w, c, at)[2],
+            "the wrong end is shared: layers below `at` exist once, from there on once a task"),
+    Mistake("layer_at_once", _one_more_once,
+            "layer `at` was counted once; the layers with index below `at` are shared"),
+    Mistake("of_one_trunk", lambda w, c, at:
+            sum(_counts(w, c, at)[:2]) / max(sum(_sizes(w, 1)[:-1]) + _last_layers(w, c), 1),
+            "in the separate networks every task has all hidden layers of its own"),
+    Mistake("tasks_in_a_row", _tasks_in_a_row,
+            "you set the tasks' last layers one upon the other; each starts from widths[-1]"),
+    Mistake("saved_without_biases", lambda w, c, at: 1 - _part(w, c, at, bias=False),
+            "the biases are missing, and that is the part that is saved, not the part that is left"),
     Mistake("count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: t + r),
             "that is how many parameters are left; divide by those of separate networks"),
     Mistake("both", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: (t + r, s)),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mcomp.course.model import Mistake, quiet
-from mcomp.course.specs.ch15_pair_mistakes import along
+from mcomp.course.specs.ch15_pair_mistakes import along, without
 
 
 def rows(
@@ -75,6 +75,27 @@ def _restarted_step(g, orders):
             if rest[i] @ g[j] < 0:
                 rest[i] = g[i] - along(rest[i], g[j])
     return rest.sum(0)
+
+
+def _restarted_from_the_start(g, orders):
+    rest = g.copy()
+    for i, order in enumerate(orders):
+        for j in order:
+            if g[i] @ g[j] < 0:
+                rest[i] = g[i] - along(g[i], g[j])
+    return rest.sum(0)
+
+
+def _every_pair_added(g, orders):
+    return sum((without(g[i], g[j]) for i, order in enumerate(orders) for j in order), 0 * g[0])
+
+
+def _sum_projected(g, orders):
+    total = g.sum(0)
+    for order in orders:
+        for j in order:
+            total = without(total, g[j])
+    return total
 
 
 def _both_ways(g, orders):
@@ -161,6 +182,14 @@ ROWS = (
             "each projection started from row i as it came in, so that the last one alone is kept"),
     Mistake("restarted_step", _restarted_step,
             "take the part away from what is left of row i; you took it from row i as it came in"),
+    Mistake("restarted_from_the_start", _restarted_from_the_start,
+            "each conflict overwrote the one before; go on with what is left of row i"),
+    Mistake("every_pair_added", _every_pair_added,
+            "you added a projection for each pair; row i meets all others, and then is added once"),
+    Mistake("sum_projected", _sum_projected,
+            "you projected the sum; project each row, then add"),
+    Mistake("first_order", lambda g, orders: rows(g, [orders[0]] * len(g)).sum(0),
+            "all rows went through orders[0]; row i has orders[i]"),
     Mistake("both_ways", _both_ways,
             "every pair was projected twice: while row i visits, row i alone changes"),
     Mistake("total", lambda g, orders: rows(g, orders).sum(),
