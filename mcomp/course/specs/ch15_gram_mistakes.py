@@ -85,6 +85,17 @@ def _changed_gram(gram, orders):
     return rest.sum(0)
 
 
+def _rows_of_gram(gram, orders):
+    """Rows of the Gram matrix are brought up to date, its columns not."""
+    gram, rest = gram.copy(), np.eye(len(gram))
+    for i, order in enumerate(orders):
+        for j in order:
+            if gram[i, j] < 0:
+                step = gram[i, j] / gram[j, j]
+                rest[i], gram[i] = rest[i] - step * rest[j], gram[i] - step * gram[j]
+    return rest.sum(0)
+
+
 def _one_for_all(gram, orders):
     weights = np.ones(len(gram))
     for order in orders:
@@ -127,6 +138,8 @@ GRAM = (
             "you took away what is left of row j; take away row j as it came in: c[j] alone changes"),
     Mistake("changed_gram", quiet(_changed_gram),
             "you changed the Gram matrix itself, so that later tasks see projected gradients"),
+    Mistake("rows_of_gram", quiet(_rows_of_gram),
+            "you took away what is left of row j; take away row j as it came in: gram and c as they were"),
     Mistake("always", _sum(conflict=_any),
             "you projected gradients that don't conflict, too: only where the inner product is negative"),
     Mistake("always_from_the_start", _sum(conflict=_any, inner=_from_the_start),
@@ -159,7 +172,8 @@ GRAM = (
             "gram[j, j] is the squared length already; you squared it again"),
     Mistake("index_order", _sum(pick=lambda i, order: np.sort(order)),
             "you went through the others by their number; row i visits them in the order of orders[i]"),
-    Mistake("mean_from_the_start", quiet(lambda gram, orders: parts(gram, orders, inner=_from_the_start).mean(0)),
+    Mistake("mean_from_the_start", lambda gram, orders:
+            parts(gram, orders, inner=_from_the_start).mean(0),
             "take the sum, not the mean; and inner products are of what is left of row i"),
     Mistake("reversed", _sum(pick=lambda i, order: order[::-1]),
             "you went through orders[i] backwards"),
@@ -180,7 +194,7 @@ GRAM = (
     Mistake("one_for_all", quiet(_one_for_all),
             "you projected the sum of all gradients; each task starts from 1 of its own and 0 of the others"),
     Mistake("own_part_from_the_start", _sum(inner=_from_the_start, into=lambda i, j: (i, i)),
-            "the length or the place is that of the wrong row, and gram[i, j] is right at the first visit only"),
+            "length or place of the wrong row; and gram[i, j] is right at the first visit only"),
     Mistake("minus_from_the_start", _sum(inner=_from_the_start, sign=-1),
             "the sign is wrong, and gram[i, j] is right at the first visit only"),
     Mistake("first_task", lambda gram, orders: parts(gram, orders)[0],

@@ -15,15 +15,9 @@ RELATIVE = {  # how rates are compared, and what is wrong with it
     "part_of_sum": (lambda left: left / left.sum(), "you divided by the sum of what is left, not its mean"),
     "part_of_largest": (lambda left: left / left.max(), "you divided by the largest, not by the mean"),
     "part_of_smallest": (lambda left: left / left.min(), "you divided by the smallest, not by the mean"),
-    "part_of_length": (
-        lambda left: left / np.sqrt((left**2).sum()),
-        "you divided by a length; take the mean",
-    ),
+    "part_of_length": (lambda left: left / np.hypot.reduce(left), "you divided by a length, not by the mean"),
     "softmax": (lambda left: np.exp(left) / np.exp(left).sum(), "no softmax: divide by the mean"),
-    "mean_over": (
-        lambda left: left.mean() / left,
-        "upside down, or a power of -alpha: a task that lags gets more",
-    ),
+    "mean_over": (lambda left: left.mean() / left, "upside down: a task that lags gets more"),
     "standardised": (lambda left: left - left.mean(), "you subtracted the mean; divide by it"),
 }
 BASES = {  # what the rate multiplies, and what is wrong with it
@@ -31,10 +25,7 @@ BASES = {  # what the rate multiplies, and what is wrong with it
     "own_norms": (lambda g: g, "each task's own norm was used; all targets start from the mean norm"),
     "no_norms": (lambda g: 1.0, "the norms aren't used: multiply by their mean"),
     "largest_norm": (lambda g: g.max(), "that uses the largest norm; their mean was asked for"),
-    "root_mean_square": (
-        lambda g: np.sqrt((g**2).mean()),
-        "that is the root of the mean square; take the mean",
-    ),
+    "root_mean_square": (lambda g: np.sqrt((g**2).mean()), "that is a root of a mean square; take the mean"),
     "mean_of_mean": (lambda g: g.mean() / len(g), "the norms' mean was divided by the number of tasks again"),
     "median_norm": (lambda g: np.median(g), "that uses the median of the norms; take their mean"),
     "length_of_norms": (lambda g: np.sqrt((g**2).sum()), "that is the length of all norms; take their mean"),
@@ -86,8 +77,11 @@ TARGETS = (
     Mistake("mean_after", quiet(lambda g, now, first, alpha:
             g.mean() * (now / first) ** alpha / (now / first).mean()),
             "divide by the mean first, then raise to alpha"),
-    Mistake("one_number", quiet(lambda g, now, first, alpha: float((g * _relative(now / first) ** alpha).mean())),
+    Mistake("one_number", quiet(lambda g, now, first, alpha:
+            float((g * _relative(now / first) ** alpha).mean())),
             "every task has a target of its own: the mean is of the norms alone"),
+    Mistake("exponential", _targets(power=lambda rate, alpha: np.exp(alpha * rate)),
+            "no exponential: the rate itself is raised to alpha"),
     Mistake("rates", quiet(lambda g, now, first, alpha: _relative(now / first)),
             "these are the rates; raise them to alpha and multiply by the mean norm"),
     Mistake("gaps", quiet(lambda g, now, first, alpha: abs(g - _targets()(g, now, first, alpha))),
