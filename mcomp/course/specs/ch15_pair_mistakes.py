@@ -112,6 +112,15 @@ PAIR = (
             "you subtracted; the sum of the two was asked for"),
     Mistake("length_of_other", _if_conflict(lambda a, b: a - a @ b / (a @ a) * a + b - a @ b / (a @ a) * a),
             "both were divided by a @ a; the part of a along b is a @ b / (b @ b) times b"),
+    Mistake("length_of_second", _if_conflict(lambda a, b: a - a @ b / (b @ b) * b + b - a @ b / (b @ b) * a),
+            "both were divided by b @ b; the part of b along a is a @ b / (a @ a) times a"),
+    Mistake("sum_squared", _if_conflict(lambda a, b:
+            a - a @ b / b.sum() ** 2 * b + b - a @ b / a.sum() ** 2 * a),
+            "the squared length is the sum of squares, b @ b, not the square of the sum"),
+    Mistake("one_sign", _if_conflict(lambda a, b: a - along(a, b) + b + along(b, a)),
+            "in one of the two the sign is wrong: both lose their parts"),
+    Mistake("agreement_lost", lambda a, b: without(a, b) + without(b, a) if a @ b < 0 else 0 * a,
+            "where they don't conflict the answer is a + b, not nothing"),
     Mistake("once_too_often", _if_conflict(lambda a, b: a + b - 2 * along(a, b) - 2 * along(b, a)),
             "the parts were taken away twice: that is a mirror, not a projection"),
     Mistake("divides_by_zero", quiet(lambda a, b: (_always(a, b) + _always(b, a) if a @ b < 0 else a + b) + (

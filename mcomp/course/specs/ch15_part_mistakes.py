@@ -65,6 +65,26 @@ def _one_more_once(widths, classes, at):
     )
 
 
+def _neurons(widths, classes, at):
+    trunk, rest = int(sum(widths[: at + 1])), int(sum(widths[at + 1 :]))
+    last, k = int(sum(classes)), len(classes)
+    return (trunk + k * rest + last) / (k * (trunk + rest) + last)
+
+
+def _no_private_layers(widths, classes, at):
+    trunk, last = _counts(widths, classes, at)[0], _last_layers(widths, classes)
+    return (trunk + last) / (len(classes) * trunk + last)
+
+
+def _mean_of_tasks(widths, classes, at):
+    nets = [_sizes(widths, last) for last in classes]
+    return sum((sum(n[:at]) / len(nets) + sum(n[at:])) / sum(n) for n in nets) / len(nets)
+
+
+def _alike(widths, classes, at, last):
+    return _part(widths, [last] * len(classes), at)
+
+
 def _one_bias_a_layer(widths, classes, at):
     nets = [[a * b + 1 for a, b in pairwise([*map(int, widths), int(last)])] for last in classes]
     return (sum(nets[0][:at]) + sum(sum(n[at:]) for n in nets)) / sum(map(sum, nets))
@@ -167,6 +187,24 @@ SHARED = (
             "you set the tasks' last layers one upon the other; each starts from widths[-1]"),
     Mistake("saved_without_biases", lambda w, c, at: 1 - _part(w, c, at, bias=False),
             "the biases are missing, and that is the part that is saved, not the part that is left"),
+    Mistake("neurons", _neurons,
+            "you counted neurons; count the numbers in the layers' weights and biases"),
+    Mistake("no_private_layers", _no_private_layers,
+            "the hidden layers from `at` on are missing, above and below the line"),
+    Mistake("mean_of_tasks", _mean_of_tasks,
+            "that is a mean of the tasks' ratios; divide the sums"),
+    Mistake("first_classes", lambda w, c, at: _alike(w, c, at, c[0]),
+            "every task got the classes of the first; each has its own number"),
+    Mistake("most_classes", lambda w, c, at: _alike(w, c, at, max(c)),
+            "every task got the largest number of classes; each has its own"),
+    Mistake("whole_division", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: (t + r) // s),
+            "// cuts the ratio down to a whole number"),
+    Mistake("saved_of_shared", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: (s - t - r) / (t + r)),
+            "that is what is saved, over the shared network; all of it over the separate ones was asked for"),
+    Mistake("saved_count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: s - t - r),
+            "that is how many parameters are saved; the part that is left was asked for"),
+    Mistake("separate_count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: s),
+            "that is how many parameters separate networks have; divide the shared one's by it"),
     Mistake("count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: t + r),
             "that is how many parameters are left; divide by those of separate networks"),
     Mistake("both", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: (t + r, s)),

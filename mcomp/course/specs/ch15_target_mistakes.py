@@ -17,6 +17,7 @@ RELATIVE = {  # how rates are compared, and what is wrong with it
     "part_of_smallest": (lambda left: left / left.min(), "you divided by the smallest, not by the mean"),
     "part_of_length": (lambda left: left / np.hypot.reduce(left), "you divided by a length, not by the mean"),
     "softmax": (lambda left: np.exp(left) / np.exp(left).sum(), "no softmax: divide by the mean"),
+    "part_of_first": (lambda left: left / left[0], "you divided by the first task's, not by the mean"),
     "mean_over": (lambda left: left.mean() / left, "upside down: a task that lags gets more"),
     "standardised": (lambda left: left - left.mean(), "you subtracted the mean; divide by it"),
 }
@@ -27,6 +28,7 @@ BASES = {  # what the rate multiplies, and what is wrong with it
     "largest_norm": (lambda g: g.max(), "that uses the largest norm; their mean was asked for"),
     "root_mean_square": (lambda g: np.sqrt((g**2).mean()), "that is a root of a mean square; take the mean"),
     "mean_of_mean": (lambda g: g.mean() / len(g), "the norms' mean was divided by the number of tasks again"),
+    "scaled_norms": (lambda g: g / g.mean(), "multiply by the mean norm; you used norms / mean"),
     "median_norm": (lambda g: np.median(g), "that uses the median of the norms; take their mean"),
     "length_of_norms": (lambda g: np.sqrt((g**2).sum()), "that is the length of all norms; take their mean"),
 }
@@ -82,6 +84,15 @@ TARGETS = (
             "every task has a target of its own: the mean is of the norms alone"),
     Mistake("exponential", _targets(power=lambda rate, alpha: np.exp(alpha * rate)),
             "no exponential: the rate itself is raised to alpha"),
+    Mistake("losses_of_sum", _targets(left=LEFT["losses_alone"][0], relative=RELATIVE["part_of_sum"][0]),
+            "divide each loss by its own first loss, and that by its mean over the tasks"),
+    Mistake("precedence", quiet(lambda g, now, first, alpha:
+            g.mean() * (now / first) / (now / first).mean() ** alpha),
+            "** binds before /: only the mean was raised to alpha; put the rate in brackets"),
+    Mistake("added", quiet(lambda g, now, first, alpha: g.mean() + _relative(now / first) ** alpha),
+            "you added; the mean norm is multiplied by the rate's power"),
+    Mistake("all_alike", lambda g, now, first, alpha: g.mean() * np.ones(len(g)),
+            "that is right for alpha = 0; the rates are missing"),
     Mistake("rates", quiet(lambda g, now, first, alpha: _relative(now / first)),
             "these are the rates; raise them to alpha and multiply by the mean norm"),
     Mistake("gaps", quiet(lambda g, now, first, alpha: abs(g - _targets()(g, now, first, alpha))),

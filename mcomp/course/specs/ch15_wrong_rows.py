@@ -62,6 +62,33 @@ def restarted(*, conflict=lambda left, own, other: left @ other < 0, step=own_al
     return answer
 
 
+def half_in_place(g, orders):
+    """Inner products and lengths as the rows came in; what is taken away is row j as it is now."""
+    rest = g.copy()
+    for i, order in enumerate(orders):
+        for j in order:
+            if g[i] @ g[j] < 0:
+                rest[i] = rest[i] - (g[i] @ g[j]) / (g[j] @ g[j]) * rest[j]
+    return rest.sum(0)
+
+
+def worst_only(g, orders):
+    """Row i is projected once, on the row with which its inner product is lowest."""
+    return sum(
+        without(g[i], g[min(order, key=lambda j, i=i: g[i] @ g[j])]) if len(order) else g[i]
+        for i, order in enumerate(orders)
+    )
+
+
+def replaced(g, orders):
+    rest = g.copy()
+    for i, order in enumerate(orders):
+        for j in order:
+            if rest[i] @ g[j] < 0:
+                rest[i] = along(rest[i], g[j])
+    return rest.sum(0)
+
+
 def every_pair_added(g, orders):
     return sum((without(g[i], g[j]) for i, order in enumerate(orders) for j in order), 0 * g[0])
 
