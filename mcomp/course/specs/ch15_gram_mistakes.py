@@ -33,6 +33,8 @@ GRAM = (
             "you changed the Gram matrix itself, so that later tasks see projected gradients"),
     Mistake("rows_of_gram", quiet(wrong.rows_of_gram),
             "you took away what is left of row j; take away row j as it came in: gram and c as they were"),
+    Mistake("one_row_of_gram", quiet(wrong.one_row_of_gram),
+            "you changed rows of gram, so that later tasks see projected gradients: work on a copy of row i"),
     Mistake("always", _sum(conflict=wrong.any_two),
             "you projected gradients that don't conflict, too: only where the inner product is negative"),
     Mistake("always_from_the_start", _sum(conflict=wrong.any_two, inner=wrong.from_the_start),

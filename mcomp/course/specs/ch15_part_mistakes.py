@@ -205,6 +205,12 @@ SHARED = (
             "that is how many parameters are saved; the part that is left was asked for"),
     Mistake("separate_count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: s),
             "that is how many parameters separate networks have; divide the shared one's by it"),
+    Mistake("all_heads_each", lambda w, c, at: _from(w, c, at, lambda t, r, s, k:
+            (t + r + (k - 1) * _last_layers(w, c)) / (s + (k - 1) * _last_layers(w, c))),
+            "every task got the last layers of all tasks; each has its own alone"),
+    Mistake("first_head_for_all", lambda w, c, at: _from(w, c, at, lambda t, r, s, k:
+            (t + r - _last_layers(w, c) + k * _last_layers(w, c[:1])) / s),
+            "every task got the last layer of the first; each has its own number of classes"),
     Mistake("count", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: t + r),
             "that is how many parameters are left; divide by those of separate networks"),
     Mistake("both", lambda w, c, at: _from(w, c, at, lambda t, r, s, k: (t + r, s)),

@@ -27,7 +27,7 @@ ROWS = (
     Mistake("in_place_index_order", _sum(in_place=True, pick=lambda i, order: np.sort(order)),
             "compare with row j as it came in, in the order of orders[i]; you did neither"),
     Mistake("all_from_the_start", _sum(conflict=wrong.as_it_came, step=wrong.own_along),
-            "inner products are of what is left of row i, which changes; yours are of row i as it came in"),
+            "take what is left of row i; yours is row i as it came in (or it was stretched along itself)"),
     Mistake("conflict_from_the_start", _sum(conflict=wrong.as_it_came),
             "you asked row i as it came in for its conflicts; ask what is left of it"),
     Mistake("step_from_the_start", _sum(step=wrong.own_along),

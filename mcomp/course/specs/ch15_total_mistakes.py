@@ -112,6 +112,9 @@ TOTAL = (
             s.sum() / 2), "each loss is multiplied by its own weight, and then they are added up"),
     Mistake("log_of_s_minus", _total(charge=lambda s, r: -np.log(s) / 2),
             "s is a logarithm already: the charge is + s / 2"),
+    Mistake("normalised", lambda losses, s, r: (
+            right_factor(r) * np.exp(-s) / (right_factor(r) * np.exp(-s)).sum() * losses + s / 2).sum(),
+            "you scaled the weights to sum 1, which the method doesn't do"),
     Mistake("tens", _total(weight=lambda s: 10.0**-s),
             "the base is e, not 10: exp(-s)"),
     Mistake("charges_not_summed", lambda losses, s, r: (right_factor(r) * np.exp(-s) * losses).sum() + s / 2,

@@ -88,6 +88,18 @@ def rows_of_gram(gram, orders):
     return rest.sum(0)
 
 
+def one_row_of_gram(gram, orders):
+    """As `rows_of_gram`, but what is taken away is counted as of original gradients."""
+    gram, weights = gram.copy(), np.ones(len(gram))
+    for i, order in enumerate(orders):
+        for j in order:
+            if gram[i, j] < 0:
+                step = gram[i, j] / gram[j, j]
+                weights[j] -= step
+                gram[i] = gram[i] - step * gram[j]
+    return weights
+
+
 def row_of_gram_away(gram, orders):
     rest = np.eye(len(gram))
     for i, order in enumerate(orders):
