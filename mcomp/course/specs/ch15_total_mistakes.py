@@ -1,4 +1,4 @@
-"""Chapter 15: wrong totals and weights at rest, each with what happened."""
+"""Chapter 15: wrong totals with uncertainties, each with what happened."""
 
 import numpy as np
 
@@ -13,6 +13,11 @@ CHARGES = {  # what is added, and what is wrong with it
     "charged_s": (lambda s, r: s, "the charge is s / 2, not s"),
     "not_charged": (lambda s, r: 0 * s, "the charge s / 2 is missing"),
     "charge_by_kind": (lambda s, r: np.where(r, s / 2, s), "the charge is s / 2 for both kinds"),
+    "charge_for_classes": (lambda s, r: np.where(r, 0, s / 2), "regression pays the charge s / 2, too"),
+    "charge_for_regression": (
+        lambda s, r: np.where(r, s / 2, 0),
+        "classification pays the charge s / 2, too",
+    ),
     "charge_halved": (lambda s, r: np.where(r, s / 4, s / 2), "the charge was halved with the loss"),
 }
 
@@ -53,6 +58,8 @@ TOTAL = (
             "you divided by sigma; the loss is divided by sigma²: exp(-s)"),
     Mistake("as_variance", _total(weight=lambda s: 1 / s, charge=lambda s, r: np.log(s) / 2),
             "you took s for the variance; it is its logarithm, and may be negative"),
+    Mistake("as_sigma", _total(weight=lambda s: 1 / s**2, charge=lambda s, r: np.log(s)),
+            "you took s for sigma; it is the logarithm of sigma², and may be negative"),
     Mistake("divided_by_s", _total(weight=lambda s: 1 / s),
             "you divided by s; the variance is exp(s)"),
     Mistake("log_of_s", _total(charge=lambda s, r: np.log(s) / 2),
@@ -89,8 +96,27 @@ TOTAL = (
             "that is the mean over the tasks; their sum was asked for"),
     Mistake("terms", _ends(lambda terms: terms),
             "these are the tasks' parts; add them up"),
+    Mistake("squared_losses", lambda losses, s, r: _terms(np.where(r, losses**2, losses), s, r).sum(),
+            "a loss comes in as it is, squared errors and all: don't square it again"),
+    Mistake("all_squared", lambda losses, s, r: _terms(losses**2, s, r).sum(),
+            "the losses come in as they are: don't square them"),
+    Mistake("first_task", _ends(lambda terms: terms[0]),
+            "that is the first task's part alone: add all of them"),
     Mistake("last_task", _ends(lambda terms: terms[-1]),
             "that is the last task's part alone: add all of them"),
+    Mistake("mean_charge", lambda losses, s, r: (right_factor(r) * np.exp(-s) * losses).sum() + s.mean() / 2,
+            "the charges are added up, not averaged"),
+    Mistake("clipped_s", quiet(lambda losses, s, r: _terms(losses, np.maximum(s, 0), r).sum()),
+            "you clipped s at 0; it may be negative"),
+    Mistake("sums_multiplied", lambda losses, s, r: (right_factor(r) * np.exp(-s)).sum() * losses.sum() + (
+            s.sum() / 2), "each loss is multiplied by its own weight, and then they are added up"),
+    Mistake("log_of_s_minus", _total(charge=lambda s, r: -np.log(s) / 2),
+            "s is a logarithm already: the charge is + s / 2"),
+    Mistake("normalised", lambda losses, s, r: (
+            right_factor(r) * np.exp(-s) / (right_factor(r) * np.exp(-s)).sum() * losses + s / 2).sum(),
+            "you scaled the weights to sum 1, which the method doesn't do"),
+    Mistake("tens", _total(weight=lambda s: 10.0**-s),
+            "the base is e, not 10: exp(-s)"),
     Mistake("charges_not_summed", lambda losses, s, r: (right_factor(r) * np.exp(-s) * losses).sum() + s / 2,
             "add up the charges as well"),
     Mistake("all_halved", _ends(lambda terms: terms.sum() / 2),
@@ -101,94 +127,4 @@ TOTAL = (
     Mistake("loss_in_exp", lambda losses, s, r:
             (right_factor(r) * np.exp(-s * losses) + s / 2).sum(),
             "the loss stands inside the exponential: exp(-s) multiplies it"),
-)  # fmt: skip
-
-
-def _at_rest(s, weights):
-    """An answer from a formula for s and one for the weights, which may use the s found."""
-    return lambda losses, r: (s(losses, r), weights(losses, r, s(losses, r)))
-
-
-def _s(losses, r):
-    return np.log(np.where(r, losses, 2 * losses))
-
-
-def _own(losses, r, s):
-    return right_factor(r) * np.exp(-s)
-
-
-def _weights(losses, r, s):
-    return 1 / (2 * losses)
-
-
-def _bare(losses, r, s):
-    return np.exp(-s)
-
-
-NOISES = {  # wrong s, and what is wrong with it
-    "all_regression": (lambda L, r: np.log(L),
-                       "s is log L for regression alone, for classification log(2 L)"),
-    "all_classified": (lambda L, r: np.log(2 * L),
-                       "s is log(2 L) for classification alone, for regression log L"),
-    "swapped": (lambda L, r: np.log(np.where(r, 2 * L, L)),
-                "the kinds are swapped: s is log L for regression, log(2 L) for classification"),
-    "half_for_classes": (lambda L, r: np.log(np.where(r, L, L / 2)),
-                         "for classification exp(-s) * L = 1 / 2, so s is log(2 L), not log(L / 2)"),
-    "half_for_numbers": (lambda L, r: np.log(np.where(r, L / 2, L)),
-                         "your charge is s: it is s / 2, which gives log L and log(2 L)"),
-    "twice_log": (lambda L, r: np.where(r, 1, 2) * np.log(L),
-                  "log(2 L) is log 2 + log L, not 2 log L"),
-    "log_twice": (lambda L, r: np.where(r, np.log(L), np.log(2) * L),
-                  "it is the logarithm of 2 L, not log 2 times L"),
-    "minus": (lambda L, r: -np.log(np.where(r, L, 2 * L)),
-              "s has the wrong sign: exp(-s) = 1 / L gives s = log L"),
-    "variances": (lambda L, r: np.where(r, L, 2 * L),
-                  "that is exp(s), the variance; s is its logarithm"),
-    "log_sigmas": (lambda L, r: np.log(np.where(r, L, 2 * L)) / 2,
-                   "that is log sigma; s is log sigma², twice as much"),
-    "log2": (lambda L, r: np.log2(np.where(r, L, 2 * L)),
-             "that is a logarithm to base 2; exp(-s) wants the natural one"),
-}  # fmt: skip
-
-REST = (
-    *(Mistake(f"{name}_both", _at_rest(s, _own), f"{why}; the weights follow from your s")
-      for name, (s, why) in NOISES.items()),
-    *(Mistake(name, _at_rest(s, _weights), f"{why}; the weights are right")
-      for name, (s, why) in NOISES.items()),
-    Mistake("bare", _at_rest(_s, _bare),
-            "s is right; the weights are exp(-s) for regression too, where the loss is halved as well"),
-    Mistake("always_halved", _at_rest(_s, lambda L, r, s: np.exp(-s) / 2),
-            "s is right; exp(-s) is halved for regression alone"),
-    Mistake("swapped_weights", _at_rest(_s, lambda L, r, s: np.where(r, 1.0, 0.5) * np.exp(-s)),
-            "s is right; in the weights the kinds are swapped: regression is halved"),
-    Mistake("one_over_for_classes", _at_rest(_s, lambda L, r, s: np.where(r, 1 / (2 * L), 1 / L)),
-            "s is right; for classification exp(-s) = 1 / (2 L), and nothing else multiplies the loss"),
-    Mistake("swapped_bare", _at_rest(NOISES["swapped"][0], _bare),
-            "the kinds are swapped in s, and the weights are exp(-s), halved for regression"),
-    Mistake("one_over", _at_rest(_s, lambda L, r, s: 1 / L),
-            "s is right; the weights are 1 / (2 L) for both kinds, not 1 / L"),
-    Mistake("twice", _at_rest(_s, lambda L, r, s: 2 * L),
-            "s is right; the weights are 1 / (2 L): a large loss counts less"),
-    Mistake("half_the_loss", _at_rest(_s, lambda L, r, s: L / 2),
-            "s is right; L / 2 should be 1 / (2 L): a large loss counts less"),
-    Mistake("variance_weights", _at_rest(_s, lambda L, r, s: np.exp(s)),
-            "s is right; the weights are exp(-s), not exp(s), and half of that for regression"),
-    Mistake("weighted_losses", _at_rest(_s, lambda L, r, s: right_factor(r) * np.exp(-s) * L),
-            "s is right; you multiplied the weights by the losses: what is left is 1 / 2 for all"),
-    Mistake("normalised", _at_rest(_s, lambda L, r, s: (1 / L) / (1 / L).sum()),
-            "s is right; you scaled the weights to sum 1, which the method doesn't do"),
-    Mistake("log_and_one_over", _at_rest(lambda L, r: np.log(L), lambda L, r, s: 1 / L),
-            "the halves are missing: log(2 L) for classification, and 1 / (2 L) as weight of both"),
-    Mistake("log_twice_and_quarter", _at_rest(lambda L, r: np.log(2 * L), lambda L, r, s: 1 / (4 * L)),
-            "s is log L for regression; and exp(-s) is halved for regression alone"),
-    Mistake("no_s", lambda L, r: 1 / (2 * L),
-            "these are the weights; s was asked for as well, first"),
-    Mistake("no_weights", lambda L, r: _s(L, r),
-            "that is s; the weights were asked for as well, behind it"),
-    Mistake("backwards", lambda L, r: (1 / (2 * L), _s(L, r)),
-            "both are right, but s comes first"),
-    Mistake("zeros", _at_rest(lambda L, r: 0 * L, _own),
-            "s = 0 is where training starts, not where it rests"),
-    Mistake("smallest_total", lambda L, r: (_s(L, r), float((np.log(np.where(r, L, 2 * L)) + 1).sum() / 2)),
-            "s is right; the second should be what multiplies each loss, not the total"),
 )  # fmt: skip
