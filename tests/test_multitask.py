@@ -89,6 +89,11 @@ def test_uncertainty_rests_at_one_over_twice_the_loss(kind):
     assert total(losses).item() == pytest.approx(0.5 * np.log(0.3 * 2.5) + constant, abs=1e-3)
 
 
+def test_weights_come_in_the_order_of_the_tasks():
+    total = Uncertainty({"turned": "classification", "class": "classification", "edges": "regression"})
+    assert list(total.weights()) == ["turned", "class", "edges"]
+
+
 def test_the_total_may_be_negative():
     total = Uncertainty({"a": "regression"})
     with torch.no_grad():

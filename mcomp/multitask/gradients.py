@@ -1,7 +1,7 @@
 """Gradients of several tasks that pull in different directions: seen, and projected (PCGrad).
 
-Yu et al. 2020 (arXiv:2001.06782, algorithm 1). All that it needs is the Gram matrix of the gradients, K x K
-numbers, whatever the size of the network.
+Derived in chapters/15_one_trunk_several_tasks.ipynb. Yu et al. 2020 (arXiv:2001.06782, algorithm 1). All that
+it needs is the Gram matrix of the gradients, K x K numbers, whatever the size of the network.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """One trunk, a head for each task: hard sharing, and where a network branches.
 
-Caruana 1997 (Machine Learning 28).
+Derived in chapters/15_one_trunk_several_tasks.ipynb. Caruana 1997 (Machine Learning 28).
 """
 
 import torch

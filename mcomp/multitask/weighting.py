@@ -1,7 +1,7 @@
 """How much each task's loss counts: by uncertainty, by the size of the gradients.
 
-Uncertainty: Kendall et al. 2018 (arXiv:1705.07115, eq. 10). Gradient normalisation: Chen et al. 2018
-(GradNorm, arXiv:1711.02257, eq. 1 and 2).
+Derived in chapters/15_one_trunk_several_tasks.ipynb. Uncertainty: Kendall et al. 2018 (arXiv:1705.07115,
+eq. 10). Gradient normalisation: Chen et al. 2018 (GradNorm, arXiv:1711.02257, eq. 1 and 2).
 """
 
 import torch
@@ -39,9 +39,9 @@ class Uncertainty(nn.Module):
         self.log_variances = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in kinds})
 
     def weights(self):
-        """What each task's loss is multiplied with now."""
+        """What each task's loss is multiplied with now, in the order of `kinds`."""
         halves = {"regression": 0.5, "classification": 1.0}
-        return {name: halves[self.kinds[name]] * (-s).exp() for name, s in self.log_variances.items()}
+        return {name: halves[kind] * (-self.log_variances[name]).exp() for name, kind in self.kinds.items()}
 
     def forward(self, losses):
         if losses.keys() != self.kinds.keys():
