@@ -100,7 +100,7 @@ def main(data, seeds=several.SEEDS):
         runs = [run(arm, *chosen, seed) for seed in seeds]
         found = [several.measured(model, data, targets, "test") | more for model, more in runs]
         methods[arm] = {key: [one[key] for one in found] for key in found[0]}
-        methods[arm]["setting"] = list(chosen)
+        methods[arm]["setting"] = dict(zip(("lr", "number"), chosen, strict=True))
         print(arm, methods[arm], flush=True)
     write(
         __file__,
