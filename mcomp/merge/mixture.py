@@ -61,7 +61,7 @@ class Mixture(nn.Module):
 
 
 def balance_loss(probabilities, chosen):
-    """n · Σ_i f_i P_i: 1 where all n experts get as many inputs, n where one gets all; eq. 4.
+    """n · Σ_i f_i P_i: 1 where all n experts get as many inputs, n where one has all gates; eq. 4.
 
     f_i is the share of inputs whose first choice is expert i (no gradient), P_i the mean of its gates.
 

@@ -57,6 +57,9 @@ def _union(v, k):
 
 
 TRIM = (
+    # First: an answer that is wrong at equals only does what several of these do.
+    Mistake("higher_index", lambda v, k: _right(v[:, ::-1], k)[:, ::-1],
+            "of equal magnitudes you kept the higher index; the lower one stays"),
     Mistake("signed", lambda v, k: _at(v, np.argsort(-v, axis=1, kind="stable")[:, :k]),
             "you ranked the changes themselves; a change of -3 is as large as one of 3"),
     Mistake("signed_from_end", lambda v, k: _at(v, np.argsort(v, axis=1, kind="stable")[:, -k:]),
@@ -120,8 +123,6 @@ TRIM = (
     Mistake("above_sorted", lambda v, k: np.where(abs(v) > np.sort(abs(v), axis=1)[:, [-k]], v, 0),
             "you kept what is larger than the k-th magnitude, and so lost the k-th itself; and for k = 0 "
             "the index runs over to the other end"),
-    Mistake("higher_index", lambda v, k: _right(v[:, ::-1], k)[:, ::-1],
-            "of equal magnitudes you kept the higher index; the lower one stays"),
     Mistake("from_end", lambda v, k: _at(v, np.argsort(abs(v), axis=1, kind="stable")[:, -k:]),
             "you took the last k of the ascending order: of equal magnitudes the higher index stays, and "
             "for k = 0 the slice [-0:] is everything"),
