@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mcomp.arrays import bad_value
+from mcomp.asked import data_of, network_of, opening, unopened, writable
 from mcomp.threads import calm
 
 app = typer.Typer(
@@ -53,7 +54,7 @@ def compress(
     """Prune, share values, code: a network in, a small file out, and what it lost."""
     from mcomp.pipeline import compress, estimate, recipe_for
 
-    original, out, images = _network(network, seed, model), _writable(out), _data(data)
+    original, out, images = network_of(network, seed, model), writable(out), data_of(data)
     steps, notes = recipe_for(recipe, original, images)
     for note in notes:
         console.print(note, highlight=False, markup=False)
@@ -72,11 +73,11 @@ def inspect(
     from mcomp.file import NeedsModelError, byte_rows
 
     try:
-        rows, missing = byte_rows(file, **_opening(file, model)), ""
+        rows, missing = byte_rows(file, **opening(file, model)), ""
     except NeedsModelError as error:
         if model is not None:
             raise
-        rows, missing = _unopened(file), f"{error}; here --model package.module:function"
+        rows, missing = unopened(file), f"{error}; here --model package.module:function"
     table = Table("tensor", "stream", title=str(file.name))
     for name in ("numbers", "bytes", "entropy, bytes"):
         table.add_column(name, justify="right")
@@ -107,11 +108,11 @@ def export(
     deploy.engine(to)  # before the network is loaded: is it installed?
     if entropy_coded and to != "c":
         raise bad_value("--entropy-coded", f"--to {to}", "--to c")
-    x = _data(data).train[0]
+    x = data_of(data).train[0]
     calibration = x[:images] if int8 or to in deploy.INTEGERS else None
     options = {"entropy_coded": True} if entropy_coded else {}
     out = deploy.export(
-        to, _network(network, seed, model), out, example=x[:8], calibration=calibration, **options
+        to, network_of(network, seed, model), out, example=x[:8], calibration=calibration, **options
     )
     console.print(f"{out}: {deploy.nbytes(out):,} bytes", highlight=False, soft_wrap=True)
 
@@ -122,7 +123,7 @@ def evaluate(network: Network = None, seed: Seed = 0, data: DataName = "fashion-
     from mcomp.measure import report
 
     path = Path(network) if network and Path(network).is_file() else None
-    console.print(report(_network(network, seed, model), _data(data), path=path))
+    console.print(report(network_of(network, seed, model), data_of(data), path=path))
 
 
 @zoo_app.command("train")
@@ -140,7 +141,7 @@ def zoo_train(
     from mcomp.file import save
     from mcomp.train import evaluate
 
-    path = _writable(out or Path(f"{network}-{seed}.safetensors"))
+    path = writable(out or Path(f"{network}-{seed}.safetensors"))
     images = mcomp.data.load(data)
     model = zoo.train(network, images, seed=seed)
     nbytes = save(model, path)
@@ -158,22 +159,10 @@ def strangers(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="As a page.")] = False,
 ):
     """Every operation on 26 networks as people write them: right ✓, refused by name –, wrong ✗ (exit 1)."""
-    from mcomp.strangers import counts, markdown, matrix, reasons, rows
+    from mcomp.strangers import counts, listing, markdown, matrix
 
     cells = matrix(only=only, operation=operation)
-    if as_markdown:
-        print(markdown(cells))
-    else:
-        (_, *networks), *lines = rows(cells)
-        for place, name in enumerate(networks, 1):
-            print(f"{place:>3} {name}")
-        print(" " * 20 + "".join(f"{place:>3}" for place in range(1, len(networks) + 1)))
-        for name, *signs in lines:
-            print(f"{name:<20}" + "".join(f"{sign:>3}" for sign in signs))
-        for outcome in ("refused", "wrong") if why else ("wrong",):
-            for place in reasons(cells, outcome):
-                print(f"{outcome}: {', '.join(place[:2])}: {place[2]}")
-        print(", ".join(f"{n} {outcome}" for outcome, n in counts(cells).items()))
+    print(markdown(cells) if as_markdown else "\n".join(listing(cells, why=why)))
     raise typer.Exit(int(counts(cells)["wrong"] > 0))
 
 
@@ -183,13 +172,6 @@ def progress(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] =
     from mcomp.course.progress import main_progress
 
     raise typer.Exit(main_progress(as_json=as_json))
-
-
-def _writable(path):
-    """`path`, if a file can be there: told before the minutes of training, not after."""
-    if path.is_dir() or not path.parent.is_dir():
-        raise bad_value("out", str(path), "a file in a folder that exists")
-    return path
 
 
 @app.command()
@@ -224,53 +206,3 @@ def release(
 
     path = release(chapter, nbgrader, points=points, solutions=solutions, force=force)
     print(f"{path}: now `nbgrader generate_assignment {path.stem}` in {nbgrader}")  # one line, to be copied
-
-
-def _network(name, seed, factory):
-    from mcomp import factories, zoo
-    from mcomp.file import load
-
-    if name is not None and Path(name).is_file():
-        return load(name, **_opening(Path(name), factory))
-    if factory is not None:
-        if name is not None:
-            raise bad_value("network", name, "a file, or none, beside --model")
-        return factories.network_of(factory)
-    if name not in zoo.NAMES:
-        raise bad_value(
-            "network", name, f"{', '.join(zoo.NAMES)}, a file, or --model package.module:function"
-        )
-    return zoo.load(name, seed)
-
-
-def _opening(path, factory):
-    """What `load` needs with this --model: its name, if the file has the same, or the network it makes."""
-    from mcomp import factories
-    from mcomp.file import read
-
-    if factory is None:
-        return {}
-    if read(path, max_bytes=path.stat().st_size).metadata.get("factory") == factory:
-        return {"factory": factory, "max_weights": 10**9}
-    return {"model": factories.network_of(factory)}
-
-
-def _unopened(path):
-    """The rows of a file of which nobody has said what network it is of: how many bytes each tensor has."""
-    from mcomp.file import read
-
-    contents = read(path, max_bytes=path.stat().st_size)
-    kinds = ("plain", "sparse", "codebook", "codec")  # by the tag, see mcomp.codecs.codes
-    rows = []
-    for i, (_, n) in enumerate(contents.spans):
-        part = contents.part(i)
-        kind = "equal" if contents.refers(i) else kinds[min(part[0], 3)] if part else ""
-        rows.append((f"tensor {i + 1}", kind, None, n, 0.0))
-    return [*rows, ("", "format", None, contents.nbytes - sum(row[3] for row in rows), 0.0)]
-
-
-def _data(name):
-    import mcomp.data
-    from mcomp import factories
-
-    return factories.data_of(name) if ":" in name else mcomp.data.load(name)

@@ -39,7 +39,7 @@ FLOORS = (
         "merge",
         "multitask",
     ),  # by chapter
-    ("plots", "recipes", "pipeline", "factories", "strangers", "deploy"),
+    ("plots", "recipes", "pipeline", "factories", "strangers", "deploy", "asked"),
     ("course",),
     ("cli",),
 )

@@ -3,9 +3,8 @@
 Two things ONNX Runtime does by itself would make it another network, so `session` turns them off; a session
 of your own needs the same options. An x86 processor without VNNI adds pairs of products of uint8 and int8 in
 16 bits, where they may saturate (`saturates`): ``session.x64quantprecision`` asks for kernels that don't, and
-that are slower everywhere. And
-where a layer reads its input from a grid, the optimizer WeightBiasQuantization rounds weights and biases that
-the file holds as floats, on scales of its own.
+that are slower everywhere. And where a layer reads its input from a grid, the optimizer
+WeightBiasQuantization rounds weights and biases that the file holds as floats, on scales of its own.
 """
 
 import functools

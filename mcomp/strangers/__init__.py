@@ -4,8 +4,19 @@
 """
 
 from mcomp.strangers import images, llama, mobile, odd, transformers  # noqa: F401 (they register themselves)
-from mcomp.strangers.matrix import counts, markdown, matrix, reasons, rows
+from mcomp.strangers.matrix import counts, listing, markdown, matrix, reasons, rows
 from mcomp.strangers.right import OPERATIONS, Cell
 from mcomp.strangers.stranger import STRANGERS, Stranger
 
-__all__ = ["OPERATIONS", "STRANGERS", "Cell", "Stranger", "counts", "markdown", "matrix", "reasons", "rows"]
+__all__ = [
+    "OPERATIONS",
+    "STRANGERS",
+    "Cell",
+    "Stranger",
+    "counts",
+    "listing",
+    "markdown",
+    "matrix",
+    "reasons",
+    "rows",
+]

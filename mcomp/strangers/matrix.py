@@ -101,6 +101,28 @@ def reasons(cells, outcome):
     return sorted(found, key=lambda reason: [*OPERATIONS].index(reason[0]))
 
 
+def listing(cells, *, why=False):
+    """The matrix as lines for a terminal: numbered networks, signs, what is wrong (`why`: or refused), counts.
+
+    Examples
+    --------
+    >>> print("\\n".join(listing(matrix(only="resnet", operation="fold"))))
+      1 resnet
+                          1
+    fold                  ✓
+    1 right, 0 refused, 0 wrong
+    """
+    (_, *networks), *lines = rows(cells)
+    yield from (f"{place:>3} {name}" for place, name in enumerate(networks, 1))
+    yield " " * 20 + "".join(f"{place:>3}" for place in range(1, len(networks) + 1))
+    yield from (f"{name:<20}" + "".join(f"{sign:>3}" for sign in signs) for name, *signs in lines)
+    for outcome in ("refused", "wrong") if why else ("wrong",):
+        yield from (
+            f"{outcome}: {operation}, {name}: {said}" for operation, name, said in reasons(cells, outcome)
+        )
+    yield ", ".join(f"{n} {outcome}" for outcome, n in counts(cells).items())
+
+
 def markdown(cells):
     """The matrix as a page: the table, what right means, and why the refused are refused."""
     header, *lines = rows(cells)
