@@ -102,7 +102,7 @@ def reasons(cells, outcome):
 
 
 def listing(cells, *, why=False):
-    """The matrix as lines for a terminal: numbered networks, signs, what is wrong (`why`: or refused), counts.
+    """The matrix as lines for a terminal: numbered networks, signs, what is wrong (`why`: refused), counts.
 
     Examples
     --------

@@ -23,7 +23,8 @@ def _late(weights, decay):
     return _fold(weights[:-1], _capped(decay)) if len(weights) > 1 else np.zeros(weights.shape[1])
 
 
-def _all_steps(weights, decay):
+def capped_means(weights, decay):
+    """The average after every step, its decay at most 1 - 1 / (t + 1): chapter 14 has it as a mistake, too."""
     m, found = np.zeros(weights.shape[1]), []
     for t, w in enumerate(weights):
         a = min(decay, 1 - 1 / (t + 1))
@@ -71,7 +72,7 @@ AVERAGE = (
             "only the first and the last weights are in it; go through all steps"),
     Mistake("last", lambda w, decay: w[-1].copy(),
             "these are the last weights, not an average"),
-    Mistake("every_step", _all_steps,
+    Mistake("every_step", capped_means,
             "you returned the average after each step; the last one is asked"),
     Mistake("late", _late,
             "the last weights aren't in it; move the average after each step, the last one too"),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mcomp.course.model import Mistake, quiet
+from mcomp.course.specs.ch13_average_mistakes import capped_means
 
 
 def _raw(weights, decay, start=None, new=None):
@@ -27,15 +28,6 @@ def _fed_back(weights, decay):
     m, found = np.zeros(weights.shape[1]), []
     for t, w in enumerate(weights):
         m = (decay * m + (1 - decay) * w) / (1 - decay ** (t + 1))
-        found.append(m)
-    return np.array(found)
-
-
-def _capped(weights, decay):
-    m, found = np.zeros(weights.shape[1]), []
-    for t, w in enumerate(weights):
-        a = min(decay, 1 - 1 / (t + 1))
-        m = a * m + (1 - a) * w
         found.append(m)
     return np.array(found)
 
@@ -96,7 +88,7 @@ MEANS = (
             "the new weights got decay, the mean the rest: it is the other way round"),
     Mistake("plain", lambda w, decay: np.cumsum(w, axis=0) / _steps(w),
             "that is the plain mean of all so far; the later should count more"),
-    Mistake("capped", _capped,
+    Mistake("capped", capped_means,
             "that is a decay with a limit, another way to start; here m is divided by a sum of factors"),
     Mistake("power_left", lambda w, decay: _raw(w, decay) / decay ** _steps(w),
             "decay to the power of the steps is what is missing from the sum of the factors: 1 minus that"),
