@@ -24,7 +24,7 @@ def _late(weights, decay):
 
 
 def capped_means(weights, decay):
-    """The average after every step, its decay at most 1 - 1 / (t + 1): chapter 14 has it as a mistake, too."""
+    """The average after every step, its decay at most 1 - 1 / (t + 1); a mistake in chapter 14, too."""
     m, found = np.zeros(weights.shape[1]), []
     for t, w in enumerate(weights):
         a = min(decay, 1 - 1 / (t + 1))
