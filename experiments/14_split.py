@@ -3,9 +3,10 @@
     python experiments/14_split.py      (about three minutes on one core)
 
 LeNet-300-100, 12,000 images, eight epochs on one one-cycle schedule. Two runs are one run for the first 0, 1,
-2, 4 or 6 epochs; then each goes on with images in its own order, Adam's running means started anew. "apart"
-have not even the initial weights in common. The learning rate is tuned on whole runs by two seeds of their
-own; four pairs follow. Losses along the line are measured on the test images; nothing is chosen by them.
+2, 4 or 6 epochs; then each goes on with images in its own order. Adam's running means start anew there, and
+at each of these marks that the shared part passes. "apart" have not even the initial weights in common. The
+learning rate is tuned on whole runs by two seeds of their own; four pairs follow. Losses along the line are
+measured on the test images; nothing is chosen by them.
 """
 
 import copy

@@ -3,11 +3,12 @@
     python experiments/15_masks.py      (about four minutes on one core)
 
 LeNet-300 with 64 and 32 hidden neurons, shared but for the last layers, tells class and turn of 4,000 turned
-images (eight epochs, equal weights). Then it keeps a part of the trunk's weights: those of the largest
-w^2 E[g^2], where g is the gradient of both losses (one mask), or of each task's own (a mask for each task;
-weights that both keep are common). Beside it two networks, one a task, each cut by its own mask. All train on
-for four epochs at a learning rate that is tuned for each, at one level, by two seeds of their own. Uncut
-controls get the same four epochs. Every file holds its masks; the first of each kind is opened again.
+images (eight epochs, equal weights). Then it keeps a part of the trunk's weights: those of the largest w^2
+E[g^2]. A mask for each task takes g of that task's loss (weights that both keep are common); one mask adds
+the two tasks' scores, each scaled to the sum 1. Beside it two networks, one a task, each cut by its own mask.
+All train on for four epochs at a learning rate that is tuned for each, at one level, by two seeds of their
+own. Uncut controls get the same four epochs. Every file holds its masks; the first of each kind is opened
+again.
 """
 
 import copy
