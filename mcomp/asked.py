@@ -8,6 +8,7 @@ __all__ = ["data_of", "network_of", "opening", "unopened", "writable"]
 
 
 def network_of(name, seed, factory):
+    """The network in a file, of the zoo, or that --model makes; ValueError says what is allowed."""
     from mcomp import factories, zoo
     from mcomp.file import load
 
@@ -51,6 +52,7 @@ def unopened(path):
 
 
 def data_of(name):
+    """The data set of that name, or what ``package.module:function`` makes."""
     import mcomp.data
     from mcomp import factories
 
