@@ -15,6 +15,8 @@ __all__ = ["ENGINES", "INTEGERS", "engine", "export", "nbytes", "run"]
 ENGINES = {  # name: the module, and the packages that it needs
     "onnxruntime": ("mcomp.deploy.onnxruntime", ("onnx", "onnxruntime")),
     "openvino": ("mcomp.deploy.openvino", ("onnx", "openvino")),
+    "ncnn": ("mcomp.deploy.ncnn", ("onnx", "ncnn", "pnnx")),
+    "mnn": ("mcomp.deploy.mnn", ("onnx", "MNN")),
     "tensorrt": ("mcomp.deploy.tensorrt", ("onnx",)),
     "c": ("mcomp.deploy.c", ()),
 }
@@ -34,7 +36,7 @@ def engine(name):
     --------
     >>> engine("tflite")
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, mnn, tensorrt, c
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))
@@ -59,7 +61,7 @@ def run(name, path, x):
 
 
 def nbytes(path):
-    """The bytes of what `export` wrote: of an .xml file, the weights beside it included."""
+    """The bytes of what `export` wrote: of an .xml or .param file, the weights beside it included."""
     path = Path(path)
-    parts = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    parts = [path, path.with_suffix(".bin")] if path.suffix in (".xml", ".param") else [path]
     return sum(part.stat().st_size for part in parts)
