@@ -172,6 +172,15 @@ def test_mnn_s_int8_weights_are_mcomp_s(made, tmp_path):
     assert held == sorted(tuple(q.ravel().astype(int)) for q, _ in grids)
 
 
+@EVERY
+def test_channels_of_zeros_in_int8(engine, tmp_path):
+    """A pruned network: MNN gives such a channel a scale of its own."""
+    model, x = small(), torch.randn(40, 12)
+    nn.init.zeros_(model[1].weight[2:4])
+    path = deploy.export(engine, model, tmp_path / f"net{SUFFIX[engine]}", example=x, calibration=x)
+    assert torch.allclose(deploy.run(engine, path, x), predict(model, x), atol=0.05)
+
+
 def test_mnn_s_other_grids_are_refused():
     from mcomp.deploy import mnn
 

@@ -130,16 +130,18 @@ def _on_grids(model):
 def _write_scale(raw, q, scale):
     """Write mcomp's scales over MNN's; ValueError unless the file has these integers and nearly these scales.
 
-    A tensor of integers is: 2 axes, their lengths in 2 bytes each, 0 for 256 codes, the codes, an index for
-    each number. How many bytes these are stands in 4 bytes in front, and in front of those are its scales.
+    A tensor of integers is: 2 axes, their lengths in 2 bytes each (4 if one needs them), 0 for 256 codes, the
+    codes, an index for each number. How many bytes these are stands in 4 bytes in front, and in front of those
+    are its scales. A channel of zeros may have any.
     """
     q, scale = q.flatten(1).numpy().astype(int), scale.numpy().astype("<f4")
     codes = (q + 128).astype(np.uint8).tobytes()
-    block = bytes([2]) + np.array(q.shape, "<u2").tobytes() + bytes([0]) + CODES + codes
+    sizes = np.array(q.shape, "<u2" if max(q.shape) < 2**16 else "<u4").tobytes()
+    block, used = bytes([2]) + sizes + bytes([0]) + CODES + codes, (q != 0).any(1)
     at = raw.find(block) - 4 - scale.nbytes
     while at >= 0:
         found = np.frombuffer(bytes(raw[at : at + scale.nbytes]), "<f4")
-        if np.allclose(found, scale, rtol=1e-6, atol=0):
+        if np.allclose(found[used], scale[used], rtol=1e-6, atol=0):
             raw[at : at + scale.nbytes] = scale.tobytes()
             return
         at = raw.find(block, at + 5 + scale.nbytes) - 4 - scale.nbytes
