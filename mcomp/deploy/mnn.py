@@ -131,7 +131,7 @@ def _write_scale(raw, q, scale):
     """Write mcomp's scales over MNN's; ValueError unless the file has these integers, nearly these scales.
 
     A tensor of integers is: 2 axes, their lengths in 2 bytes each (or 4), 0 for 256 codes, the codes,
-    an index for each number. How many bytes these are stands in 4 bytes in front, and in front of those are its
+    an index for each number. How many bytes these are stands in 4 bytes in front, and before those are its
     scales. A channel of zeros may have any.
     """
     q, scale = q.flatten(1).numpy().astype(int), scale.numpy().astype("<f4")
