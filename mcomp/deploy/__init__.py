@@ -16,6 +16,8 @@ ENGINES = {  # name: the module, and the packages that it needs
     "onnxruntime": ("mcomp.deploy.onnxruntime", ("onnx", "onnxruntime")),
     "openvino": ("mcomp.deploy.openvino", ("onnx", "openvino")),
     "tensorrt": ("mcomp.deploy.tensorrt", ("onnx",)),
+    "litert": ("mcomp.deploy.litert", ("ai_edge_litert", "litert_torch")),
+    "executorch": ("mcomp.deploy.executorch", ("executorch",)),
     "c": ("mcomp.deploy.c", ()),
 }
 
@@ -34,7 +36,7 @@ def engine(name):
     --------
     >>> engine("tflite")
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, litert, executorch, c
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))

@@ -1,0 +1,271 @@
+"""Networks in other engines: do they compute the same, how many bytes, and how fast is each?
+
+    python experiments/17_engines.py              everything, with the engines that are installed
+    python experiments/17_engines.py agreement    files, agreement, accuracy      (any machine, busy or not)
+    python experiments/17_engines.py nodes        where integers differ, operation by operation
+    python experiments/17_engines.py memory       peak memory, a process of its own each
+    python experiments/17_engines.py times        times, on a quiet machine       (a few minutes)
+
+`make engines` runs it in the environment that has all engines. A part that isn't asked for stays in the
+result as it was. All engines get the same integers: weights, scales and zero points are mcomp's, nothing is
+calibrated by an engine. Agreement of floats is the largest difference of a logit from torch's, over the
+largest logit; of integers, how many of the outputs on 2,000 test images aren't mcomp's, and by how many steps
+of the last grid. "operations" feeds each operation alone with mcomp's own integers, and "up to" is the
+network cut behind it.
+
+Times are of one thread and of the clock on the wall. In every round each arm runs once to fetch its weights
+and then is timed; each round begins with the next arm. Stored are quartiles in milliseconds. "load" is from
+the file to the first logits. torch.compile compiles anew, without a cache. The C file is compiled by gcc -O2,
+and runs its batch image by image.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp(prefix="mcomp-inductor-")
+
+import arms
+import numpy as np
+import torch
+from arms import ARMS, BATCHES, NETWORKS, OWN
+from common import RESULTS, ROOT, write
+from tqdm.auto import tqdm
+
+import mcomp.data
+from mcomp import deploy
+from mcomp.course import results
+from mcomp.integer.network import IntegerNetwork, Step
+from mcomp.integer.steps import Average, Product, Sum
+from mcomp.measure import roofline
+from mcomp.quantize.grids import dequantize, quantize
+from mcomp.train import predict
+
+PARTS = ("agreement", "nodes", "memory", "times")
+COMPARED, SHOWN = 2000, 100  # test images: of whole networks, and of single operations
+SECONDS, FEWEST, MOST = 12.0, 5, 200  # of rounds for a network and a batch
+FILES = ROOT / "build" / "17_engines"
+
+
+def steps(logits, network):
+    """The integers of the last tensor that some logits mean."""
+    grid = network.steps[-1].grid
+    return np.rint(np.asarray(logits) / np.float32(grid.scale)).astype(int) + grid.zero_point
+
+
+def differ(logits, network, q):
+    """How many outputs aren't mcomp's, and by how many steps: with fixed-point and with float multipliers."""
+    theirs, told = steps(logits, network), {"outputs": int(np.prod(logits.shape))}
+    for name, fixed in (("fixed", True), ("float", False)):
+        away = abs(theirs - network(q, fixed=fixed).numpy())
+        told |= {f"{name} differ": int((away > 0).sum()), f"{name} largest": int(away.max())}
+    return told
+
+
+def made(name, seed, data, *, anew=False):
+    """The network in floats and in integers, its files by arm and batch, and what was refused."""
+    model = arms.network(name, seed).eval()
+    whole, paths, refused = arms.integers(model, data), {}, {}
+    FILES.mkdir(parents=True, exist_ok=True)
+    for arm, how in arms.found()[0].items():
+        for batch in BATCHES if how.fixed else BATCHES[:1]:
+            path = how.file(FILES, f"{name}-{seed}", batch)
+            try:
+                if anew or not path.is_file():
+                    arms.export(how, model, whole, path, data=data, batch=batch)
+            except ValueError as error:
+                refused[arm] = str(error).replace(str(FILES), "")
+                break
+            paths |= {(arm, other): path for other in ([batch] if how.fixed else BATCHES)}
+    return model, whole, paths, refused
+
+
+def agreement(data):
+    """Of every network, arm and seed: bytes, accuracy, and how its outputs differ from mcomp's."""
+    told = {}
+    for name, seeds in tqdm(NETWORKS.items(), desc="agreement", unit="network"):
+        told[name] = {"seeds": list(seeds), "arms": {}, "refused": {}}
+        for seed in seeds:
+            model, whole, paths, refused = made(name, seed, data, anew=True)
+            told[name]["refused"] |= refused
+            for arm, figures in one_agreement(model, whole, paths, data).items():
+                for key, value in figures.items():
+                    told[name]["arms"].setdefault(arm, {}).setdefault(key, []).append(value)
+    return told
+
+
+def one_agreement(model, whole, paths, data):
+    x, y = data.test
+    q, floating = quantize(x[:COMPARED], whole.grid), predict(model, x)
+    most, found = float(floating.abs().max()), {}
+    found["torch"] = {"accuracy": float((floating.argmax(1) == y).float().mean())}
+    own = {fixed: whole(q, fixed=fixed) for fixed in (True, False)}
+    part = float((own[True].argmax(1) == y[:COMPARED]).float().mean())
+    found["mcomp int8"] = {"accuracy of the compared": part}
+    for (arm, batch), path in paths.items():
+        if batch != BATCHES[-1]:
+            continue
+        logits = arms.in_batches(arms.opened(arm, path, model), x)
+        found[arm] = {"bytes": deploy.nbytes(path)}
+        found[arm]["accuracy"] = float((logits.argmax(1) == y).float().mean())
+        found[arm]["relative"] = float((logits - floating).abs().max()) / most
+        if ARMS[arm].kind == "int8":
+            found[arm] |= differ(logits[:COMPARED], whole, q)
+    return found
+
+
+def nodes(data):
+    """Of two networks: every operation that computes, alone and with all before it, by arm of integers."""
+    told = {}
+    for name in ("lenet5", "resnet"):
+        whole = arms.integers(arms.network(name, 0).eval(), data)
+        q = quantize(data.test[0][:SHOWN], whole.grid)
+        tensors, told[name] = whole.run(q), {}
+        for place, step in enumerate(tqdm(whole.steps, desc=f"operations of {name}", unit="operation")):
+            if not isinstance(step.run, (Product, Sum, Average)):
+                continue
+            cut = {"up to": (IntegerNetwork(whole.grid, whole.steps[: place + 1]), q)}
+            if len(step.inputs) == 1:
+                alone = Step(step.name, ("input",), step.run, step.grid)
+                cut["alone"] = IntegerNetwork(step.run.source, (alone,)), tensors[step.inputs[0]]
+            for key, (part, source) in cut.items():
+                told[name].setdefault(step.name, {})[key] = one_node(part, source)
+    return told
+
+
+def one_node(part, q):
+    x, told = dequantize(q, part.grid), {}
+    with tempfile.TemporaryDirectory() as folder:
+        for arm, how in arms.found()[0].items():
+            if how.kind == "int8" and how.engine != "c":
+                path = how.file(folder, "part", len(x))
+                options = how.options | ({"batch": len(x)} if how.fixed else {})
+                try:
+                    deploy.export(how.engine, part, path, example=x, **options)
+                    told[arm] = differ(deploy.run(how.engine, path, x), part, q)
+                except ValueError as error:
+                    told[arm] = {"refused": str(error).replace(folder, "")}
+    return told
+
+
+def memory(data):
+    """Of every network, batch and arm: bytes that loading and one run add to a process, and its peak."""
+    told = {}
+    for name in tqdm(NETWORKS, desc="memory", unit="network"):
+        _, _, paths, _ = made(name, 0, data)
+        told[name] = {}
+        for batch in BATCHES:
+            told[name][str(batch)] = {
+                arm: one_memory(name, batch, arm, paths.get((arm, batch), ""))
+                for arm in (OWN[0], *(arm for arm, other in paths if other == batch))
+            }
+    return told
+
+
+def one_memory(name, batch, arm, path):
+    command = [sys.executable, __file__, "child", name, str(batch), arm, str(path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(name, batch, arm, path):
+    """What `memory` runs: prints the bytes."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    x = torch.randn(int(batch), 1, 28, 28)
+    model = arms.network(name, 0).eval() if arm == "torch" else None
+    if arm != "torch":
+        deploy.engine(ARMS[arm].engine)
+    before = arms.memory()[0]
+    arms.forget_peak()
+    if arm == "torch":
+        model = arms.network(name, 0).eval()
+    with torch.no_grad():
+        arms.opened(arm, path, model)(x)
+    peak = arms.memory()[1]
+    print(json.dumps({"added": peak - before, "peak": peak}))
+
+
+def times(data):
+    """Of every network, batch and arm: quartiles of milliseconds; and how long until the first logits."""
+    told, load = {}, {}
+    for name in tqdm(NETWORKS, desc="times", unit="network"):
+        model, _, paths, _ = made(name, 0, data)
+        told[name], load[name] = {}, {}
+        for batch in BATCHES:
+            x, functions = data.test[0][:batch].contiguous(), {}
+            for arm in (*OWN, *(arm for arm, other in paths if other == batch)):
+                functions[arm], first = loaded(arm, name, model, paths.get((arm, batch)), x)
+                load[name].setdefault(str(batch), {})[arm] = first
+            told[name][str(batch)] = rounds(functions, x)
+    ceilings = {str(n): vars(roofline(seconds=2.0, threads=1, nbytes=n)) for n in (2**18, 2**27)}
+    return {"milliseconds": told, "load": load, "roofline": ceilings, "machine": arms.machine()}
+
+
+def loaded(arm, name, model, path, x):
+    """The function of an arm, and the milliseconds from the file to its first logits."""
+    begin = perf_counter()
+    if arm == "torch":
+        model = arms.network(name, 0).eval()
+    function = arms.opened(arm, path, model)
+    function(x)
+    return function, 1000 * (perf_counter() - begin)
+
+
+def rounds(functions, x):
+    """Quartiles of milliseconds, and how many rounds, by arm."""
+    names, taken = list(functions), {name: [] for name in functions}
+    for function in functions.values():
+        function(x)
+    end, start = perf_counter() + SECONDS, 0
+    while start < FEWEST or (start < MOST and perf_counter() < end):
+        at = start % len(names)
+        for name in names[at:] + names[:at]:
+            functions[name](x)  # once to bring its weights into the cache
+            begin = perf_counter()
+            functions[name](x)
+            taken[name].append(1000 * (perf_counter() - begin))
+        start += 1
+    return {name: [float(v) for v in np.quantile(t, [0.25, 0.5, 0.75])] for name, t in taken.items()}
+
+
+def main(parts):
+    torch.set_num_threads(1)
+    data = mcomp.data.load("fashion-mnist")
+    path = RESULTS / f"{Path(__file__).stem}.json"
+    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if told.get("script_sha256") != results.script_hash(__file__):
+        told = {}
+    told = {part: told[part] for part in PARTS if part in told}
+    with torch.no_grad():
+        for part in parts:
+            told[part] = globals()[part](data)
+            save(told)
+
+
+def save(told):
+    write(
+        __file__,
+        question="Do other engines compute what mcomp computes, and how fast?",
+        network=list(NETWORKS),
+        methods={},
+        engines=arms.versions(),
+        absent=arms.found()[1],
+        compared=COMPARED,
+        shown=SHOWN,
+        **told,
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["child"]:
+        child(*sys.argv[2:])
+    elif wrong := set(sys.argv[1:]) - set(PARTS):
+        sys.exit(f"parts are {', '.join(sorted(wrong))}; allowed: {', '.join(PARTS)}")
+    else:
+        main(sys.argv[1:] or PARTS)
