@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 import mcomp
 from mcomp import deploy, zoo
@@ -17,20 +18,29 @@ from mcomp.integer import integer_network
 from mcomp.structure import fold_batchnorm
 
 RESULTS = Path(__file__).resolve().parent / "results"
-NETWORKS = {"lenet300": (0, 1, 2), "lenet5": (0, 1, 2), "resnet": (0, 1, 2), "half": (0,)}  # and their seeds
+SEEDS = (0, 1, 2)
+NETWORKS = {"lenet300": SEEDS, "lenet5": SEEDS, "resnet": SEEDS, "half": (0,), "empty": (0,)}
 BATCHES = (1, 256)
 OWN = ("torch", "torch.compile")  # what needs no file but mcomp's
 
 
 @dataclass(frozen=True)
 class Arm:
-    """An engine and what it gets: "float", "int8", or "weights" in int8 alone."""
+    """An engine and what it gets: "float", "int8", "weights" in int8 alone, or "dynamic" (see `export`).
+
+    `grids` are those of the integer network that it gets, if any; `fixed`: a file takes one batch only.
+    """
 
     engine: str
     kind: str
     suffix: str
     options: dict = field(default_factory=dict)
     fixed: bool = False
+    grids: str | None = None
+
+    def batches(self, seed):
+        """Of which batches there are files: only of seed 0 is the time taken, one by one."""
+        return BATCHES[1 if seed else 0 :] if self.fixed else BATCHES[:1]
 
     def file(self, folder, name, batch):
         """The path of its file of a network, in a folder."""
@@ -40,30 +50,37 @@ class Arm:
 
 ARMS = {
     "onnxruntime float": Arm("onnxruntime", "float", ".onnx"),
-    "onnxruntime int8": Arm("onnxruntime", "int8", ".onnx"),
-    "onnxruntime int8, QOperator": Arm("onnxruntime", "int8", ".onnx", {"form": "qoperator"}),
+    "onnxruntime int8": Arm("onnxruntime", "int8", ".onnx", grids="plain"),
+    "onnxruntime int8, QOperator": Arm("onnxruntime", "int8", ".onnx", {"form": "qoperator"}, grids="plain"),
+    "onnxruntime dynamic": Arm("onnxruntime", "dynamic", ".onnx"),
     "openvino float": Arm("openvino", "float", ".xml"),
-    "openvino int8": Arm("openvino", "int8", ".xml"),
+    "openvino int8": Arm("openvino", "int8", ".xml", grids="plain"),
     "ncnn float": Arm("ncnn", "float", ".param"),
-    "ncnn int8 weights": Arm("ncnn", "weights", ".param"),
+    "ncnn int8": Arm("ncnn", "int8", ".param", grids="symmetric"),
     "mnn float": Arm("mnn", "float", ".mnn"),
     "mnn int8 weights": Arm("mnn", "weights", ".mnn"),
     "litert float": Arm("litert", "float", ".tflite", fixed=True),
-    "litert int8": Arm("litert", "int8", ".tflite", fixed=True),
+    "litert int8": Arm("litert", "int8", ".tflite", fixed=True, grids="plain"),
     "executorch float": Arm("executorch", "float", ".pte", fixed=True),
-    "executorch int8": Arm("executorch", "int8", ".pte", fixed=True),
-    "c int8": Arm("c", "int8", ".c"),
+    "executorch int8": Arm("executorch", "int8", ".pte", fixed=True, grids="plain"),
+    "c int8": Arm("c", "int8", ".c", grids="plain"),
 }
 
 
 def network(name, seed):
-    """A network of the zoo, or "half": chapter 04's ResNet that lost channels and was trained on."""
+    """A network of the zoo; "half": chapter 04's smaller ResNet; "empty": hardly anything, to time a call."""
+    if name == "empty":
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     return zoo.load(name, seed) if name != "half" else mcomp.load(RESULTS / "04_resnet-half.safetensors")
 
 
 def integers(model, data):
-    """The network of integers that all engines get."""
-    return integer_network(fold_batchnorm(model), data.train[0][:500])
+    """The networks of integers, by the kind of their grids: all engines get the same."""
+    folded, x = fold_batchnorm(model), data.train[0][:500]
+    return {
+        kind: integer_network(folded, x, symmetric=kind == "symmetric") for kind in ("plain", "symmetric")
+    }
 
 
 def found():
@@ -78,22 +95,29 @@ def found():
 
 
 def export(arm, model, whole, path, *, data, batch):
-    """Write a network, `model` in floats and `whole` in integers, for an arm; a ValueError if it refuses."""
+    """Write a network, `model` in floats and `whole` in integers, for an arm; a ValueError if it refuses.
+
+    "dynamic" is ONNX Runtime's own: weights in int8, and scales of activations found in every run.
+    """
     options = arm.options | ({"batch": batch} if arm.fixed else {})
     if arm.kind == "weights":
         options["calibration"] = data.train[0][:500]
-    source = whole if arm.kind == "int8" else model
-    return deploy.export(arm.engine, source, path, example=data.train[0][:8], **options)
+    source = whole[arm.grids] if arm.grids else model
+    deploy.export(arm.engine, source, path, example=data.train[0][:8], **options)
+    if arm.kind == "dynamic":
+        from onnxruntime.quantization import quantize_dynamic
+
+        quantize_dynamic(str(path), str(path), op_types_to_quantize=["Conv", "MatMul", "Gemm"])
 
 
-def opened(name, path, model):
+def loaded(name, path, model):
     """An arm as a function: images (n, ...) -> logits (n, classes), tensors, one thread."""
     if name == "torch":
         return model
     if name == "torch.compile":
         warnings.filterwarnings("ignore")
         return torch.compile(model, dynamic=False, options={"freezing": True})
-    return deploy.engine(ARMS[name].engine).opened(path)
+    return deploy.engine(ARMS[name].engine).loaded(path)
 
 
 def in_batches(function, x, batch=256):

@@ -22,7 +22,14 @@ KINDS = {
     np.dtype("int8"): schema.TensorType.INT8,
     np.dtype("int32"): schema.TensorType.INT32,
 }
-VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 12, "RESHAPE": 1, "PADV2": 1, "QUANTIZE": 1}
+VERSIONS = {
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 12,
+    "RESHAPE": 1,
+    "PADV2": 1,
+    "QUANTIZE": 1,
+}
 
 
 def tflite(network, shape):
@@ -119,7 +126,9 @@ class _Writer:
             return source
         n, height, width, channels = self.tensors[source].shape
         shape = n, height + 2 * padding, width + 2 * padding, channels
-        sides = self._constant(f"{step.name}.sides", np.array([[0, 0], *[[padding] * 2] * 2, [0, 0]], np.int32))
+        sides = self._constant(
+            f"{step.name}.sides", np.array([[0, 0], *[[padding] * 2] * 2, [0, 0]], np.int32)
+        )
         grid = self.grids[step.inputs[0]]
         filled = self._constant(f"{step.name}.fill", np.array([value], np.int8), grid)
         result = self._tensor(f"{step.name}.padded", shape, np.int8, grid)
@@ -198,9 +207,7 @@ class _Writer:
             self.codes.append(name)
         made = getattr(schema, f"{kind}T")(**options) if kind != "NONE" else None
         number = getattr(schema.BuiltinOptions, kind)
-        self.operators.append(
-            schema.OperatorT(self.codes.index(name), inputs, [output], number, made)
-        )
+        self.operators.append(schema.OperatorT(self.codes.index(name), inputs, [output], number, made))
 
 
 def _convolution(w, options):
