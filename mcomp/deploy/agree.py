@@ -42,7 +42,7 @@ def written(model, example, calibration=None, *, form="qdq"):
 
 
 def meant(model, example, calibration=None):
-    """The integer network that a file shall hold, or None for one of floats; and the goal, as of `written`."""
+    """The integer network that a file holds, None for one of floats; and the goal, as of `written`."""
     check_example(example)
     if calibration is None and not isinstance(model, IntegerNetwork):
         expected = predict(model, example)

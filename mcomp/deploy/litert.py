@@ -5,6 +5,7 @@ network goes through the converter litert-torch, in a process of its own. Kernel
 it has them.
 """
 
+import importlib.util
 import os
 import tempfile
 from functools import partial
@@ -20,6 +21,9 @@ from mcomp.deploy.checks import check_path
 from mcomp.deploy.exported import by_batch, exported
 from mcomp.deploy.tflite import tflite
 from mcomp.files import write_atomic
+
+if importlib.util.find_spec("litert_torch") is None:
+    raise ModuleNotFoundError("No module named 'litert_torch'", name="litert_torch")
 
 __all__ = ["export", "loaded", "run"]
 

@@ -22,14 +22,8 @@ KINDS = {
     np.dtype("int8"): schema.TensorType.INT8,
     np.dtype("int32"): schema.TensorType.INT32,
 }
-VERSIONS = {
-    "CONV_2D": 3,
-    "DEPTHWISE_CONV_2D": 3,
-    "FULLY_CONNECTED": 12,
-    "RESHAPE": 1,
-    "PADV2": 1,
-    "QUANTIZE": 1,
-}
+VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 12}  # int8, a scale for each channel
+VERSIONS |= dict.fromkeys(("RESHAPE", "PADV2", "QUANTIZE"), 1)  # all others: 2
 
 
 def tflite(network, shape):
@@ -126,9 +120,8 @@ class _Writer:
             return source
         n, height, width, channels = self.tensors[source].shape
         shape = n, height + 2 * padding, width + 2 * padding, channels
-        sides = self._constant(
-            f"{step.name}.sides", np.array([[0, 0], *[[padding] * 2] * 2, [0, 0]], np.int32)
-        )
+        sides = np.array([[0, 0], [padding] * 2, [padding] * 2, [0, 0]], np.int32)
+        sides = self._constant(f"{step.name}.sides", sides)
         grid = self.grids[step.inputs[0]]
         filled = self._constant(f"{step.name}.fill", np.array([value], np.int8), grid)
         result = self._tensor(f"{step.name}.padded", shape, np.int8, grid)
