@@ -387,7 +387,10 @@ def test_mcomp_export(made, to, out, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--to", "tflite"], "engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c"),
+        (
+            ["--to", "tflite"],
+            "engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, mnn, tensorrt, litert, executorch, c",
+        ),
         (["--entropy-coded"], "--entropy-coded is '--to onnxruntime'; allowed: --to c"),
     ],
 )
