@@ -82,7 +82,8 @@ def moves(step):
 
 
 def _moved(run, q):
-    return q if isinstance(run, Rectify) else q.reshape(len(q), *run.shape)
+    # a reshaping that changes nothing would keep the engine from joining what is around it
+    return q if isinstance(run, Rectify) or tuple(q.shape[1:]) == run.shape else q.reshape(len(q), *run.shape)
 
 
 def _rounded(x, grid):
