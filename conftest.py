@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -SECONDS.get(place(item), 10 * (item.path.suffix == ".ipynb")))
 
 
-# Two engines have an environment of their own (make engines); elsewhere their modules are no part of the suite.
+# Two engines have an environment of their own (make engines); elsewhere their modules aren't collected.
 LARGE = ("executorch", "litert_torch", "ai_edge_litert")
 if not all(map(importlib.util.find_spec, LARGE)):
     names = ("executorch", "executorch_convert", "litert", "litert_convert", "tflite")

@@ -5,12 +5,13 @@
     python experiments/17_engines.py nodes        where integers differ, operation by operation
     python experiments/17_engines.py memory       peak memory, a process of its own each
     python experiments/17_engines.py times        times, on a quiet machine       (a few minutes)
+    python experiments/17_engines.py agreement resnet litert     of these networks and engines only
 
-`make engines` runs it in the environment that has all engines. A part that isn't asked for stays in the
-result as it was. All engines get the same integers: weights, scales and zero points are mcomp's, nothing is
-calibrated by an engine. Agreement of floats is the largest difference of a logit from torch's, over the
-largest logit; of integers, how many of the outputs on 1,000 test images aren't mcomp's, and by how many steps
-of the last grid. "operations" feeds each operation alone with mcomp's own integers, and "up to" is the
+`make engines` runs it in the environment that has all engines. What isn't asked for stays in the result as
+it was, if this script is still the same. All engines get the same integers: weights, scales and zero points
+are mcomp's, nothing is calibrated by an engine. Agreement of floats is the largest difference of a logit from
+torch's, over the largest logit; of integers, how many of the outputs on 500 test images aren't mcomp's, and by
+how many steps of the last grid. "alone" feeds each operation with mcomp's own integers, and "up to" is the
 network cut behind it.
 
 Times are of one thread and of the clock on the wall. In every round each arm runs once to fetch its weights
@@ -47,7 +48,7 @@ from mcomp.quantize.grids import dequantize, quantize
 from mcomp.train import predict
 
 PARTS = ("agreement", "nodes", "memory", "times")
-COMPARED, SHOWN = 1000, 50  # test images: of whole networks, and of single operations
+COMPARED, SHOWN = 500, 50  # test images: of whole networks, and of single operations
 SECONDS, FEWEST, MOST = 12.0, 5, 200  # of rounds for a network and a batch
 NODES = ("onnxruntime", "openvino", "litert")  # whose files are written in moments
 FILES = ROOT / "build" / "17_engines"
@@ -78,7 +79,7 @@ def made(name, seed, data, *, anew=False):
     model = arms.network(name, seed).eval()
     whole, paths, refused = arms.integers(model, data), {}, {}
     FILES.mkdir(parents=True, exist_ok=True)
-    for arm, how in arms.found()[0].items():
+    for arm, how in chosen_arms().items():
         for batch in how.batches(seed):
             path = how.file(FILES, f"{name}-{seed}", batch)
             try:
@@ -94,7 +95,9 @@ def made(name, seed, data, *, anew=False):
 def agreement(data):
     """Of every network, arm and seed: bytes, accuracy, and how its outputs differ from mcomp's."""
     told = {}
-    for name, seeds in tqdm(list(NETWORKS.items())[:-1], desc="agreement", unit="network"):
+    for name, seeds in tqdm(NETWORKS.items(), desc="agreement", unit="network"):
+        if name == "empty" or name not in CHOSEN:
+            continue
         told[name] = {"seeds": list(seeds), "arms": {}, "refused": {}}
         for seed in seeds:
             model, whole, paths, refused = made(name, seed, data, anew=True)
@@ -102,7 +105,7 @@ def agreement(data):
             for arm, figures in one_agreement(model, whole, paths, data).items():
                 for key, value in figures.items():
                     told[name]["arms"].setdefault(arm, {}).setdefault(key, []).append(value)
-    return told
+        save({"agreement": told})
 
 
 def one_agreement(model, whole, paths, data):
@@ -126,7 +129,7 @@ def one_agreement(model, whole, paths, data):
 def nodes(data):
     """Of two networks: every operation that computes, alone and with all before it, by arm of integers."""
     told = {}
-    for name in ("lenet5", "resnet"):
+    for name in CHOSEN & {"lenet5", "resnet"}:
         whole = arms.integers(arms.network(name, 0).eval(), data)["plain"]
         q = quantize(data.test[0][:SHOWN], whole.grid)
         tensors, told[name] = whole.run(q), {}
@@ -139,13 +142,13 @@ def nodes(data):
                 cut["alone"] = IntegerNetwork(step.run.source, (alone,)), tensors[step.inputs[0]]
             for key, (part, source) in cut.items():
                 told[name].setdefault(step.name, {})[key] = one_node(part, source)
-    return told
+    save({"nodes": told})
 
 
 def one_node(part, q):
     x, own, told = dequantize(q, part.grid), ours(part, q), {}
     with tempfile.TemporaryDirectory() as folder:
-        for arm, how in arms.found()[0].items():
+        for arm, how in chosen_arms().items():
             if how.grids == "plain" and how.engine in NODES:
                 path = how.file(folder, "part", len(x))
                 options = how.options | ({"batch": len(x)} if how.fixed else {})
@@ -160,7 +163,7 @@ def one_node(part, q):
 def memory(data):
     """Of every network, batch and arm: bytes that loading and one run add to a process, and its peak."""
     told = {}
-    for name in tqdm(NETWORKS, desc="memory", unit="network"):
+    for name in tqdm(CHOSEN, desc="memory", unit="network"):
         _, _, paths, _ = made(name, 0, data)
         told[name] = {}
         for batch in BATCHES:
@@ -168,7 +171,7 @@ def memory(data):
                 arm: one_memory(name, batch, arm, paths.get((arm, batch), ""))
                 for arm in (OWN[0], *(arm for arm, other in paths if other == batch))
             }
-    return told
+    save({"memory": told})
 
 
 def one_memory(name, batch, arm, path):
@@ -198,17 +201,21 @@ def child(name, batch, arm, path):
 def times(data):
     """Of every network, batch and arm: quartiles of milliseconds; and how long until the first logits."""
     told, load = {}, {}
-    for name in tqdm(NETWORKS, desc="times", unit="network"):
+    for name in tqdm([name for name in NETWORKS if name in CHOSEN], desc="times", unit="network"):
         model, _, paths, _ = made(name, 0, data)
         told[name], load[name] = {}, {}
         for batch in BATCHES:
             x, functions = data.test[0][:batch].contiguous(), {}
-            for arm in (*OWN, *(arm for arm, other in paths if other == batch)):
+            for arm in (
+                *(arm for arm in OWN if arm in CHOSEN),
+                *(arm for arm, other in paths if other == batch),
+            ):
                 functions[arm], first = loaded(arm, name, model, paths.get((arm, batch)), x)
                 load[name].setdefault(str(batch), {})[arm] = first
             told[name][str(batch)] = rounds(functions, x)
     ceilings = {str(n): vars(roofline(seconds=2.0, threads=1, nbytes=n)) for n in (2**18, 2**27)}
-    return {"milliseconds": told, "load": load, "roofline": ceilings, "machine": arms.machine()}
+    found = {"milliseconds": told, "load": load, "roofline": ceilings, "machine": arms.machine()}
+    save({"times": found})
 
 
 def loaded(arm, name, model, path, x):
@@ -238,38 +245,55 @@ def rounds(functions, x):
     return {name: [float(v) for v in np.quantile(t, [0.25, 0.5, 0.75])] for name, t in taken.items()}
 
 
-def main(parts):
-    torch.set_num_threads(1)
-    data = mcomp.data.load("fashion-mnist")
+def chosen_arms():
+    """The arms that were asked for and whose engine is installed."""
+    return {name: arm for name, arm in arms.found()[0].items() if arm.engine in CHOSEN}
+
+
+def save(new):
+    """Into the result, beside what it has from this very script."""
     path = RESULTS / f"{Path(__file__).stem}.json"
     told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     if told.get("script_sha256") != results.script_hash(__file__):
         told = {}
-    told = {part: told[part] for part in PARTS if part in told}
-    with torch.no_grad():
-        for part in parts:
-            told[part] = globals()[part](data)
-            save(told)
-
-
-def save(told):
+    told = merged({part: told.get(part, {}) for part in (*PARTS, "engines")}, new)
+    told["engines"] = merged(told["engines"], arms.versions())
     write(
         __file__,
         question="Do other engines compute what mcomp computes, and how fast?",
         network=list(NETWORKS),
         methods={},
-        engines=arms.versions(),
-        absent=arms.found()[1],
         compared=COMPARED,
         shown=SHOWN,
         **told,
     )
 
 
+def merged(old, new):
+    """Two dicts of dicts as one; where both have a figure, the new one."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return old | {key: merged(old.get(key, {}), value) for key, value in new.items()}
+
+
+def main(parts):
+    torch.set_num_threads(1)
+    data = mcomp.data.load("fashion-mnist")
+    with torch.no_grad():
+        for part in PARTS:
+            if part in parts:
+                globals()[part](data)
+
+
+WORDS = (set(PARTS), set(NETWORKS), {arm.engine for arm in ARMS.values()} | set(OWN))
+CHOSEN = set()
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
         child(*sys.argv[2:])
-    elif wrong := set(sys.argv[1:]) - set(PARTS):
-        sys.exit(f"parts are {', '.join(sorted(wrong))}; allowed: {', '.join(PARTS)}")
+    elif wrong := set(sys.argv[1:]) - set().union(*WORDS):
+        sys.exit(f"asked for: {', '.join(sorted(wrong))}; allowed: {', '.join(sorted(set().union(*WORDS)))}")
     else:
-        main(sys.argv[1:] or PARTS)
+        for words in WORDS:  # of each kind those that were asked for, or all
+            CHOSEN |= words & set(sys.argv[1:]) or words
+        main(CHOSEN)

@@ -26,8 +26,7 @@ from mcomp.quantize.grids import dequantize, quantize, range_grid
 from mcomp.structure import fold_batchnorm
 
 with hushed():
-    import MNN.expr
-    import MNN.nn
+    import MNN
 
 __all__ = ["export", "loaded", "run"]
 
@@ -107,9 +106,7 @@ def loaded(path, *, threads=1):
 
     def logits(x):
         if list(x.shape[1:]) != list(shape):
-            raise bad_value(
-                f"images of shape {tuple(x.shape)}", str(path), f"what the file takes, n of {shape}"
-            )
+            raise bad_value(f"the shape of images for {path}", tuple(x.shape), f"n of {tuple(shape)}")
         x = np.ascontiguousarray(x.detach().numpy(), np.float32)
         (out,) = net.forward([MNN.expr.const(x, list(x.shape), MNN.expr.NCHW)])
         return torch.from_numpy(np.array(MNN.expr.convert(out, MNN.expr.NCHW).read()))

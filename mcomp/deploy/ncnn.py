@@ -110,7 +110,8 @@ def loaded(path, *, threads=1):
 
 def _logits(net, image):
     with net.create_extractor() as extractor:
-        extractor.input("in0", ncnn.Mat(image))
+        # a clone: of numbers that lie in numpy's memory, ncnn reads a count of owners that isn't there
+        extractor.input("in0", ncnn.Mat(image).clone())
         status, out = extractor.extract("out0")
         if status != 0:
             raise bad_value("what ncnn says of an image", status, "0")

@@ -1,9 +1,9 @@
 """An integer network as ncnn's two files: layers with int8 weights, and a scale for each output channel.
 
 A layer of ncnn that has scales rounds what it reads to int8 itself, adds products up in int32, and gives
-floats. So the grids of weights and inputs are mcomp's; where an addition or a mean reads and at the end, four
-layers round a tensor to its grid. ncnn's Winograd kernels add in 16 bits, where weights of 8 bits overflow:
-each convolution of the file says that it wants none (feature mask 64).
+floats. So the grids of weights and inputs are mcomp's; where an addition or a mean reads, at the end, and on
+grids of fewer bits, four layers round a tensor. ncnn's Winograd kernels add in 16 bits, where weights of 8
+bits overflow: each convolution of the file says that it wants none (feature mask 64).
 """
 
 import numpy as np
@@ -102,10 +102,8 @@ class _Writer:
     def step(self, step):
         """The layers of one operation."""
         run, name, sources = step.run, step.name.replace(" ", "_"), [self.read(t) for t in step.inputs]
-        if isinstance(run, (Sum, Average)):
-            grids = run.sources if isinstance(run, Sum) else [run.source]
-            pairs = enumerate(zip(sources, grids, strict=True))
-            sources = [self.rounded(source, grid, f"{name}.in{i}") for i, (source, grid) in pairs]
+        for i, grid in enumerate(_grids(run)):
+            sources[i] = self.rounded(sources[i], grid, f"{name}.in{i}")
         kind, options = _layer(run)
         result = self.add(kind, sources, name, options)
         if isinstance(run, Product):
@@ -113,6 +111,16 @@ class _Writer:
         if isinstance(run, Average) and len(run.shape) > 1:
             result = self.add("Reshape", [result], f"{name}.shape", _sizes(run.shape))
         self.hold(step.name, result)
+
+
+def _grids(run):
+    """The grids that an operation needs its inputs rounded to."""
+    if isinstance(run, Sum):
+        return run.sources
+    if isinstance(run, Average):
+        return [run.source]
+    clips = isinstance(run, Product) and (run.source.qmin, run.source.qmax) != (-128, 127)
+    return [run.source] if clips else []  # a layer with scales rounds to all of int8 itself
 
 
 def _layer(run):
