@@ -10,8 +10,8 @@
 `make engines` runs it in the environment that has all engines. What isn't asked for stays in the result as
 it was, if this script is still the same. All engines get the same integers: weights, scales and zero points
 are mcomp's, nothing is calibrated by an engine. Agreement of floats is the largest difference of a logit from
-torch's, over the largest logit; of integers, how many of the outputs on 500 test images aren't mcomp's, and by
-how many steps of the last grid. "alone" feeds each operation with mcomp's own integers, and "up to" is the
+torch's, over the largest logit; of integers, how many of the outputs on 500 test images aren't mcomp's, and
+by how many steps of the last grid. "alone" feeds each operation with mcomp's own integers, and "up to" is the
 network cut behind it.
 
 Times are of one thread and of the clock on the wall. In every round each arm runs once to fetch its weights
