@@ -16,7 +16,7 @@ FLOAT = 1e-4  # of the largest logit: float32 sums in another order
 GRIDS = 0.02  # of the largest logit, in the mean: a sum in another order may fall on the next grid point
 
 
-def written(model, example, calibration=None, *, form="qdq"):
+def written(model, example, calibration=None, *, form="qdq", tidied=True):
     """The ONNX model of a network, what it has to give, and how near.
 
     Parameters
@@ -25,6 +25,8 @@ def written(model, example, calibration=None, *, form="qdq"):
     example, calibration : tensors (n, ...)
     form : "qdq" or "qoperator"
         Of a network of integers.
+    tidied : bool
+        Whether steps of it that do nothing are left out.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def written(model, example, calibration=None, *, form="qdq"):
     expected = dequantize(network(quantize(example, network.grid)), grid)
     write = qdq if form == "qdq" else qoperator
     limits = 16 * grid.scale, grid.scale  # a step of the last grid, in the mean over the logits
-    return write(network, example.shape), (expected, limits)
+    return write(network, example.shape, tidied=tidied), (expected, limits)
 
 
 def check_agrees(engine, logits, goal):
