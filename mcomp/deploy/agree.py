@@ -7,13 +7,13 @@ from mcomp.integer.network import IntegerNetwork
 from mcomp.quantize.grids import dequantize, quantize
 from mcomp.train import predict
 
-__all__ = ["check_agrees", "meant", "written"]
+__all__ = ["check_agrees", "intended", "written"]
 
 FLOAT = 1e-4  # of the largest logit: float32 sums in another order
 GRIDS = 0.02  # of the largest logit, in the mean: a sum in another order may fall on the next grid point
 
 
-def written(model, example, calibration=None, *, form="qdq"):
+def written(model, example, calibration=None, *, form="qdq", tidied=True):
     """The ONNX model of a network, what it has to give, and how near.
 
     Parameters
@@ -22,6 +22,8 @@ def written(model, example, calibration=None, *, form="qdq"):
     example, calibration : tensors (n, ...)
     form : "qdq" or "qoperator"
         Of a network of integers.
+    tidied : bool
+        Whether steps of it that do nothing are left out.
 
     Returns
     -------
@@ -35,13 +37,14 @@ def written(model, example, calibration=None, *, form="qdq"):
     from mcomp.deploy.qdq import qdq
     from mcomp.deploy.qoperator import qoperator
 
-    network, goal = meant(model, example, calibration)
+    network, goal = intended(model, example, calibration)
     if network is None:
         return floats(model, example), goal
-    return (qdq if form == "qdq" else qoperator)(network, example.shape), goal
+    write = qdq if form == "qdq" else qoperator
+    return write(network, example.shape, tidied=tidied), goal
 
 
-def meant(model, example, calibration=None):
+def intended(model, example, calibration=None):
     """The integer network that a file holds, None for one of floats; and the goal, as of `written`."""
     check_example(example)
     if calibration is None and not isinstance(model, IntegerNetwork):

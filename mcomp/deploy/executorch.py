@@ -13,7 +13,7 @@ from executorch.extension.pybindings import portable_lib
 from executorch.runtime import Runtime, Verification
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.deploy.agree import check_agrees, meant
+from mcomp.deploy.agree import check_agrees, intended
 from mcomp.deploy.apart import apart
 from mcomp.deploy.checks import check_path
 from mcomp.deploy.exported import by_batch, exported
@@ -37,7 +37,7 @@ def export(model, path, *, example, calibration=None, batch=1):
     path : Path
     """
     path, batch = check_path(path, (".pte",)), check_int("batch", batch, 1)
-    network, goal = meant(model, example, calibration)
+    network, goal = intended(model, example, calibration)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
         made = Path(folder, "net.pte")
         source = model if network is None else Pairs(network)

@@ -15,7 +15,7 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.deploy.agree import check_agrees, meant
+from mcomp.deploy.agree import check_agrees, intended
 from mcomp.deploy.apart import apart
 from mcomp.deploy.checks import check_path
 from mcomp.deploy.exported import by_batch, exported
@@ -43,7 +43,7 @@ def export(model, path, *, example, calibration=None, batch=1):
     path : Path
     """
     path, batch = check_path(path, (".tflite",)), check_int("batch", batch, 1)
-    network, goal = meant(model, example, calibration)
+    network, goal = intended(model, example, calibration)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
         made = Path(folder, "net.tflite")
         if network is not None:

@@ -2,6 +2,9 @@
 
 OpenVINO computes in bfloat16 by itself where the processor can; `run` asks for float32, on one thread. Its
 converter runs in a process of its own, so that one that dies takes nothing with it.
+
+Reshapings that do nothing stay in the file (`mcomp.deploy.tidy`): without them OpenVINO joins a convolution
+with the addition behind it, one rounding is gone, and half of the outputs are others.
 """
 
 import os
@@ -32,7 +35,7 @@ def export(model, path, *, example, calibration=None):
         Of the .xml file; the weights are in the .bin file of the same name.
     """
     path = check_path(path, (".xml",))
-    proto, goal = written(model, example, calibration)
+    proto, goal = written(model, example, calibration, tidied=False)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
         source, made = Path(folder, "net.onnx"), Path(folder, "net.xml")
         source.write_bytes(proto.SerializeToString())
