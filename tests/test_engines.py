@@ -1,4 +1,4 @@
-"""`make engines`: an environment with every engine, then their tests, then the experiment; what fails is told."""
+"""`make engines`: an environment with every engine, then tests, then the experiment; failures are told."""
 
 import subprocess
 from pathlib import Path
