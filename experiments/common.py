@@ -133,8 +133,9 @@ def file_size(model):
 def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-mnist", **more):
     """Write the figures of the experiment `script` (its ``__file__``) beside the others; returns the path.
 
-    `methods` maps a name to lists with one entry a seed: "bytes" of the file, test "accuracy" in [0, 1], and
-    what else was measured. `more` are further keys.
+    `network` is a name, or a list where one file tells of several. `methods` maps a name to lists with one
+    entry a seed: "bytes" of the file, test "accuracy" in [0, 1], and what else was measured. `more` are
+    further keys.
     """
     script = Path(script).resolve()
     result = {
@@ -155,7 +156,8 @@ def write(script, *, question, network, methods, seeds=(0, 1, 2), data="fashion-
         "methods": methods,
         **more,
     }
-    stem = script.stem if network == "lenet300" else f"{script.stem}_{network}"
+    plain = network == "lenet300" or isinstance(network, list)
+    stem = script.stem if plain else f"{script.stem}_{network}"
     text = json.dumps(result, indent=1, sort_keys=True) + "\n"
     return write_atomic(RESULTS / f"{stem}.json", text.encode())
 

@@ -23,6 +23,7 @@ from mcomp.deploy import openvino as openvino_engine
 from mcomp.deploy.floats import floats
 from mcomp.deploy.qdq import qdq
 from mcomp.deploy.qoperator import qoperator
+from mcomp.deploy.tidy import tidy
 from mcomp.integer import integer_network
 from mcomp.qat import attach_grids
 from mcomp.quantize.grids import quantize
@@ -89,6 +90,18 @@ def test_an_integer_network_is_openvino_to_a_step(made, tmp_path):
     layers = [op for op in ops if op["layerType"].astype(str) in ("Convolution", "FullyConnected")]
     assert {op["runtimePrecision"].astype(str) for op in layers} <= {"u8", "i8"}  # floats would prove nothing
     assert len(layers) == 10
+
+
+def test_steps_that_do_nothing_are_left_out(made):
+    network, q = made["resnet"][1], quantize(IMAGES[:5], made["resnet"][1].grid)
+    less = tidy(network, IMAGES.shape)
+    assert len(network.steps) - len(less.steps) == 10  # seven batch norms, three of the skips
+    assert torch.equal(less(q), network(q))
+    for write in (qdq, qoperator):
+        nodes = [write(network, IMAGES.shape, tidied=tidied).graph.node for tidied in (True, False)]
+        assert [sum(node.op_type == "Reshape" for node in part) for part in nodes] == [1, 11]
+    idle = integer_network(nn.Sequential(nn.Linear(4, 3), nn.Identity(), nn.Identity()), torch.randn(40, 4))
+    assert [step.name for step in tidy(idle, (5, 4)).steps] == ["0", "2"]  # the last names the logits
 
 
 def test_onnx_s_reference_reads_the_same(made):

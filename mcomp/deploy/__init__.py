@@ -18,9 +18,12 @@ ENGINES = {  # name: the module, and the packages that it needs
     "ncnn": ("mcomp.deploy.ncnn", ("onnx", "ncnn", "pnnx")),
     "mnn": ("mcomp.deploy.mnn", ("onnx", "MNN")),
     "tensorrt": ("mcomp.deploy.tensorrt", ("onnx",)),
+    "litert": ("mcomp.deploy.litert", ("ai_edge_litert", "litert_torch")),
+    "executorch": ("mcomp.deploy.executorch", ("executorch",)),
     "c": ("mcomp.deploy.c", ()),
 }
 
+LARGE = ("litert", "executorch")  # two gigabytes: an extra of their own
 INTEGERS = ("tensorrt", "c")  # what these get is always a network of integers
 
 
@@ -36,7 +39,7 @@ def engine(name):
     --------
     >>> engine("tflite")
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, mnn, tensorrt, c
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, mnn, tensorrt, litert, executorch, c
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))
@@ -46,7 +49,8 @@ def engine(name):
     except ModuleNotFoundError as error:
         if error.name not in packages:
             raise
-        allowed = "an engine whose packages are installed; pip install 'mcomp[deploy]'"
+        extra = "deploy-large" if name in LARGE else "deploy"
+        allowed = f"an engine whose packages are installed; pip install 'mcomp[{extra}]'"
         raise bad_value("engine", f"{name}, which needs {error.name}", allowed) from None
 
 

@@ -8,12 +8,13 @@ A pair also stands where an operation only moves numbers: without them ONNX Runt
 import numpy as np
 
 from mcomp.deploy.graph import Graph, flattened, meant, multiplied, on_grid, pooled, stored
+from mcomp.deploy.tidy import tidy
 from mcomp.integer.steps import Average, Largest, Product, Rectify, Reshape, Sum
 
 __all__ = ["qdq"]
 
 
-def qdq(network, shape, *, kind="uint8", integer_bias=True):
+def qdq(network, shape, *, kind="uint8", integer_bias=True, tidied=True):
     """The ONNX model of an integer network: images in, logits out, both floats.
 
     Parameters
@@ -25,11 +26,14 @@ def qdq(network, shape, *, kind="uint8", integer_bias=True):
         How activations are stored. Weights are int8, symmetric, a scale for each output channel.
     integer_bias : bool
         Whether biases are int32 behind a DQ, as ONNX Runtime and OpenVINO want them, or floats, as TensorRT.
+    tidied : bool
+        Whether steps that do nothing are left out, see `mcomp.deploy.tidy`.
 
     Returns
     -------
     model : onnx.ModelProto
     """
+    network = tidy(network, shape) if tidied else network
     writer = _Writer(network, kind, integer_bias)
     for step in network.steps:
         writer.step(step)

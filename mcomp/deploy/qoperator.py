@@ -7,12 +7,13 @@ ONNX Runtime's own domain; other engines don't have them.
 import numpy as np
 
 from mcomp.deploy.graph import OURS, Graph, ends, flattened, pooled, stored
+from mcomp.deploy.tidy import tidy
 from mcomp.integer.steps import Average, Largest, Product, Rectify, Sum
 
 __all__ = ["operation", "product", "qoperator"]
 
 
-def qoperator(network, shape, *, signed=True, kind="float32"):
+def qoperator(network, shape, *, signed=True, kind="float32", tidied=True):
     """The ONNX model of an integer network; activations are stored as uint8.
 
     Parameters
@@ -24,11 +25,14 @@ def qoperator(network, shape, *, signed=True, kind="float32"):
         Whether weights are int8; else uint8 with zero point 128.
     kind : "float32" or "uint8"
         What goes in and comes out: images and logits, or the stored integers of both.
+    tidied : bool
+        Whether steps that do nothing are left out, see `mcomp.deploy.tidy`.
 
     Returns
     -------
     model : onnx.ModelProto
     """
+    network = tidy(network, shape) if tidied else network
     graph, floats, source = Graph(), kind == "float32", "input"
     if floats:
         source = _converted(graph, "QuantizeLinear", "input", network.grid, "input.q")
