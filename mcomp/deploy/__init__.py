@@ -17,9 +17,10 @@ ENGINES = {  # name: the module, and the packages that it needs
     "openvino": ("mcomp.deploy.openvino", ("onnx", "openvino")),
     "tensorrt": ("mcomp.deploy.tensorrt", ("onnx",)),
     "c": ("mcomp.deploy.c", ()),
+    "html": ("mcomp.deploy.html", ()),
 }
 
-INTEGERS = ("tensorrt", "c")  # what these get is always a network of integers
+INTEGERS = ("tensorrt", "c", "html")  # these always need the ranges of a network of integers
 
 
 def engine(name):
@@ -34,7 +35,7 @@ def engine(name):
     --------
     >>> engine("tflite")
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c, html
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))
