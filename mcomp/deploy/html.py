@@ -6,26 +6,22 @@ the `original` network, four answer side by side: that one in floats, the same w
 to zero by a slider, the same in 8-bit integers, and the small file.
 """
 
-import base64
 import copy
-import html
 import json
 import math
 import re
 import shutil
 import subprocess
-from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mcomp.arrays import bad_value
 from mcomp.codecs.attachment import bake
-from mcomp.coding.entropy import entropy
-from mcomp.coding.streams import pack_symbols
 from mcomp.deploy.c_small import LARGEST, small_file
 from mcomp.deploy.checks import check_calibration, check_example, check_path
+from mcomp.deploy.html_fit import FEW, VALUES, estimate, rounded
+from mcomp.deploy.html_page import as_text, explained, page, pictures_told
 from mcomp.deploy.html_steps import grid_of, steps_of
 from mcomp.files import write_atomic
 from mcomp.integer.steps import Product
@@ -34,13 +30,10 @@ from mcomp.prune import sparsity
 from mcomp.structure import fold_batchnorm
 from mcomp.train import predict
 
-__all__ = ["ENGINE", "LIMIT", "export", "pictures", "run"]
+__all__ = ["LIMIT", "NETWORKS", "export", "pictures", "run"]
 
 LIMIT = 300_000  # bytes of a page that holds an original network too
-VALUES = (None, 255, 191, 127, 111, 95, 79, 63, 47, 31, 15)  # of a layer's weights; None: as they are
-FEW = 4_096  # weights: a tensor with fewer is never rounded
 NETWORKS = ("float", "pruned", "int8", "small")
-ENGINE = ("bits", "symbols", "masks", "adaptive", "file", "network")  # page_NAME.js, in this order
 MAX_SIDE = 64
 
 
@@ -50,7 +43,8 @@ def export(model, path, *, example, calibration=None, original=None, classes=Non
     Parameters
     ----------
     model : torch.nn.Module
-        The small network: its file, as `mcomp.save` writes it, is in the page. Layers in float32. Not changed.
+        The small network: its file, as `mcomp.save` writes it, is in the page. Layers in float32. Not
+        changed.
     path : path
         Ends in .html; its folder exists.
     example : tensor (n, 1, height, width)
@@ -82,16 +76,24 @@ def export(model, path, *, example, calibration=None, original=None, classes=Non
     check_calibration(calibration)
     held = [_held(model, example, calibration)]
     classes = _classes(classes, held[0]["outputs"])
-    common = _pictures_told(example, classes, labels) | {"sparsity": _sparsity(model, original)}
+    common = pictures_told(example, classes, labels) | {"sparsity": _sparsity(model, original)}
     if original is None:
-        data = _page(held, common, _explained(held[0], None, None))
+        data = page(held, common, explained(held[0]))
     else:
         data = _beside(original, held[0], common, example, calibration)
     return write_atomic(path, data.encode())
 
 
 def pictures(pair, n=3):
-    """The first `n` images of each class of ``pair = (x, y)``, in turn, and their labels: for `export`."""
+    """The first `n` images of each class of ``pair = (x, y)``, in turn, and their labels: for `export`.
+
+    Examples
+    --------
+    >>> x = torch.arange(6.0).reshape(6, 1, 1, 1)
+    >>> images, labels = pictures((x, torch.tensor([1, 0, 0, 1, 0, 1])), 2)
+    >>> images.flatten().tolist(), labels.tolist()
+    ([1.0, 0.0, 2.0, 3.0], [0, 1, 0, 1])
+    """
     x, y = pair
     places = [(y == label).nonzero()[:n, 0] for label in y.unique()]
     order = torch.stack([at[i] for i in range(n) for at in places if i < len(at)])
@@ -126,9 +128,16 @@ def run(path, x, *, network="small"):
         raise bad_value("the page", str(path), "one that mcomp.deploy.html.export wrote")
     told = json.loads(parts["told"])
     if x.ndim < 2 or x[0].numel() != math.prod(told["size"]):
-        raise bad_value("the shape of the images", tuple(x.shape), f"(n, 1, {told['size'][0]}, {told['size'][1]})")
+        raise bad_value(
+            "the shape of the images", tuple(x.shape), f"(n, 1, {told['size'][0]}, {told['size'][1]})"
+        )
     held = [parts[f"network-{i}"] for i in range(len(told["networks"]))]
-    asked = {"told": told, "files": held, "network": network, "images": _text(x.float())}
+    asked = {
+        "told": told,
+        "files": held,
+        "network": network,
+        "images": as_text(x.detach().float().cpu().contiguous().numpy().tobytes()),
+    }
     return torch.tensor(json.loads(_node(engine[1] + DRIVER, json.dumps(asked)))).float()
 
 
@@ -148,7 +157,9 @@ def _node(script, sent):
     """What a script says in Node.js; it is given by its own file descriptor, for it may be long."""
     node = shutil.which("node")
     if node is None:
-        raise RuntimeError("no Node.js on this machine (node not found): install it, or open the page in a browser")
+        raise RuntimeError(
+            "no Node.js on this machine (node not found): install it, or open the page in a browser"
+        )
     command = [node, "--input-type=commonjs", "-e", script]
     done = subprocess.run(command, input=sent, capture_output=True, text=True, check=False, encoding="utf-8")
     if done.returncode:
@@ -184,24 +195,12 @@ def _held(model, example, calibration):
     products = [step.run for step in network.steps if isinstance(step.run, Product)]
     int8 = sum(run.weight.numel() + 9 * len(run.weight) for run in products)
     told = {
-        "steps": steps, "digest": [*small.digest], "grid": grid_of(network.grid), "largestScale": float(LARGEST),
+        "steps": steps, "digest": [*small.digest],
+        "grid": grid_of(network.grid), "largestScale": float(LARGEST),
         "shapes": [sizes[:axes] for axes, *sizes in small.shapes.values()],
-        "bytes": {"float": float32_bytes(model), "int8": int8, "file": len(small.data)},
+        "bytes": {"float": float32_bytes(bake(copy.deepcopy(model))), "int8": int8, "file": len(small.data)},
     }  # fmt: skip
     return {"data": small.data, "told": told, "outputs": logits[0]}
-
-
-def _pictures_told(x, classes, labels):
-    """The images as 256 levels, and what those levels mean; exact if the images are of such numbers."""
-    low, high = float(x.min()), float(x.max())
-    levels = np.linspace(low, high if high > low else low + 1, 256).astype(np.float32)
-    pixels = torch.round((x.double() - low) / (float(levels[-1]) - low) * 255).clamp(0, 255).long().numpy()
-    levels[pixels.reshape(-1)] = x.float().numpy().reshape(-1)  # to the last bit where a picture has it
-    if labels is not None and (len(labels) != len(x) or not all(0 <= v < len(classes) for v in labels.tolist())):
-        raise bad_value("labels", labels.tolist(), f"{len(x)} of them, each below {len(classes)}")
-    told = {"classes": classes, "size": [*x.shape[2:]], "images": len(x)}
-    told |= {} if labels is None else {"labels": labels.tolist()}
-    return told | {"parts": {"levels": levels.tobytes(), "images": pack_symbols(pixels.reshape(-1), 256)}}
 
 
 def _sparsity(model, original):
@@ -214,96 +213,23 @@ def _sparsity(model, original):
 def _beside(original, small, common, example, calibration):
     """The page with the original network, its weights rounded as little as the limit asks."""
     plain = fold_batchnorm(bake(copy.deepcopy(original)), x=example)
-    said, told = predict(plain, calibration).argmax(1), None
-    room = LIMIT - len(_page([small, small], common, "")) + 4 * len(small["data"]) // 3
+    said = predict(plain, calibration).argmax(1)
+    room = LIMIT - len(page([small], common, "")) - 5_000  # for what is told about it
     for values in VALUES:
-        rounded = _rounded(plain, values)
-        if _estimate(rounded, values) > 0.75 * room:
+        few = rounded(plain, values)
+        if estimate(few, values) > 0.75 * room:  # four letters for three bytes
             continue
-        held = _held(rounded, example, calibration)
+        held = _held(few, example, calibration)
         held["told"]["bytes"]["float"] = float32_bytes(original)
         if held["outputs"] != small["outputs"]:
-            raise bad_value("the outputs of the original", held["outputs"], f"{small['outputs']}, as of the model")
-        same = int((predict(rounded, calibration).argmax(1) == said).sum())
-        told = _explained(small, values, f"{same} of {len(said)}")
-        if len(data := _page([held, small], common, told)) <= LIMIT:
+            raise bad_value(
+                "the outputs of the original", held["outputs"], f"{small['outputs']}, as of the model"
+            )
+        same = int((predict(few, calibration).argmax(1) == said).sum())
+        terms = explained(small, values, f"{same} of {len(said)}", FEW)
+        if len(data := page([held, small], common, terms)) <= LIMIT:
             return data
     n = sum(w.numel() for w in plain.parameters())
-    raise bad_value("the numbers of the original network", n, f"what fits on a page of {LIMIT:,} bytes; leave it out")
-
-
-def _rounded(plain, values):
-    """A copy in which each large tensor has so many evenly spaced values, symmetric around zero."""
-    plain = copy.deepcopy(plain)
-    with torch.no_grad():
-        for w in plain.parameters():
-            if values is not None and w.numel() >= FEW and (most := float(w.abs().max())) > 0:
-                step = most / (values // 2)
-                w.copy_((w / step).round() * step)
-    return plain
-
-
-def _estimate(plain, values):
-    """About the bytes of the file, without writing it."""
-    total = 0.0
-    for w in plain.parameters():
-        w = w.detach().reshape(-1)
-        if values is None or len(w) < FEW:
-            total += 3.4 * len(w)  # of trained float32 numbers a code saves a seventh
-        else:
-            total += len(w) * entropy(w.unique(return_counts=True)[1].numpy()) / 8
-    return total
-
-
-def _explained(small, values, same):
-    """What each column is, as the entries of a list in HTML."""
-    file = f"{small['told']['bytes']['file']:,}"
-    whole = "The network that the file holds, in floats: no original was put in this page."
-    if same is not None:
-        whole = "The network before it was compressed, in floats."
-    if values is not None:
-        whole += (
-            f" To fit into this page, the weights of each of its layers with {FEW:,} or more are rounded to {values} "
-            f"evenly spaced values; of the pictures that its 8-bit ranges were seen on, {same} get the same answer "
-            "as before that. The bytes are those of the float32 file, not rounded."
-        )
-    terms = {
-        "float": whole,
-        "pruned": "The float network with the smallest weights of each layer set to zero, and not trained after "
-        "it. Bytes: one bit for each place, and four bytes for each number that stays.",
-        "int8": "The float network with weights and all that flows between layers in 8-bit integers, and sums in "
-        "32 bits. Bytes: one for each weight, nine for the bias and the multiplier of each output.",
-    }
-    rows = [f"<dt>{name}</dt>\n<dd>{html.escape(text)}</dd>" for name, text in terms.items()]
-    rows += [
-        f"<dt>entropy-coded</dt>\n<dd>The file of {file} bytes that <code>mcomp.save</code> wrote, decoded by this "
-        'page in <span id="decoded">…</span> ms when it was opened, its checksum tested, and then computed in floats.</dd>'
-    ]
-    return "\n".join(rows)
-
-
-def _page(held, common, explained):
-    """The text of the page."""
-    told = {key: value for key, value in common.items() if key != "parts"}
-    told["networks"] = [network["told"] for network in held]
-    parts = common["parts"] | {f"network-{i}": network["data"] for i, network in enumerate(held)}
-    data = [f'<script type="text/plain" id="{name}">{_base64(part)}</script>' for name, part in parts.items()]
-    filled = {
-        "title": f"A network of {len(held[-1]['data']):,} bytes", "style": _resource("page.css"),
-        "explained": explained, "told": json.dumps(told, separators=(",", ":")).replace("<", "\\u003c"),
-        "data": "\n".join(data), "view": _resource("page_view.js"),
-        "engine": "\n".join(_resource(f"page_{name}.js") for name in ENGINE),
-    }  # fmt: skip
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _resource("page.html"))
-
-
-def _resource(name):
-    return files("mcomp.deploy").joinpath(name).read_text("utf-8")
-
-
-def _base64(data):
-    return base64.b64encode(data).decode()
-
-
-def _text(x):
-    return _base64(x.detach().cpu().contiguous().numpy().tobytes())
+    raise bad_value(
+        "the numbers of the original network", n, f"what fits on a page of {LIMIT:,} bytes; leave it out"
+    )

@@ -29,7 +29,12 @@ def _step(step, shapes, places):
         return told | {"times": [*map(int, run.whole)], "shift": int(run.shift)}
     if isinstance(run, Average):
         whole = run.factor.whole
-        return told | {"op": "average", "source": grid_of(run.source), "m0": int(whole.m0), "shift": int(whole.shift)}
+        return told | {
+            "op": "average",
+            "source": grid_of(run.source),
+            "m0": int(whole.m0),
+            "shift": int(whole.shift),
+        }
     if isinstance(run, Rectify):
         return told | {"op": "rectify", "zero": run.zero_point}
     if isinstance(run, Largest):

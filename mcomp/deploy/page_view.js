@@ -19,6 +19,11 @@ function element(tag, text = "", attributes = {}) {
   return made;
 }
 
+// may go on in the next line after a stroke
+function breakable(text) {
+  return text.replaceAll("/", "/\u200b");
+}
+
 function largestAt(values) {
   return values.indexOf(Math.max(...values));
 }
@@ -185,7 +190,7 @@ function makeTable() {
   const row = (section, title, fill, kind = "") => {
     const tr = section.insertRow();
     if (kind) tr.className = kind;
-    tr.append(element("th", title, { scope: "row" }));
+    tr.append(element("th", breakable(title), { scope: "row" }));
     return Object.keys(NAMES).map((name) => fill(tr.appendChild(element("td")), name));
   };
   const head = table.createTHead().insertRow();
@@ -218,7 +223,7 @@ function showAnswers() {
     });
     const answer = view.cells[`answer ${name}`];
     const differs = said[name] !== said.float;
-    answer.replaceChildren(classes[said[name]]);
+    answer.replaceChildren(breakable(classes[said[name]]));
     if (differs) answer.append(element("small", "≠ float"));
     answer.className = differs ? "other" : "";
   }
@@ -243,7 +248,8 @@ function showBytes() {
   held.pruned = Math.min(held.float, held.float - 4 * (total - kept) + Math.ceil(total / 8));
   for (const name of Object.keys(NAMES)) {
     const cell = view.cells[`bytes ${name}`];
-    cell.replaceChildren(number(held[name]), element("small", `${(held.float / held[name]).toFixed(1)}× smaller`));
+    const times = name === "float" ? "" : `${(held.float / held[name]).toFixed(1)}× smaller`;
+    cell.replaceChildren(number(held[name]), element("small", times));
   }
   const sparsity = Number(find("sparsity").value).toFixed(2);
   find("kept").textContent = `${sparsity}: ${number(kept)} of ${number(total)} weights stay, and nothing is trained after that`;
