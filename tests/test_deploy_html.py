@@ -42,20 +42,18 @@ READY = "!!document.querySelector('#table .most')"
 # Files as [base64, digest, shapes]: what each decodes to, or null if the page says that it is damaged.
 TEXT = """data => {
     const bytes = new Uint8Array(data.buffer), parts = [];
-    for (let i = 0; i < bytes.length; i += 9999) parts.push(String.fromCharCode(...bytes.subarray(i, i + 9999)));
+    for (let i = 0; i < bytes.length; i += 9999)
+        parts.push(String.fromCharCode(...bytes.subarray(i, i + 9999)));
     return btoa(parts.join(''));
 }"""
-DECODE = (
-    """files => files.map(([data, digest, shapes]) => {
+DECODE = """files => files.map(([data, digest, shapes]) => {
     try {
-        return decodeFile(bytesOf(data), digest, shapes).map(%s);
+        return decodeFile(bytesOf(data), digest, shapes).map(TEXT);
     } catch (error) {
         if (error instanceof CorruptFile) return null;
         throw error;
     }
-})"""
-    % TEXT
-)
+})""".replace("TEXT", TEXT)
 RUN = """([name, data]) => {
     const x = new Float32Array(bytesOf(data).buffer), size = told.size[0] * told.size[1], found = [];
     for (let i = 0; i < x.length; i += size)
