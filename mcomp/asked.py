@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mcomp.arrays import bad_value
 
-__all__ = ["data_of", "network_of", "opening", "unopened", "writable"]
+__all__ = ["data_of", "network_of", "opening", "shown", "unopened", "writable"]
 
 
 def network_of(name, seed, factory):
@@ -57,6 +57,14 @@ def data_of(name):
     from mcomp import factories
 
     return factories.data_of(name) if ":" in name else mcomp.data.load(name)
+
+
+def shown(data):
+    """What a web page shows of the data set: some test images, their labels, the names of the classes."""
+    from mcomp.deploy.html import pictures
+
+    example, labels = pictures(data.test)
+    return {"example": example, "labels": labels, "classes": data.classes}
 
 
 def writable(path):

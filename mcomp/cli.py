@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mcomp.arrays import bad_value
-from mcomp.asked import data_of, network_of, opening, unopened, writable
+from mcomp.asked import data_of, network_of, opening, shown, unopened, writable
 from mcomp.threads import calm
 
 app = typer.Typer(
@@ -94,28 +94,34 @@ def inspect(
 def export(
     network: Network = None,
     to: Annotated[
-        str, typer.Option(help="ncnn, mnn, litert, c, ...; a wrong one lists all.")
+        str, typer.Option(help="ncnn, mnn, litert, c, html, ...; a wrong one lists all.")
     ] = "onnxruntime",
-    out: Annotated[Path, typer.Option(help="To write: .onnx, .xml, .param, .mnn or .c.")] = Path("net.onnx"),
+    out: Annotated[Path, typer.Option(help="To write: .onnx, .xml, .param, .mnn, .c or .html.")] = Path(
+        "net.onnx"
+    ),
     int8: Annotated[bool, typer.Option("--int8", help="In integers; TensorRT and C always are.")] = False,
     images: Annotated[int, typer.Option(help="Training images to calibrate on.")] = 500,
     seed: Seed = 0,
     data: DataName = "fashion-mnist",
     model: Model = None,
     entropy_coded: Annotated[bool, typer.Option("--entropy-coded", help="C: with the small file.")] = False,
+    original: Annotated[str | None, typer.Option(help="HTML: the network before it was compressed.")] = None,
 ):
-    """Write a network as a file for another engine, or as C."""
+    """Write a network as a file for another engine, as C, or as a web page to try it on."""
     from mcomp import deploy
 
     deploy.engine(to)  # before the network is loaded: is it installed?
     if entropy_coded and to != "c":
         raise bad_value("--entropy-coded", f"--to {to}", "--to c")
-    x = data_of(data).train[0]
+    if original is not None and to != "html":
+        raise bad_value("--original", f"--to {to}", "--to html")
+    held = data_of(data)
+    x = held.train[0]
     calibration = x[:images] if int8 or to in deploy.INTEGERS else None
-    options = {"entropy_coded": True} if entropy_coded else {}
-    out = deploy.export(
-        to, network_of(network, seed, model), out, example=x[:8], calibration=calibration, **options
-    )
+    options = {"example": x[:8]} | ({"entropy_coded": True} if entropy_coded else {})
+    if to == "html":
+        options = shown(held) | {"original": original and network_of(original, seed, None)}
+    out = deploy.export(to, network_of(network, seed, model), out, calibration=calibration, **options)
     console.print(f"{out}: {deploy.nbytes(out):,} bytes", highlight=False, soft_wrap=True)
 
 

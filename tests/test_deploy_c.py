@@ -274,7 +274,8 @@ def clustered(shape, rng):
     return (rng.random((rows, columns)) < 1 / (1 + np.exp(-odds))).reshape(shape or (1,))
 
 
-def test_masks_in_every_code_and_option(decoder):
+def masks_in_every_code():
+    """Files whose masks, of all `SHAPES`, are in every code and option; the numbers of each as bytes."""
     rng, files, expected = np.random.default_rng(0), [], []
     masks = [clustered(shape, rng) for shape in SHAPES]
     coded = []
@@ -292,11 +293,19 @@ def test_masks_in_every_code_and_option(decoder):
         ]))  # fmt: skip
         expected.append(b"".join(x.tobytes() for x in values))
     assert len(files) > 7  # of the (12, 784): five codes and three options
+    return files, expected
+
+
+def test_masks_in_every_code_and_option(decoder):
+    files, expected = masks_in_every_code()
     assert decoded(decoder, files, SHAPES)[1] == expected
 
 
-def test_numbers_and_codebooks_of_many_sizes(decoder):
-    """Huffman's blocks, tables of more than 256 values, byte planes, the smallest streams."""
+def numbers_of_many_sizes():
+    """Files with Huffman's blocks, tables of more than 256 values, byte planes, the smallest streams.
+
+    Triples: (digest, bytes), the shapes of the tensors, the numbers as bytes.
+    """
     rng, parts, expected = np.random.default_rng(1), [], []
     for n, k in ((20_000, 5), (9_000, 300), (70_000, 2), (1, 1), (3000, 3000)):
         book = rng.normal(size=k).astype(np.float32)
@@ -309,15 +318,18 @@ def test_numbers_and_codebooks_of_many_sizes(decoder):
             stream = bytes([method]) + encode(index, k) if method else pack_symbols(index, k)
             parts.append(b"\2" + varint(k) + varint(len(table)) + table + stream)
             expected.append(book[index])
-    some = [in_file([part]) for part in parts]
-    for (digest, data), x in zip(some, expected, strict=True):
-        assert decoded(decoder, [(digest, data)], [x.shape])[1] == [x.tobytes()]
+    for part, x in zip(parts, expected, strict=True):
+        yield in_file([part]), [x.shape], x.tobytes()
     plain = [rng.normal(size=n).astype(np.float32) for n in (1, 100, 5000)]
     planes = [x.astype(np.float16).astype(np.float32) for x in plain]
     equal = [b"\0" + pack_floats(x) for x in (*plain, *planes)] + [b"\4\1", b"\4\5"]
     tensors = [*plain, *planes, plain[1], planes[2]]
-    found = decoded(decoder, [in_file(equal)], [x.shape for x in tensors])[1]
-    assert found == [b"".join(x.tobytes() for x in tensors)]
+    yield in_file(equal), [x.shape for x in tensors], b"".join(x.tobytes() for x in tensors)
+
+
+def test_numbers_and_codebooks_of_many_sizes(decoder):
+    for file, shapes, numbers in numbers_of_many_sizes():
+        assert decoded(decoder, [file], shapes)[1] == [numbers]
 
 
 def outcome(path, data):

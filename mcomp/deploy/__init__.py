@@ -21,10 +21,11 @@ ENGINES = {  # name: the module, and the packages that it needs
     "litert": ("mcomp.deploy.litert", ("ai_edge_litert", "litert_torch")),
     "executorch": ("mcomp.deploy.executorch", ("executorch",)),
     "c": ("mcomp.deploy.c", ()),
+    "html": ("mcomp.deploy.html", ()),
 }
 
 LARGE = ("litert", "executorch")  # two gigabytes: an extra of their own
-INTEGERS = ("tensorrt", "c")  # what these get is always a network of integers
+INTEGERS = ("tensorrt", "c", "html")  # these always need the ranges of a network of integers
 
 
 def engine(name):
@@ -37,9 +38,9 @@ def engine(name):
 
     Examples
     --------
-    >>> engine("tflite")
+    >>> engine("tflite")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, mnn, tensorrt, litert, executorch, c
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, ...
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))
