@@ -18,9 +18,10 @@ from test_deploy_c import masks_in_every_code, mutations, numbers_of_many_sizes
 from test_deploy_c import outcome as loaded
 from torch import nn
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
 import mcomp
-from mcomp import zoo
+from mcomp import cli, zoo
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, bake
 from mcomp.coding.arith import LIMIT, LN, SQUASH
@@ -480,6 +481,21 @@ def test_class_names_are_text(tmp_path, data):
     told = re.search(r'<script type="application/json" id="told">(.*?)</script>', whole)[1]
     assert json.loads(told)["classes"] == names
     assert "</script><b>" not in whole
+
+
+def test_on_the_command_line(tmp_path, monkeypatch, data):
+    monkeypatch.setattr(mcomp.data, "load", lambda name: data)
+    for name, hidden in (("small", (4, 4)), ("original", (6, 5))):
+        mcomp.save(zoo.build("lenet300", hidden=hidden), tmp_path / name, progress=False)
+    words = ["export", tmp_path / "small", "--to", "html", "--out", tmp_path / "a.html"]
+    words += ["--original", tmp_path / "original"]
+    done = CliRunner().invoke(cli.app, [*map(str, words)], catch_exceptions=False)
+    assert f"{(tmp_path / 'a.html').stat().st_size:,} bytes" in done.stdout
+    told = json.loads(re.search(r'id="told">(.*?)</script>', (tmp_path / "a.html").read_text("utf-8"))[1])
+    assert told["classes"] == [*data.classes]
+    assert [network["shapes"][0] for network in told["networks"]] == [[6, 784], [4, 784]]
+    with pytest.raises(ValueError, match=r"--original is '--to c'; allowed: --to html"):
+        CliRunner().invoke(cli.app, [*map(str, words[:3]), "c", *map(str, words[4:])], catch_exceptions=False)
 
 
 # What can't be
