@@ -1,4 +1,4 @@
-"""Assignments by error and bits: against all assignments there are, the dynamic programme, and scikit-learn."""
+"""Assignments by error and bits: against all assignments there are, and the dynamic programme."""
 
 import itertools
 import math
@@ -108,7 +108,7 @@ def test_at_a_high_rate_it_is_1_53_db_from_the_bound():
     found = entropy_constrained(x, np.arange(-4, 4.1, 0.5), lam=0.06, move=True)
     rate, error = found.bits / x.size, found.error / x.size
     gap = rate - 0.5 * math.log2(1 / error)
-    assert 0.1 < gap < 0.26  # at some bits it tends to 0.2546 from below; k-means with 8 levels has 0.3 more
+    assert 0.1 < gap < 0.26  # tends to 0.2546 from below
     levels, index = kmeans_1d(x, 8)
     plain = code_bits(np.bincount(index)) / x.size - 0.5 * math.log2(
         x.size / ((x - levels[index]) ** 2).sum()
