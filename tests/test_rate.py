@@ -12,13 +12,8 @@ from mcomp.arrays import to_numpy
 from mcomp.coding.entropy import entropy
 from mcomp.coding.streams import pack_symbols
 from mcomp.quantize import assign, kmeans_1d
-from mcomp.quantize.rate import (
-    assign_at_rate,
-    assign_exactly,
-    code_bits,
-    entropy_constrained,
-    symbol_bits,
-)
+from mcomp.quantize.rate import assign_at_rate, code_bits, symbol_bits
+from mcomp.quantize.rate_levels import assign_exactly, entropy_constrained
 
 quick = settings(derandomize=True, deadline=None, max_examples=25)
 VALUES = st.lists(st.integers(-12, 12).map(lambda i: i / 8), min_size=1, max_size=5)

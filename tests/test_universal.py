@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcomp.coding import universal
+from mcomp.coding import gaps, universal
 from mcomp.coding.bits import CorruptFileError
 from mcomp.coding.positions import mask_codes
 
@@ -62,9 +62,9 @@ def test_the_largest_number_comes_back(name):
 
 def test_lengths_and_gaps_on_every_library(xp):
     mask = np.array([[True, False, False, True], [False, False, True, True]])
-    found = universal.gaps(xp.asarray(mask))
+    found = gaps.gaps(xp.asarray(mask))
     assert np.asarray(found).tolist() == [1, 3, 3, 1]
-    assert (universal.kept_from_gaps(np.asarray(found), mask.shape) == mask).all()
+    assert (gaps.kept_from_gaps(np.asarray(found), mask.shape) == mask).all()
     for _, _, bits, low in CODES.values():
         n = np.arange(low, 50)
         assert np.asarray(bits(xp.asarray(n))).tolist() == bits(n).tolist()
@@ -89,7 +89,7 @@ def test_the_rice_parameter_is_the_best_for_geometric_numbers(mean):
 
 def test_rice_is_what_the_file_writes_for_a_mask_without_structure():
     mask = np.random.default_rng(0).random((50, 40)) < 0.03
-    n = universal.gaps(mask) - 1
+    n = gaps.gaps(mask) - 1
     k = universal.rice_parameter(float(n.mean()))
     ours, runs = len(universal.encode_rice(n, k)), len(mask_codes(mask)["runs"])
     assert abs(ours - runs) <= 5  # the file's has a tag, the count and k, and fills up two streams
@@ -116,8 +116,8 @@ def test_noise_is_refused_or_is_a_code(data, n):
         (lambda: universal.rice_bits(np.array([1]), 31), "k is 31"),
         (lambda: universal.encode_rice(np.array([2**30]), 0), "the bits with this k"),
         (lambda: universal.rice_parameter(-1.0), "mean is -1.0"),
-        (lambda: universal.gaps(np.array([1, 0])), "mask.dtype is 'int64'; allowed: bool"),
-        (lambda: universal.kept_from_gaps(np.array([2, 9]), (2, 2)), "lead to entry 10 of 4"),
+        (lambda: gaps.gaps(np.array([1, 0])), "mask.dtype is 'int64'; allowed: bool"),
+        (lambda: gaps.kept_from_gaps(np.array([2, 9]), (2, 2)), "lead to entry 10 of 4"),
     ],
 )
 def test_bad_input(call, said):

@@ -2,14 +2,15 @@
 
 Elias 1975 (doi:10.1109/TIT.1975.1055349): gamma spends 2 floor(log2 n) + 1 bits on n, delta
 floor(log2 n) + 2 floor(log2(floor(log2 n) + 1)) + 1. Golomb 1966 (doi:10.1109/TIT.1966.1053907) and Rice &
-Plaunt 1971: one parameter k, chosen for the mean. Derived in chapters/16.
+Plaunt 1971: one parameter k, chosen for the mean. Derived in chapters/16. A mask as gaps:
+mcomp/coding/gaps.py.
 """
 
 import math
 
 import numpy as np
 
-from mcomp.arrays import array_namespace, bad_value, check_int, check_real, device, host_array, size
+from mcomp.arrays import array_namespace, bad_value, check_int, check_real, host_array, size
 from mcomp.coding.bits import CorruptFileError, packed_size
 
 __all__ = [
@@ -22,56 +23,12 @@ __all__ = [
     "encode_gamma",
     "encode_rice",
     "gamma_bits",
-    "gaps",
-    "kept_from_gaps",
     "rice_bits",
     "rice_parameter",
 ]  # fmt: skip
 
 MOST = 2**31 - 1
 MOST_BITS = 1 << 28  # of a stream: a Rice code with far too small a k would fill the memory
-
-
-def gaps(mask):
-    """How many entries lie between each kept entry of a mask and the kept one before it, plus 1: from 1 on.
-
-    Parameters
-    ----------
-    mask : bool array, any shape (flattened)
-        True = kept.
-
-    Returns
-    -------
-    gaps : int64 array (kept,)
-        Their running sums, less 1, are the flat places.
-
-    Examples
-    --------
-    >>> gaps(np.array([[True, False, False], [False, True, True]]))
-    array([1, 4, 1])
-    """
-    xp = array_namespace(mask)
-    if mask.dtype != xp.bool:
-        raise bad_value("mask.dtype", str(mask.dtype), "bool")
-    at = xp.astype(xp.nonzero(xp.reshape(mask, (-1,)))[0], xp.int64)
-    before = xp.concat([xp.full((1,), -1, dtype=xp.int64, device=device(mask)), at])
-    return at - before[:-1]
-
-
-def kept_from_gaps(found, shape):
-    """Inverse of `gaps`: the mask of this shape, a numpy array.
-
-    Raises
-    ------
-    CorruptFileError
-        If a gap is below 1 or leads beyond the last entry.
-    """
-    found, mask = np.asarray(found, np.int64), np.zeros(math.prod(shape), bool)
-    at = np.cumsum(found) - 1
-    if found.size and (found.min() < 1 or at[-1] >= mask.size):
-        raise CorruptFileError(f"gaps of at least {found.min()} lead to entry {at[-1]} of {mask.size}")
-    mask[at] = True
-    return mask.reshape(shape)
 
 
 def gamma_bits(n):
