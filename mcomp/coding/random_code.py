@@ -3,11 +3,11 @@
 Sender and receiver draw the same candidates from a prior p, from a seed. The sender has a distribution q of
 answers that are good enough, weighs each candidate by q / p, and draws one of them: its index is the message.
 With exp(KL(q || p)) candidates and some more, what arrives is nearly a sample of q (Havasi et al. 2019,
-arXiv:1810.00440, Algorithm 1 and Theorem 3.2), so a block costs about KL / ln 2 bits. Here p and q are
+arXiv:1810.00440), so a block costs about KL / ln 2 bits. Here p and q are
 Gaussians with independent entries. Derived in chapters/16.
 
-Candidates come from numpy's PCG64 by inversion: numpy promises that stream, and the inverse of the normal
-distribution is computed here, so that the same index is the same block wherever float64 is IEEE's.
+Candidates come from numpy's PCG64, a stream that numpy promises to keep, by inversion: on another machine the
+same index is the same block but for the last bits of a logarithm.
 """
 
 import math
@@ -98,8 +98,8 @@ def decode_block(index, size, *, bits, prior_std, seed, block=0):
 def encode_blocks(mean, std, *, size, bits, prior_std, seed):
     """`encode_block` for one block of `size` entries after the other, shuffled first: int64 (blocks,).
 
-    The shuffle, which both sides know, spreads what is expensive over all blocks (section 3.3 of the paper
-    takes random blocks for the same reason). The message is the indices, `bits` each.
+    The shuffle, which both sides know, spreads what is expensive over all blocks. The message is the indices,
+    `bits` each; 2**bits candidates a block are all the time it takes, on both sides.
     """
     mean, std = _gaussian(mean, std)
     order, shared = _shuffle(mean.size, seed), {"bits": bits, "prior_std": prior_std, "seed": seed}

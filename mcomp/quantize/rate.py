@@ -1,7 +1,7 @@
 """Values chosen for error and bits together: least of sum weights (x - level)^2 + lam * bits.
 
 What symbols cost in the codes of a file, and the best assignment where each level has its price. Wiedemann et
-al. 2020 (arXiv:1907.11900, DeepCABAC) assign so, with the error weighed by how the loss bends. Prices that
+al. 2019 (arXiv:1907.11900, DeepCABAC) assign so, with the error weighed by how the loss bends. Prices that
 follow from the assignment itself: mcomp/quantize/rate_levels.py. Derived in chapters/16.
 """
 
@@ -28,7 +28,7 @@ def code_bits(counts, *, code="static"):
     code : "static" or "adaptive"
         "static": n times the entropy of the counts, their table told elsewhere. "adaptive": no table; the
         next symbol has the chance (count so far + 1/2) / (n so far + k/2), Krichevsky & Trofimov 1981
-        (doi:10.1109/TIT.1981.1056331). Multiplied out, gamma(k/2) / gamma(n + k/2) times the product of
+        (IEEE Trans. Inf. Theory 27(2)). Multiplied out, gamma(k/2) / gamma(n + k/2) times the product of
         gamma(count + 1/2) / gamma(1/2): the order doesn't matter.
 
     Returns
