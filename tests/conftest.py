@@ -15,7 +15,8 @@ NO_TORCH = (
     "allocate", "arith", "arrays", "binary", "bits", "codebooks", "codecs", "course_check", "course_clock",
     "course_progress", "course_results", "entropy", "floats", "formats", "grade", "grids", "harvest",
     "house", "huffman", "lloyd", "masks", "moves", "plots", "positions", "powers", "product", "ranges",
-    "ranks", "rans", "schedules", "streams", "svd", "tensors", "ternary", "without_torch",
+    "ranks", "rans", "rate", "schedules", "streams", "svd", "tensors", "ternary", "universal",
+    "without_torch",
 )  # fmt: skip
 # Tests of these files whose answers are written in torch.
 TORCH_ANSWERS = (

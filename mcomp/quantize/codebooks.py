@@ -62,9 +62,9 @@ def kmeans_1d(x, k, *, weights=None):
     >>> kmeans_1d(np.array([1.0, 9.0, 2.0, 10.0]), 2)
     (array([1.5, 9.5]), array([0, 1, 0, 1]))
     """
-    _check_values("x", x)
+    check_values("x", x)
     k = check_int("k", k, 1, MAX_VALUES)
-    _check_weights(weights, x)
+    check_weights(weights, x)
     flat = host_array("x", x).reshape(-1)
     values, mass = sorted_masses(
         flat, None if weights is None else host_array("weights", weights).reshape(-1)
@@ -101,12 +101,12 @@ def assign(x, centroids):
            [1, 1]])
     """
     xp = array_namespace(x, centroids)
-    _check_values("x", x)
-    _check_values("centroids", centroids)
+    check_values("x", x)
+    check_values("centroids", centroids)
     if centroids.ndim == 1 and size(centroids) <= FEW and _numpy_knows(x, centroids):  # in numpy throughout
         found = _assign_few(host_array("x", x), host_array("centroids", centroids))
         return from_host(found, x)
-    _check_ascending(xp, centroids)
+    check_ascending(xp, centroids)
     dtype = xp.result_type(x, centroids)
     flat = constant(xp.astype(xp.reshape(x, (-1,)), dtype, copy=False))
     middle = _midpoints(xp, constant(xp.astype(centroids, dtype)))
@@ -131,9 +131,9 @@ def centroid_means(x, assignments, *, k, weights=None):
     array([1.5, 9. ])
     """
     xp = array_namespace(x, assignments)
-    _check_values("x", x)
+    check_values("x", x)
     _check_assignments(assignments, x, check_int("k", k, 1))
-    _check_weights(weights, x)
+    check_weights(weights, x)
     w = xp.astype(xp.ones_like(x) if weights is None else weights, xp.float64)
     mass = scatter_sum(w, assignments, n=k)
     if not bool(xp.all(mass > 0)):
@@ -158,19 +158,19 @@ def within_ss(x, centroids, *, assignments=None, weights=None):
     xp = array_namespace(x, centroids)
     index = assign(x, centroids) if assignments is None else assignments
     _check_assignments(index, x, size(centroids))
-    _check_weights(weights, x)
+    check_weights(weights, x)
     near = xp.reshape(xp.take(xp.astype(centroids, xp.float64), xp.reshape(index, (-1,))), x.shape)
     square = (xp.astype(x, xp.float64) - near) ** 2
     return float(xp.sum(square if weights is None else square * xp.astype(weights, xp.float64)))
 
 
-def _check_values(name, x):
+def check_values(name, x):
     if not array_namespace(x).isdtype(x.dtype, "real floating"):
         raise bad_value(f"{name}.dtype", str(x.dtype), "a real floating dtype")
     check_finite(name, x)
 
 
-def _check_weights(weights, x):
+def check_weights(weights, x):
     if weights is None:
         return
     if weights.shape != x.shape:
@@ -196,14 +196,14 @@ def _numpy_knows(*arrays):
     return all(in_host_memory(x) and "bfloat16" not in str(x.dtype) for x in arrays)
 
 
-def _check_ascending(xp, centroids):
+def check_ascending(xp, centroids):
     if centroids.ndim != 1 or bool(xp.any(centroids[1:] < centroids[:-1])):
         raise bad_value("centroids", centroids, "one ascending row")
 
 
 def _assign_few(x, centroids):
     """`assign` for numpy's arrays: a pass over `x` for each border."""
-    _check_ascending(np, centroids)
+    check_ascending(np, centroids)
     dtype = np.result_type(x, centroids)
     middle, flat = _midpoints(np, centroids.astype(dtype)), x.reshape(-1).astype(dtype, copy=False)
     index = np.zeros(flat.size, np.uint8)
