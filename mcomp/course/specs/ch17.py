@@ -43,6 +43,7 @@ def fold_cases(rng):
     yield case(np.array([[2, -1]], np.int8), np.array([0.5]), np.array([3.0]), 0.25, 3, 0.5)
     yield case(np.array([[1, 2], [3, 0]], np.int8), np.array([0.5, 0.25]), np.array([1.0, 1.0]), 0.5, 0, 1.0)
     yield case(np.array([[1], [1], [1]], np.int8), np.array([0.5] * 3), np.array([1.25, 1.75, -1.25]), 1.0, 0, 2.0)
+    yield case(np.array([[3], [5], [1]], np.int8), np.array([0.5] * 3), np.array([1.25, 1.75, -1.25]), 1.0, 1, 2.0)
     yield case(np.array([[100, 120]], np.int8), np.array([0.5]), np.array([0.0]), 0.125, 128, 0.25)
     yield case(np.array([[100, 120], [-127, -90]], np.int8), np.array([1.0, 2.0]), np.array([-4.0, 6.0]), 0.5, -128, 4.0)
     for n in range(2, 14):

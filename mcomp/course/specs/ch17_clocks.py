@@ -72,7 +72,8 @@ def batch_cases(rng):
     yield case(*_layers((100, 100, 10), (100, 100, 20)), 8, 4)
     yield case(*_layers((100, 100, 50), (100, 100, 60)), 8, 4)
     yield case(*_layers((100, 0, 50), (100, 0, 60), (100, 0, 40)), 8, 4)
-    yield case(*_layers((1000, 10, 10), (0, 0, 20)), 8, 4)
+    yield case(*_layers((1000, 10, 10), (0, 0, 20), (80, 32, 4)), 8, 4)
+    yield case(*_layers((100, 300, 45), (100, 700, 46), (101, 900, 50)), 8, 4)
     yield case(*_layers((235200, 235200, 1084), (30000, 30000, 400)), 64, 16)  # two layers of lenet300
     yield case(*_layers((235200, 940800, 4336), (30000, 120000, 1600)), 16, 16)
     yield case(*_layers((288000, 500, 12304), (1600000, 25000, 6080)), 64, 16)
@@ -115,9 +116,13 @@ def choice_cases(rng):
     yield case(*rows((400, 1.0, 9000), (300, 1.0, 8990), (350, 1.0, 9000)), 500, 30)
     yield case(*rows((400, 1.0, 9000), (300, 1.0, 8990), (300, 1.0, 9000)), 500, 30)
     yield case(*rows((400, 3.0, 9000), (300, 2.0, 8990), (200, 1.5, 8980), (100, 1.0, 8000)), 350, 15)
+    yield case(*rows((300, 1.0, 9000), (400, 1.0, 8990), (200, 1.0, 8980)), 500, 30)
+    yield case(*rows((400, 2.0, 9000), (100, 1.0, 8400), (200, 1.5, 8996)), 500, 5)
+    yield case(*rows((400, 2.0, 9000), (300, 1.0, 8905), (200, 1.5, 8998)), 500, 100)
+    yield case(*rows((400, 5.0, 9000), (300, 1.0, 8790), (100, 4.0, 8998)), 500, 200)
     yield case(*rows((900, 0.5, 9050), (300, 2.0, 9010), (200, 1.5, 8990)), 350, 30)
     for n in range(2, 15):
-        size = n % 4 + 3
+        size = n % 4 + 4
         nbytes, milliseconds = rng.integers(1, 6, size) * 100, rng.integers(1, 5, size) / 4
         right = 9000 + rng.integers(-5, 6, size) * 10
         yield case(nbytes, milliseconds, right, int(rng.integers(2, 6)) * 100, int(rng.integers(1, 8)) * 10)

@@ -28,17 +28,19 @@ def graph_cases(rng):
     yield case("Conv Q DQ", np.array([[0, 1], [1, 2]]))
     yield case("Conv", np.zeros((0, 2), np.int64))
     yield case("Q Conv Q", np.array([[0, 1], [1, 2]]))
+    yield case("Q Conv DQ", np.array([[0, 1], [1, 2]]))
     yield case("Q DQ Conv DQ", np.array([[0, 1], [1, 2], [2, 3]]))
     yield case("Q DQ Conv MaxPool Q", np.array([[0, 1], [1, 2], [2, 3], [3, 4]]))
     yield case("Q DQ Conv Q DQ MaxPool Q", np.array([[i, i + 1] for i in range(6)]))
     yield case("DQ Add Q DQ", np.array([[0, 1], [3, 1], [1, 2]]))
     yield case("DQ Add Q Conv", np.array([[0, 1], [3, 1], [1, 2]]))
     yield case("DQ Conv Q Add", np.array([[0, 1], [1, 2], [1, 3]]))
+    yield case("DQ Conv Q Add", np.array([[0, 1], [1, 3], [1, 2]]))
     yield case("DQ Conv Q Q", np.array([[0, 1], [1, 2], [1, 3]]))
     yield case("Q DQ Conv Q DQ Add Q", np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [1, 5], [5, 6]]))
     yield case("Q DQ Conv Q DQ Add Q", np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [2, 5], [5, 6]]))
     yield case("Gemm Q DQ Conv DQ Q", np.array([[3, 5], [5, 4], [2, 3], [1, 2], [4, 0]]))
-    for _ in range(11):
+    for _ in range(10):
         yield network(rng)
 
 
