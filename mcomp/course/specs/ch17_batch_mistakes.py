@@ -67,6 +67,7 @@ NEEDED = {
 }  # fmt: skip
 NEVER = {
     "zero": (lambda x, g, n: np.where((g == 0) & (n == 0), 1, np.where(g > 0, x, 0)), "where no batch is large enough: -1, not 0"),
+    "zero_all": (lambda x, g, n: np.where(g > 0, x, 0), "where no batch is large enough: -1, not 0, and without weights it may be 1"),
     "one": (lambda x, g, n: np.where(g > 0, x, 1), HOPELESS + "; yours is 1"),
     "as_it_comes": (lambda x, g, n: x, HOPELESS + "; a negative quotient is no batch"),
     "equal": (lambda x, g, n: np.where(g > 0, x, -1),
@@ -86,6 +87,16 @@ def _searched(most, *, strict=False, missing=-1, start=1):
         computing, moving = tried * macs * bandwidth, (weights + tried * each) * peak
         reached = computing > moving if strict else computing >= moving
         return np.where(reached.any(0), tried[reached.argmax(0), 0], missing)
+
+    return quiet(answer)
+
+
+def _guarded(most):
+    """The same, -1 where an image moves longer than it computes."""
+
+    def answer(macs, weights, each, peak, bandwidth):
+        found = _searched(most, missing=most)(macs, weights, each, peak, bandwidth)
+        return np.where(macs * bandwidth < each * peak, -1, found)
 
     return quiet(answer)
 
@@ -121,23 +132,19 @@ BATCHES = (
       for a, b in BOTH),
     *(Mistake(f"up_to_{n}", _searched(n), f"you stopped at {n} images; some layers need more") for n in (32, 64, 100, 128, 256, 1000)),
     Mistake("exchanged", _batch(gained=GAINED["units"][0], needed=NEEDED["by_peak"][0]),
-            "peak is for the MACs, bandwidth for all bytes; exchanged"),
-    Mistake("exchanged_equal", _batch(gained=GAINED["units"][0], needed=NEEDED["by_peak"][0], never=NEVER["equal"][0]),
-            "peak is for the MACs, bandwidth for all bytes; exchanged. And without weights the batch may be 1"),
-    Mistake("all_times", _batch(gained=GAINED["multiplied"][0], needed=NEEDED["times"][0]),
-            "all times are work / rate: divide by peak and bandwidth, don't multiply"),
-    Mistake("all_times_equal", _batch(gained=GAINED["multiplied"][0], needed=NEEDED["times"][0], never=NEVER["equal"][0]),
-            "all times are work / rate: divide by peak and bandwidth. And without weights the batch may be 1"),
+            "peak is for the MACs, bandwidth for all bytes: exchanged, or multiplied, where times are work / rate"),
     Mistake("least_minus_one", _batch(rounded=lambda x: np.maximum(np.ceil(x), -1), never=NEVER["as_it_comes"][0]),
             "a quotient of 0 or less isn't the batch: ask first whether each image computes longer than it moves"),
-    Mistake("least_one_for_all", _batch(rounded=_rounded, never=lambda x, g, n: np.where(np.isfinite(x), x, -1)),
-            HOPELESS + ", also where the quotient is negative and not infinite"),
+    *(Mistake(f"stuck_{n}", _searched(n, missing=n), f"where no batch is large enough your search stops at {n}: -1")
+      for n in (1000, 10_000, 100_000)),
+    *(Mistake(f"guarded_{n}", _guarded(n), f"where both grow alike your search stops at {n}: no batch is large enough, -1")
+      for n in (1000, 10_000, 100_000)),
     Mistake("strict_zero", _searched(40_000, strict=True, missing=0), f"{STRICT}. And where no batch is large enough: -1"),
     Mistake("searched_zero", _searched(40_000, missing=0, start=0), "a batch of 0 images is none: 1 or more"),
     Mistake("doubled", _doubled, "you tried powers of two; the smallest batch may lie between"),
     Mistake("whole", _whole, "// cuts the times to whole nanoseconds; compare times exactly, by cross multiplication"),
     Mistake("at_one", quiet(lambda m, w, e, p, b: np.where(m * b >= (w + e) * p, 1, -1)),
-            "you asked at batch 1 alone; a larger batch may do"),
+            "weights move once a batch: a larger batch may do where batch 1 doesn't"),
     Mistake("intensity", quiet(lambda m, w, e, p, b: np.ceil((w + e) * p / np.maximum(m * b, 1)).astype(int)),
             "you divided the bytes at batch 1 by the work; with the batch, each image's bytes grow as well"),
     Mistake("intensity_never", quiet(lambda m, w, e, p, b: np.where(

@@ -32,7 +32,7 @@ LOSSES = {
     "best_only": (lambda n, ms, r, most, lost: r == r.max(), "a row up to `lost` images below the best will do"),
     "best_that_fits": (lambda n, ms, r, most, lost: r == max(r[n <= most], default=0),
                        "a row up to `lost` images below the best will do, not only the best that fits"),
-    "added": (lambda n, ms, r, most, lost: r >= r.max() + lost, "no row has more than the best: subtract `lost`"),
+    "added": (lambda n, ms, r, most, lost: r >= r.max() + lost, "hardly a row will do in your answer: it may have up to `lost` images fewer than the best row"),
 }  # fmt: skip
 # By which the rows that will do are ordered; the lowest is taken.
 ORDERS = {
@@ -107,14 +107,14 @@ def _instead(otherwise):
     return lambda rows, n, ms, r, order: _index(rows, n, ms, r, order) if len(rows) else otherwise(n, ms, r)
 
 
-def _fastest_then(n, ms, r, most, lost):
+def _fastest_then(n, ms, r, most, lost, order=_fast):
     """The fastest row alone is looked at."""
-    i = _index(np.arange(len(n)), n, ms, r, _fast)
+    i = _index(np.arange(len(n)), n, ms, r, order)
     return i if n[i] <= most and r[i] >= r.max() - lost else -1
 
 
-def _fastest_fitting_then(n, ms, r, most, lost):
-    i = _index(np.flatnonzero(n <= most), n, ms, r, _fast)
+def _fastest_fitting_then(n, ms, r, most, lost, order=_fast):
+    i = _index(np.flatnonzero(n <= most), n, ms, r, order)
     return i if i >= 0 and r[i] >= r.max() - lost else -1
 
 
@@ -152,6 +152,10 @@ CHOICES = (
             "of equally fast rows the one with fewer bytes. And where no row will do: -1, not 0, the first row"),
     Mistake("one_more", _ended(lambda *a: _index(*a) + 1 if len(a[0]) else -1), "you count rows from 1; from 0"),
     Mistake("fastest_then", _fastest_then, "you looked at the fastest row of all alone; a slower one may do"),
+    Mistake("fastest_first_then", lambda *a: _fastest_then(*a, order=ORDERS["fast_only"][0]),
+            "you looked at the fastest row of all, the first of several, alone; a slower one may do"),
+    Mistake("fastest_fitting_first_then", lambda *a: _fastest_fitting_then(*a, order=ORDERS["fast_only"][0]),
+            "you took the fastest row that fits, the first of several, and then asked for accuracy; a slower one may do"),
     Mistake("fastest_fitting_then", _fastest_fitting_then,
             "you took the fastest row that fits, and then asked for accuracy; a slower one may do"),
     Mistake("best_then", _best_then, "you took the most accurate row; a faster one may do, and a smaller one where it is too large"),

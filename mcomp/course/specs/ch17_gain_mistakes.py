@@ -43,6 +43,7 @@ GAINS = {
     "plain_times": (lambda p, r, t, a: t, "`times` is the gain of the touched part; the whole gains less"),
     "unscaled": (lambda p, r, t, a: 1 / (p / (p + r) / t + r / (p + r) + a),
                  "`added` is in microseconds, but your parts add up to 1: divide it by the total too"),
+    "minus_added": (lambda p, r, t, a: (p + r) / (p / t + r) - a, "`added` is a time: it belongs below the line, with the times"),
     "percent": (lambda p, r, t, a: 100 * ((p + r) / (p / t + r + a) - 1), "those are percent; before / after was asked for"),
 }  # fmt: skip
 LIMITS = {
@@ -68,6 +69,7 @@ LIMITS = {
     "unscaled": (lambda p, r, t, a: 1 / (r / (p + r) + a), "in the limit `added` is in microseconds, but your rest is a part of "
                  "1: divide it by the total too"),
     "faster_by": (lambda p, r, t, a: (p + r) / (r + a) - 1, "how many times as fast: without the - 1, in the limit as well"),
+    "minus_added": (lambda p, r, t, a: _over(p + r, r) - a, "in the limit too `added` belongs below the line"),
     "percent": (lambda p, r, t, a: 100 * ((p + r) / (r + a) - 1), "those are percent in the limit as well"),
     "at_least_one": (lambda p, r, t, a: max((p + r) / (r + a), 1.0), "a limit may be below 1: conversions alone can cost more"),
 }  # fmt: skip
@@ -145,8 +147,8 @@ BOTH = [(name, name) for name in TWICE]
 BOTH += [("no_conversions", b) for b in ("share", "inverse", "of_part", "of_part_alone", "times", "rest_share",
                                          "part_over_rest", "endless")]
 BOTH += [(a, "no_conversions") for a in ("conversions_faster", "multiplied", "all_faster", "inverse", "added_before",
-                                         "saved_part", "unscaled", "subtracted", "part_over")]
-BOTH += [("inverse", "share"), ("multiplied", "of_part"), ("added_before", "share"), ("unscaled", "share")]  # fmt: skip
+                                         "saved_part", "unscaled", "subtracted", "part_over", "minus_added")]
+BOTH += [("saved_part", "share"), ("inverse", "share"), ("multiplied", "of_part"), ("added_before", "share"), ("unscaled", "share")]  # fmt: skip
 
 GAIN_MISTAKES = (
     *(Mistake(name, _read(gain=f), why) for name, (f, why) in GAINS.items()),

@@ -92,6 +92,8 @@ def _conversions(operators, edges):
 
 LONG = [(a, b) for a in ("any_source", "empty_source", "no_source", "either_source", "one_source")
         for b in ("any_target", "empty_target", "either_target", "one_target")]
+LONG += [(a, "no_target") for a in ("any_source", "empty_source", "either_source", "one_source", "first_source", "last_source")]
+LONG += [("no_source", b) for b in ("first_target", "last_target")]
 LONG += [("first_source", "first_target"), ("last_source", "last_target"), ("some_source", "some_target")]  # fmt: skip
 GRAPHS = (
     *(Mistake(name, _asked(source=f), why) for name, (f, why) in SOURCES.items()),
@@ -105,6 +107,12 @@ GRAPHS = (
         n not in PAIR and not one for n, one in zip(operators.split(), _asked()(operators, edges), strict=True)])),
             "these are the operations that run in integers; those in floats were asked for"),
     Mistake("one_side", _asked(join=any), "both sides count: from DQs and to Qs; yours lets one of them do"),
+    Mistake("one_edge", _asked(SOURCES["any_source"][0], TARGETS["any_target"][0], join=any),
+            "one DQ before or one Q behind isn't enough: all that comes in, and all that goes out"),
+    Mistake("one_side_empty", _asked(SOURCES["empty_source"][0], TARGETS["empty_target"][0], join=any),
+            "both sides count, and nothing at all on one of them isn't enough"),
+    Mistake("touched", _asked(lambda found: bool({"Q", "DQ"} & set(found)), lambda found: bool({"Q", "DQ"} & set(found)), join=any),
+            "a Q or a DQ somewhere beside it isn't enough: all from DQs, and all to Qs"),
     Mistake("backwards", _asked(back=True), "what comes in has to be a DQ, and what follows a Q: you exchanged them, "
             "or read the edges backwards"),
     Mistake("no_graph", _asked(lambda found: False), "every operation is True in your answer: none is found between its pairs"),

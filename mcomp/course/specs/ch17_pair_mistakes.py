@@ -125,6 +125,10 @@ PAIR_SUMS = (
             "you clip a running total, product by product; each pair, and then 32 bits"),
     Mistake("lost", quiet(lambda x, w: _sum(_neighbours(_products(x, w))) - _total()(x, w)),
             "that is what saturation takes away; what is left was asked for"),
+    Mistake("which", quiet(lambda x, w: (abs(_neighbours(_products(x, w)) + 0.5) > HIGH + 1).any(1)),
+            "those are the outputs with a pair that saturates; the sums were asked for"),
+    Mistake("which_pairs", quiet(lambda x, w: abs(_neighbours(_products(x, w)) + 0.5) > HIGH + 1),
+            "those are the pairs that saturate; the sums were asked for"),
     Mistake("how_many", quiet(lambda x, w: (abs(_neighbours(_products(x, w)) + 0.5) > HIGH + 1).sum(1)),
             "that is how many pairs saturate; the sums were asked for"),
 )  # fmt: skip

@@ -42,7 +42,7 @@ def _both(first, second, **options):
 def _told(first, second):
     """What is wrong with these two."""
     wrong = [f"{FIRST}; yours: {TOLD[first]}"] if first != "up" else []
-    return ". ".join(wrong + ([f"{SECOND}; yours: {TOLD[second]}"] if second != "away" else []))
+    return ". And ".join(wrong + ([f"{SECOND}; yours: {TOLD[second]}"] if second != "away" else []))
 
 
 def _narrow(acc, m0, shift, bits=32):
@@ -103,6 +103,12 @@ def _nudged_both(acc, m0, shift):
     return np.where(upper >= 0, upper + half, upper - half) >> (shift - 31)
 
 
+def _added(acc, m0, shift, one, two):
+    """What is added before each shift."""
+    upper = (acc.astype(np.int64) * m0 + one) >> 31
+    return np.sign(upper) * ((abs(upper) + two) >> (shift - 31))
+
+
 def _clipped(acc, m0, shift):
     return _twice("up", "away", acc, m0, shift).clip(-128, 127)
 
@@ -140,6 +146,12 @@ ROUNDINGS = (
     Mistake("one_more", _split(lambda s: 31, lambda s: s - 30), "the second division is by 2**(shift - 31)"),
     Mistake("one_less", _split(lambda s: 31, lambda s: max(s - 32, 0)), "the second division is by 2**(shift - 31), not "
             "2**(shift - 32)"),
+    Mistake("first_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**31, 2 ** (shift - 31) // 2)),
+            "you added a whole 2**31 before the first shift; half of it"),
+    Mistake("second_added_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**30, 2 ** (shift - 31))),
+            "you added a whole 2**(shift - 31) before the second shift; half of it"),
+    Mistake("both_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**31, 2 ** (shift - 31))),
+            "you added what you divide by before both shifts; half of it"),
     Mistake("no_m0", quiet(lambda acc, m0, shift: WAYS["away"](acc.astype(np.int64), shift - 31)),
             "m0 is missing: first acc * m0 / 2**31"),
     Mistake("half_at_the_end", _half_at_the_end, "at shift 31 nothing is left to divide, and nothing to add before it"),

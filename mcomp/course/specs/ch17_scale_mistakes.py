@@ -15,6 +15,14 @@ def _away(x):
     return np.sign(x) * np.floor(abs(x) + 0.5)
 
 
+def _sums(weight):
+    return weight.astype(np.int64).sum(1)
+
+
+def _wrap(x, bits=8):
+    return (x + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+
+
 # The bias in steps of its channel; what a zero point of x costs; the factor back to y's grid.
 # Of weights, their scales w, bias, x's scale and zero point, y's scale.
 BIASES = {
@@ -45,16 +53,10 @@ BIASES = {
                    "you took the mean of w_scale for all; each output channel has its own"),
     "eight_bits": (lambda q, w, b, x, z, y: np.round(b / (x * w)).clip(-128, 127),
                    "you clipped the bias to eight bits; it is an int32"),
+    "eight_wrapped": (lambda q, w, b, x, z, y: _wrap(np.round(b / (x * w))),
+                      "the bias wrapped round in eight bits; it is an int32"),
     "negative": (lambda q, w, b, x, z, y: -np.round(b / (x * w)), "the bias has the wrong sign"),
 }  # fmt: skip
-
-
-def _sums(weight):
-    return weight.astype(np.int64).sum(1)
-
-
-def _wrap(x, bits=8):
-    return (x + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
 
 
 ZEROS = {
@@ -73,8 +75,6 @@ ZEROS = {
                 "you added up over the outputs; the sum is over a row's inputs"),
     "int8_product": (lambda q, w, b, x, z, y: _wrap(z * q.astype(int)).sum(1),
                      "x_zero * weight wrapped round in int8; widen the weights first"),
-    "int8_numpy": (lambda q, w, b, x, z, y: (z * q).sum(1),
-                   "x_zero * weight is an int8 again: it wraps round, or x_zero doesn't fit; widen the weights first"),
     "int8_sum": (lambda q, w, b, x, z, y: z * _wrap(_sums(q)),
                  "the sum of the weights wrapped round in int8; widen them first"),
     "int8_end": (lambda q, w, b, x, z, y: _wrap(z * _sums(q)),
@@ -83,6 +83,12 @@ ZEROS = {
                      "x_zero meets the integers of the weights, not what they mean: leave w_scale out"),
     "real_zero": (lambda q, w, b, x, z, y: np.round(z * x * _sums(q)),
                   "x_zero counts integers of x: leave x_scale out"),
+    "real_zero_exact": (lambda q, w, b, x, z, y: z * x * _sums(q),
+                        "x_zero counts integers of x: leave x_scale out, and the constants are whole"),
+    "real_weights_exact": (lambda q, w, b, x, z, y: z * _sums(q) * w,
+                           "x_zero meets the integers of the weights: leave w_scale out, and the constants are whole"),
+    "real_both_exact": (lambda q, w, b, x, z, y: z * x * w * _sums(q),
+                        "the sums count steps already: x_zero times the sum, without scales, is whole"),
     "real_both": (lambda q, w, b, x, z, y: np.round(z * x * w * _sums(q)),
                   "the sums count steps already: x_zero times the sum, without scales"),
     "steps_again": (lambda q, w, b, x, z, y: np.round(z * _sums(q) / (x * w)),
@@ -150,6 +156,8 @@ SCALES = (
     Mistake("exchanged", quiet(lambda *a: _folded()(*a)[::-1]), "the factors came first: (constants, factors)"),
     Mistake("at_the_end", _whole(lambda q, w, b, x, z, y: np.round(b / (x * w) - z * _sums(q))),
             "you rounded after the zero point: with an odd constant, a tie of the bias goes to the other side"),
+    Mistake("all_cut", _whole(lambda q, w, b, x, z, y: np.trunc(b / (x * w) - z * _sums(q))),
+            "you cut the constants off, as a cast to int does; round the bias first"),
     Mistake("all_divided", _whole(lambda q, w, b, x, z, y: np.round((b - z * _sums(q)) / (x * w))),
             "what the zero point brings is whole steps already: divide the bias alone"),
     Mistake("in_y", _whole(lambda q, w, b, x, z, y: np.round(_folded()(q, w, b, x, z, y)[0] * x * w / y)),
