@@ -117,6 +117,20 @@ def _guarded(most):
     return quiet(answer)
 
 
+def _turned(most):
+    """A search that goes on while computing takes longer: it ends at once, or at `most`."""
+
+    def answer(macs, weights, each, peak, bandwidth):
+        ends = macs * bandwidth <= (weights + each) * peak
+        later = [
+            np.argmax(np.arange(1, most) * (m * bandwidth - e * peak) <= w * peak)
+            for m, w, e in zip(macs, weights, each, strict=True)
+        ]
+        return np.where(ends, 1, np.where(np.array(later) > 0, np.array(later) + 1, most))
+
+    return quiet(answer)
+
+
 def _doubled(macs, weights, each, peak, bandwidth):
     """Tries 1, 2, 4, ..."""
     out = []
@@ -171,6 +185,9 @@ BATCHES = (
     Mistake("strict_zero", _searched(40_000, strict=True, missing=0),
             f"{STRICT}. And where no batch is large enough: -1"),
     Mistake("searched_zero", _searched(40_000, missing=0, start=0), "a batch of 0 images is none: 1 or more"),
+    *(Mistake(f"while_computing_{n}", _turned(n),
+            "you go on while computing takes longer; go on while moving does"
+              f", and not to {n}") for n in (1000, 10_000, 100_000)),
     Mistake("doubled", _doubled, "you tried powers of two; the smallest batch may lie between"),
     Mistake("whole", _whole,
             "// cuts the times to whole nanoseconds; compare times exactly, by cross multiplication"),

@@ -155,12 +155,10 @@ def _whole(constants, factor=_factor):
 
 
 PAIRS = [
-    (("cut", "real", "floor", "x_steps", "w_steps", "y_steps", "no_steps", "raw", "times", "one_scale"),
-     ("no_zero", "added", "bare", "counted")),
-    (("no_y", "inverse", "no_w", "no_x", "times_y", "average"), ("no_zero", "added", "bare")),
-    (("x_steps", "w_steps", "y_steps", "no_steps", "raw", "real", "cut", "times", "one_scale", "first_scale",
-    "mean_scale"),
-     ("no_y", "inverse", "largest", "first", "average")),
+    (("cut", "real", "x_steps", "y_steps", "no_steps", "raw", "times"), ("no_zero", "added", "bare")),
+    (("no_y", "inverse", "no_w", "no_x", "times_y"), ("no_zero", "added", "bare")),
+    (("x_steps", "w_steps", "y_steps", "no_steps", "raw", "real", "times"), ("no_y", "inverse", "no_w",
+    "no_x")),
 ]  # fmt: skip
 
 SCALES = (
@@ -182,6 +180,8 @@ SCALES = (
             "side"),
     Mistake("all_cut", _whole(lambda q, w, b, x, z, y: np.trunc(b / (x * w) - z * _sums(q))),
             "you cut the constants off, as a cast to int does; round the bias first"),
+    Mistake("from_the_bias", _whole(lambda q, w, b, x, z, y: np.round((b - z * x) / (x * w))),
+            "you took x_zero * x_scale from the bias once; it meets every weight of the row"),
     Mistake("all_divided", _whole(lambda q, w, b, x, z, y: np.round((b - z * _sums(q)) / (x * w))),
             "what the zero point brings is whole steps already: divide the bias alone"),
     Mistake("in_y", _whole(lambda q, w, b, x, z, y: np.round(_folded()(q, w, b, x, z, y)[0] * x * w / y)),

@@ -39,8 +39,7 @@ def _counted(operators, microseconds, touched):
 
 def _means(operators, microseconds, touched):
     mask = np.array([name in touched.split() for name in operators.split()])
-    return ((microseconds[mask].mean() if mask.any() else 0.0),)
-    (microseconds[~mask].mean() if not mask.all() else 0.0)
+    return tuple(microseconds[one].mean() if one.any() else 0.0 for one in (mask, ~mask))
 
 
 SPLITS = {
