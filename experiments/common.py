@@ -15,6 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 import mcomp
+import mcomp.data
 from mcomp import train
 from mcomp.arrays import bad_value
 from mcomp.course import results
@@ -106,12 +107,16 @@ def tuned_training(begun, data, *, grid, tuning, epochs):
     return tuned, [{arm: run(arm, lr, seed) for arm, lr in tuned["chosen"].items()} for seed in seeds]
 
 
-def network(name, seed, data):
-    """The shipped network; beyond its three seeds one trained as those were, kept for the next script."""
+def network(name, seed, data=None):
+    """The shipped network; beyond its three seeds one trained as those were, kept for the next script.
+
+    `data` has all training images, and is loaded where it isn't given.
+    """
     if seed in mcomp.zoo.SEEDS:
         return mcomp.zoo.load(name, seed)
     path = Path(tempfile.gettempdir(), f"mcomp-{name}-{seed}.safetensors")
     if not path.is_file():
+        data = mcomp.data.load("fashion-mnist") if data is None else data
         mcomp.save(mcomp.zoo.train(name, data, seed=seed, progress=False), path)
     return mcomp.load(path)
 

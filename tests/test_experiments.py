@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import mcomp
 import mcomp.data
@@ -58,6 +59,21 @@ def test_a_score_without_a_maximum_ends_the_search(common):
 def test_figures_by_seed(common):
     found = [{"a": {"bytes": 1, "accuracy": 0.5}}, {"a": {"bytes": 2, "accuracy": 0.75}}]
     assert common.by_seed(found) == {"a": {"bytes": [1, 2], "accuracy": [0.5, 0.75]}}
+
+
+def test_a_network_beyond_the_shipped_ones_is_trained_once(common, monkeypatch, tmp_path):
+    def trained(name, data, *, seed, progress):
+        made.append((name, seed))
+        return mcomp.zoo.load(name, 0)
+
+    made = []
+    monkeypatch.setattr(common.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(mcomp.zoo, "train", trained)
+    common.network("lenet300", 2)
+    assert not made
+    first, again = (common.network("lenet300", 3).state_dict() for _ in range(2))
+    assert made == [("lenet300", 3)]
+    assert all(torch.equal(first[key], again[key]) for key in first)
 
 
 def searches(node):
