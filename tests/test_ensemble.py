@@ -213,6 +213,19 @@ def test_a_mixture_is_the_loop_over_inputs(k):
     assert gate.weight.grad is not None
 
 
+def test_branches_with_a_gate_inside_of_a_network_are_their_weighted_sum():
+    torch.manual_seed(0)
+    branches = [nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 3, 1)]
+    gate = nn.Sequential(nn.Flatten(), nn.Linear(2 * 4 * 4, 2))
+    inside = Mixture(branches, gate, k=2)
+    model, x = nn.Sequential(nn.ReLU(), inside, nn.Flatten(), nn.Linear(48, 5)), torch.randn(6, 2, 4, 4)
+    g = gate(x.relu()).softmax(-1)
+    summed = sum(torch.einsum("n,nchw->nchw", g[:, i], branch(x.relu())) for i, branch in enumerate(branches))
+    assert torch.allclose(inside(x.relu()), summed, atol=1e-6)
+    model(x).sum().backward()
+    assert all(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
+
+
 def test_the_balance_loss_is_1_when_balanced_and_n_when_one_gets_all(xp):
     even = balance_loss(xp.asarray([[0.5, 0.5]] * 4), xp.asarray([0, 1, 0, 1]))
     one = balance_loss(xp.asarray([[1.0, 0.0]] * 4), xp.asarray([[0, 1]] * 4))

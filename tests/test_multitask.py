@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torchjd.aggregation import PCGrad
 
 import mcomp
 from mcomp.multitask import (
@@ -45,6 +46,21 @@ def test_weights_from_the_gram_matrix_are_the_loop_over_vectors(k, seed):
     orders = [[int(j) for j in rng.permutation(k) if j != i] for i in range(k)]
     weights = pcgrad_weights(gradients @ gradients.T, orders=orders)
     assert np.allclose(weights @ gradients, pcgrad_loop(gradients, orders), atol=1e-9)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 10**6))
+def test_pcgrad_is_that_of_torchjd(k, n, seed):
+    """The same orders: torchjd draws a permutation of all tasks for each."""
+    gradients = np.random.default_rng(seed).normal(size=(k, n))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        orders = [[j for j in torch.randperm(k).tolist() if j != i] for i in range(k)]
+        torch.manual_seed(seed)
+        theirs = PCGrad()(torch.tensor(gradients))
+    ours = pcgrad_weights(gradients @ gradients.T, orders=orders) @ gradients
+    # float64 both; a quotient by a short gradient's square may be large
+    assert np.allclose(ours, theirs.numpy(), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("angle", [60, 90, 120, 179])

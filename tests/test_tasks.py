@@ -63,6 +63,37 @@ def test_a_sum_of_zero_is_where_implementations_disagree():
     assert ties(vectors, keep=1.0, zero="plus").tolist() == [1.0, -2.0, -2.0]
 
 
+# What peft 0.21.2 answers (peft.utils.merge_utils, all weights 1, density 0.5), asked once by hand: it would
+# bring ten packages along, transformers and accelerate among them. Trimmed, the first column adds up to 0.
+PEFT_ASKED = [[4, -1, 2, 0.5, -3, 1.5], [-4, 3, -2.25, 0.25, -1, -2.5], [1, -4, 0.75, 3, -0.5, 2.75]]
+PEFT_TIES = {0.5: [4, -4, 2, 3, -3, 2.75], 1.0: [2.5, -2.5, 1.375, 1.25, -1.5, 2.125]}
+PEFT_TRIMMED_SUM = [0, -1, 2, 3, -3, 0.25]  # magnitude_prune
+PEFT_DREW = [
+    [1, 0, 1, 1, 1, 0],
+    [1, 0, 1, 0, 1, 1],
+    [1, 1, 1, 0, 0, 0],
+]  # random_pruning after manual_seed(0)
+PEFT_DARE = {"linear": [2, -8, 1, 1, -8, -5], "ties": [5, -8, 2.75, 1, -4, -5]}
+
+
+def test_ties_and_dare_are_those_of_peft(xp):
+    asked = xp.asarray(PEFT_ASKED, dtype=xp.float64)
+    for keep, wanted in PEFT_TIES.items():
+        assert [float(v) for v in ties(asked, keep=keep, zero="plus")] == pytest.approx(wanted, abs=1e-12)
+    trimmed = xp.stack([trim(asked[i, ...], keep=0.5) for i in range(3)])
+    assert [float(v) for v in xp.sum(trimmed, axis=0)] == PEFT_TRIMMED_SUM
+    kept = asked * xp.asarray(PEFT_DREW, dtype=xp.float64) / 0.5
+    assert [float(v) for v in xp.sum(kept, axis=0)] == PEFT_DARE["linear"]
+    merged = merge_agreeing(kept, elect(kept, zero="plus"))
+    assert [float(v) for v in merged] == pytest.approx(PEFT_DARE["ties"], abs=1e-12)
+    own = dare(asked, drop=0.5, seed=0)  # other draws, the same two values for each entry
+    assert all(float(a) in (0.0, 2 * float(b)) for a, b in zip(_flat(own), _flat(asked), strict=True))
+
+
+def _flat(values):
+    return [values[i, j] for i in range(values.shape[0]) for j in range(values.shape[1])]
+
+
 def test_dare_keeps_the_mean_and_drops_as_many_as_it_says():
     vector = np.random.default_rng(0).normal(size=200_000)
     found = dare(vector, drop=0.9, seed=0)

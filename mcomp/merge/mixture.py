@@ -1,4 +1,4 @@
-"""A mixture of experts: a gate sends each input to a few of several networks.
+"""A mixture of experts: a gate sends each input to a few of several networks, or weighs the answers of all.
 
 Derived in chapters/14b_tasks_and_ensembles.ipynb. Sparse gates: Shazeer et al. 2017 (arXiv:1701.06538); the
 balance loss of Fedus et al. 2022 (Switch, arXiv:2101.03961, eq. 4).
@@ -12,12 +12,15 @@ __all__ = ["Mixture", "balance_loss"]
 
 
 class Mixture(nn.Module):
-    """Each input goes to the `k` experts with the highest gate, whose logits are summed with those gates.
+    """Each input goes to the `k` experts with the highest gate, whose answers are summed with those gates.
+
+    With all of them chosen it is a sum of branches with a learned gate: each answers every input, and the
+    gate, computed from that input, says how much it counts. It may stand inside of a network.
 
     Parameters
     ----------
     experts : sequence of torch.nn.Module
-        x (batch, ...) -> logits (batch, classes).
+        x (batch, ...) -> logits (batch, classes), or features (batch, ...), of one shape for all experts.
     gate : torch.nn.Module
         x -> (batch, experts), before the softmax.
     k : int
@@ -54,8 +57,9 @@ class Mixture(nn.Module):
         for i, expert in enumerate(self.experts):
             rows, place = (self.chosen == i).nonzero(as_tuple=True)
             if len(rows):
-                part = gates[rows, place, None] * expert(x[rows])
-                answer = part.new_zeros(len(x), part.shape[1]) if answer is None else answer
+                said = expert(x[rows])
+                part = gates[rows, place].reshape(-1, *[1] * (said.ndim - 1)) * said
+                answer = part.new_zeros(len(x), *part.shape[1:]) if answer is None else answer
                 answer = answer.index_add(0, rows, part)
         return answer
 
