@@ -37,9 +37,11 @@ def written(model, example, calibration=None, *, form="qdq", tidied=True):
     from mcomp.deploy.qdq import qdq
     from mcomp.deploy.qoperator import qoperator
 
+    check_example(example)
+    if calibration is None and not isinstance(model, IntegerNetwork):
+        proto = floats(model, example)  # first: it names what can't be written
+        return proto, intended(model, example)[1]
     network, goal = intended(model, example, calibration)
-    if network is None:
-        return floats(model, example), goal
     write = qdq if form == "qdq" else qoperator
     return write(network, example.shape, tidied=tidied), goal
 
