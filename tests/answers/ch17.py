@@ -95,5 +95,7 @@ def numpy_choose(nbytes, milliseconds, right, most_bytes, lost):
 
 def torch_choose(nbytes, milliseconds, right, most_bytes, lost):
     rows = zip(nbytes.tolist(), milliseconds.tolist(), right.tolist(), strict=True)
-    fits = [(ms, size, i) for i, (size, ms, n) in enumerate(rows) if size <= most_bytes and n + lost >= max(right)]
+    fits = [
+        (ms, size, i) for i, (size, ms, n) in enumerate(rows) if size <= most_bytes and n + lost >= max(right)
+    ]
     return min(fits)[2] if fits else -1

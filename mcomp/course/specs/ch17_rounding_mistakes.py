@@ -58,7 +58,8 @@ def _narrow_sum(acc, m0, shift):
 def _float(first, second, dtype=np.float64):
     """As `_both`, the product in floats."""
     ways = {
-        "up": lambda x: np.floor(x + 0.5), "even": np.rint, "floor": np.floor, "cut": np.trunc, "none": lambda x: x,
+        "up": lambda x: np.floor(x + 0.5), "even": np.rint, "floor": np.floor, "cut": np.trunc,
+                "none": lambda x: x,
         "away": lambda x: np.sign(x) * np.floor(abs(x) + 0.5),
     }  # fmt: skip
 
@@ -117,44 +118,60 @@ PAIRS = [(one, two) for one in WAYS for two in WAYS if (one, two) != ("up", "awa
 
 ROUNDINGS = (
     *(Mistake(f"{one}_{two}", _both(one, two), _told(one, two)) for one, two in PAIRS),
-    *(Mistake(f"once_{way}", _once(way), f"you rounded once, {TOLD[way]}: these kernels round after 31 bits, and again")
+    *(Mistake(f"once_{way}", _once(way),
+            f"you rounded once, {TOLD[way]}: these kernels round after 31 bits, and again")
       for way in ("up", "away", "even", "down", "towards")),
     *(Mistake(f"float_{one}_{two}", _float(one, two),
-              f"float64 holds 53 bits of acc * m0, which has up to 62: near a tie it rounds wrongly; use int64{more}")
+              f"float64 holds 53 bits of acc * m0, which has up to 62: near a tie it rounds wrongly; use "
+              f"int64{more}")
       for one, two, more in (("up", "away", ""), ("even", "even", ". And np.round takes ties to even"),
                              ("up", "even", ". And the second rounding takes ties away from zero"),
-                             ("none", "even", ". And that rounds once"), ("none", "away", ". And that rounds once, not twice"),
+                             ("none", "even", ". And that rounds once"), ("none", "away",
+                             ". And that rounds once, not twice"),
                              ("away", "away", ". And the first rounding takes ties upwards"),
-                             ("up", "up", ". And the second rounding takes ties away from zero, not upwards"))),
+                             ("up", "up",
+                             ". And the second rounding takes ties away from zero, not upwards"))),
     Mistake("float32", _float("up", "away", np.float32), "float32 holds 24 bits of acc * m0; use int64"),
     Mistake("narrow", _narrow, "acc * m0 wrapped round in 32 bits: go to int64 before the product"),
-    Mistake("narrow_sum", _narrow_sum, "acc * m0 + 2**30 wrapped round in 32 bits: go to int64 before the product"),
+    Mistake("narrow_sum", _narrow_sum,
+            "acc * m0 + 2**30 wrapped round in 32 bits: go to int64 before the product"),
     Mistake("nudged", _nudged, "a negative number less half a step is right for a division that cuts, "
             "as in C; >> and // round down: divide the size, and put the sign back"),
-    Mistake("nudged_first", _nudged_first, "in the first rounding you add or subtract half by the sign, and then round "
+    Mistake("nudged_first", _nudged_first,
+            "in the first rounding you add or subtract half by the sign, and then round "
             "down: add 2**30 to all"),
-    Mistake("nudged_both", _nudged_both, "you add or subtract half by the sign, and then round down, twice: >> is no "
+    Mistake("nudged_both", _nudged_both,
+            "you add or subtract half by the sign, and then round down, twice: >> is no "
             "division that cuts"),
-    Mistake("no_second", _split(lambda s: 31, lambda s: 0), "the second division, by 2**(shift - 31), is missing"),
-    Mistake("second_whole", _split(lambda s: 31, lambda s: s), "you divided by 2**shift the second time; 31 bits are gone "
+    Mistake("no_second", _split(lambda s: 31, lambda s: 0),
+            "the second division, by 2**(shift - 31), is missing"),
+    Mistake("second_whole", _split(lambda s: 31, lambda s: s),
+            "you divided by 2**shift the second time; 31 bits are gone "
             "already"),
-    Mistake("thirty_two", _split(lambda s: 32, lambda s: s - 31), "the first division is by 2**31, not 2**32"),
+    Mistake("thirty_two", _split(lambda s: 32, lambda s: s - 31),
+            "the first division is by 2**31, not 2**32"),
     Mistake("thirty_two_in_all", _split(lambda s: 32, lambda s: max(s - 32, 0)),
             "you took 32 bits off first; 2**31 is the first division, the rest the second"),
     Mistake("thirty", _split(lambda s: 30, lambda s: s - 30), "you took 30 bits off first; it is 31"),
-    Mistake("one_too_few", _split(lambda s: 30, lambda s: s - 31), "the first division is by 2**31, not 2**30"),
+    Mistake("one_too_few", _split(lambda s: 30, lambda s: s - 31),
+            "the first division is by 2**31, not 2**30"),
     Mistake("one_more", _split(lambda s: 31, lambda s: s - 30), "the second division is by 2**(shift - 31)"),
-    Mistake("one_less", _split(lambda s: 31, lambda s: max(s - 32, 0)), "the second division is by 2**(shift - 31), not "
+    Mistake("one_less", _split(lambda s: 31, lambda s: max(s - 32, 0)),
+            "the second division is by 2**(shift - 31), not "
             "2**(shift - 32)"),
-    Mistake("first_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**31, 2 ** (shift - 31) // 2)),
+    Mistake("first_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**31,
+            2 ** (shift - 31) // 2)),
             "you added a whole 2**31 before the first shift; half of it"),
-    Mistake("second_added_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**30, 2 ** (shift - 31))),
+    Mistake("second_added_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**30,
+            2 ** (shift - 31))),
             "you added a whole 2**(shift - 31) before the second shift; half of it"),
     Mistake("both_whole", quiet(lambda acc, m0, shift: _added(acc, m0, shift, 2**31, 2 ** (shift - 31))),
             "you added what you divide by before both shifts; half of it"),
     Mistake("no_m0", quiet(lambda acc, m0, shift: WAYS["away"](acc.astype(np.int64), shift - 31)),
             "m0 is missing: first acc * m0 / 2**31"),
-    Mistake("half_at_the_end", _half_at_the_end, "at shift 31 nothing is left to divide, and nothing to add before it"),
+    Mistake("half_at_the_end", _half_at_the_end,
+            "at shift 31 nothing is left to divide, and nothing to add before it"),
     Mistake("clipped", _clipped, "nothing is clipped here"),
-    Mistake("sizes", quiet(lambda *a: abs(_twice("up", "away", *a))), "the sign is missing: put it back after the shift"),
+    Mistake("sizes", quiet(lambda *a: abs(_twice("up", "away", *a))),
+            "the sign is missing: put it back after the shift"),
 )  # fmt: skip
