@@ -16,12 +16,13 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval \
 	--nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(WHAT)
 
-.PHONY: help setup lab lint test portable notebooks figures clean
+.PHONY: help setup lab lint test portable engines notebooks figures clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (installs on first use)"
 	@echo "make test       ruff, pytest with doctests, and every notebook compared with its stored outputs"
 	@echo "make portable   the same as other processors would run it, and what needs no torch on other Pythons"
+	@echo "make engines    every inference engine, in .venv-engines: their tests, and the measurement of chapter 17"
 	@echo "make notebooks  re-execute the notebooks that changed (ALL=1: all of them)"
 	@echo "make lint       ruff only"
 	@echo "make figures    draw the README's pictures again"
@@ -48,6 +49,9 @@ test: lint
 
 portable: $(STAMP)
 	$(BIN)/python scripts/portable.py $(ONLY) -- $(PYTEST)
+
+engines:
+	$(PYTHON) scripts/engines.py
 
 notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(if $(ALL),--all)

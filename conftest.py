@@ -1,5 +1,6 @@
 """Every test runs in the environment of `make notebooks`, which kernels inherit; no figure needs a screen."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(items):
     place = lambda item: item.path.parent.name + "/" + item.path.name  # noqa: E731
     items.sort(key=lambda item: -SECONDS.get(place(item), 10 * (item.path.suffix == ".ipynb")))
 
+
+# Two engines have an environment of their own (make engines); elsewhere their modules aren't collected.
+LARGE = ("executorch", "litert_torch", "ai_edge_litert")
+if not all(map(importlib.util.find_spec, LARGE)):
+    names = ("executorch", "executorch_convert", "litert", "litert_convert", "tflite")
+    collect_ignore = ["tests/test_deploy_large.py", *(f"mcomp/deploy/{name}.py" for name in names)]
 
 RunningKernel.execute_cell_input = execute_as_jupyter_does
 set_environment()

@@ -93,8 +93,10 @@ def inspect(
 @app.command()
 def export(
     network: Network = None,
-    to: Annotated[str, typer.Option(help="onnxruntime, openvino, tensorrt or c.")] = "onnxruntime",
-    out: Annotated[Path, typer.Option(help="The file to write: .onnx, .xml or .c.")] = Path("net.onnx"),
+    to: Annotated[
+        str, typer.Option(help="ncnn, mnn, litert, c, ...; a wrong one lists all.")
+    ] = "onnxruntime",
+    out: Annotated[Path, typer.Option(help="To write: .onnx, .xml, .param, .mnn or .c.")] = Path("net.onnx"),
     int8: Annotated[bool, typer.Option("--int8", help="In integers; TensorRT and C always are.")] = False,
     images: Annotated[int, typer.Option(help="Training images to calibrate on.")] = 500,
     seed: Seed = 0,

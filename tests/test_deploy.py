@@ -400,7 +400,7 @@ def test_mcomp_export(made, to, out, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--to", "tflite"], "engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c"),
+        (["--to", "tflite"], f"engine is 'tflite'; allowed: {', '.join(deploy.ENGINES)}"),
         (["--entropy-coded"], "--entropy-coded is '--to onnxruntime'; allowed: --to c"),
     ],
 )

@@ -15,10 +15,15 @@ __all__ = ["ENGINES", "INTEGERS", "engine", "export", "nbytes", "run"]
 ENGINES = {  # name: the module, and the packages that it needs
     "onnxruntime": ("mcomp.deploy.onnxruntime", ("onnx", "onnxruntime")),
     "openvino": ("mcomp.deploy.openvino", ("onnx", "openvino")),
+    "ncnn": ("mcomp.deploy.ncnn", ("onnx", "ncnn", "pnnx")),
+    "mnn": ("mcomp.deploy.mnn", ("onnx", "MNN")),
     "tensorrt": ("mcomp.deploy.tensorrt", ("onnx",)),
+    "litert": ("mcomp.deploy.litert", ("ai_edge_litert", "litert_torch")),
+    "executorch": ("mcomp.deploy.executorch", ("executorch",)),
     "c": ("mcomp.deploy.c", ()),
 }
 
+LARGE = ("litert", "executorch")  # two gigabytes: an extra of their own
 INTEGERS = ("tensorrt", "c")  # what these get is always a network of integers
 
 
@@ -34,7 +39,7 @@ def engine(name):
     --------
     >>> engine("tflite")
     Traceback (most recent call last):
-    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, tensorrt, c
+    ValueError: engine is 'tflite'; allowed: onnxruntime, openvino, ncnn, mnn, tensorrt, litert, executorch, c
     """
     if name not in ENGINES:
         raise bad_value("engine", name, ", ".join(ENGINES))
@@ -44,7 +49,8 @@ def engine(name):
     except ModuleNotFoundError as error:
         if error.name not in packages:
             raise
-        allowed = "an engine whose packages are installed; pip install 'mcomp[deploy]'"
+        extra = "deploy-large" if name in LARGE else "deploy"
+        allowed = f"an engine whose packages are installed; pip install 'mcomp[{extra}]'"
         raise bad_value("engine", f"{name}, which needs {error.name}", allowed) from None
 
 
@@ -59,7 +65,7 @@ def run(name, path, x):
 
 
 def nbytes(path):
-    """The bytes of what `export` wrote: of an .xml file, the weights beside it included."""
+    """The bytes of what `export` wrote: of an .xml or .param file, the weights beside it included."""
     path = Path(path)
-    parts = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    parts = [path, path.with_suffix(".bin")] if path.suffix in (".xml", ".param") else [path]
     return sum(part.stat().st_size for part in parts)

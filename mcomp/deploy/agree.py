@@ -3,14 +3,11 @@
 from mcomp.arrays import bad_value
 from mcomp.codecs.activations import activations
 from mcomp.deploy.checks import check_example, integers_of
-from mcomp.deploy.floats import floats
-from mcomp.deploy.qdq import qdq
-from mcomp.deploy.qoperator import qoperator
 from mcomp.integer.network import IntegerNetwork
 from mcomp.quantize.grids import dequantize, quantize
 from mcomp.train import predict
 
-__all__ = ["check_agrees", "written"]
+__all__ = ["check_agrees", "intended", "written"]
 
 FLOAT = 1e-4  # of the largest logit: float32 sums in another order
 GRIDS = 0.02  # of the largest logit, in the mean: a sum in another order may fall on the next grid point
@@ -34,20 +31,30 @@ def written(model, example, calibration=None, *, form="qdq", tidied=True):
     goal : tensor (n, classes), tuple
         The logits on `example`; how far the largest difference and the mean one may be.
     """
-    check_example(example)
     if form not in ("qdq", "qoperator"):
         raise bad_value("form", form, "qdq or qoperator")
+    from mcomp.deploy.floats import floats  # these need onnx, and not every engine does
+    from mcomp.deploy.qdq import qdq
+    from mcomp.deploy.qoperator import qoperator
+
+    network, goal = intended(model, example, calibration)
+    if network is None:
+        return floats(model, example), goal
+    write = qdq if form == "qdq" else qoperator
+    return write(network, example.shape, tidied=tidied), goal
+
+
+def intended(model, example, calibration=None):
+    """The integer network that a file holds, None for one of floats; and the goal, as of `written`."""
+    check_example(example)
     if calibration is None and not isinstance(model, IntegerNetwork):
-        proto, expected = floats(model, example), predict(model, example)
+        expected = predict(model, example)
         most = float(expected.abs().max())
-        limits = (most, GRIDS * most) if activations(model) else (FLOAT * most, FLOAT * most)
-        return proto, (expected, limits)
+        return None, (expected, (most, GRIDS * most) if activations(model) else (FLOAT * most, FLOAT * most))
     network = integers_of(model, calibration)
     grid = network.steps[-1].grid
     expected = dequantize(network(quantize(example, network.grid)), grid)
-    write = qdq if form == "qdq" else qoperator
-    limits = 16 * grid.scale, grid.scale  # a step of the last grid, in the mean over the logits
-    return write(network, example.shape, tidied=tidied), (expected, limits)
+    return network, (expected, (16 * grid.scale, grid.scale))  # a step, in the mean over the logits
 
 
 def check_agrees(engine, logits, goal):

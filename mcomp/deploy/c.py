@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from mcomp.deploy.checks import check_path, integers_of
 from mcomp.files import write_atomic
 from mcomp.quantize.grids import Grid, dequantize, quantize
 
-__all__ = ["compiled", "export", "footprint", "run"]
+__all__ = ["compiled", "export", "footprint", "loaded", "run"]
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror")
 FAST = "-O2"  # how `run` compiles
@@ -106,20 +107,32 @@ def run(path, x):
     RuntimeError
         If there is no C compiler, or the weights in the file can't be decoded.
     """
+    return loaded(path)(x)
+
+
+def loaded(path, *, threads=1):
+    """The file as a function, compiled once: images (n, ...) -> logits (n, classes), tensors.
+
+    Errors as of `run`. The program has one thread, whatever `threads` says.
+    """
     said = _said(Path(path).read_text("utf-8"))
     if not {"INPUTS", "OUTPUTS"} <= said.keys():
         raise bad_value("the C file", str(path), "one that mcomp.deploy.c.export wrote")
+    with tempfile.TemporaryDirectory() as folder:
+        library = ctypes.CDLL(str(compiled(path, Path(folder, "network.so"), FAST, "-shared", "-fPIC")))
+    if (trouble := library.network_load() if "FILE_BYTES" in said else 0) != 0:
+        raise RuntimeError(f"network_load of {path} says {trouble}; allowed: 0")
+    return partial(_logits, library.network_run, said)
+
+
+def _logits(call, said, x):
     size, classes = int(said["INPUTS"]), int(said["OUTPUTS"])
     if x.ndim == 0 or x.numel() != len(x) * size:
         raise bad_value("the shape of the images", tuple(x.shape), f"(n, ...) with {size} numbers each")
     q = quantize(x, _grid(said, "INPUT")).reshape(len(x), size).contiguous()
     out = torch.zeros((len(x), classes), dtype=torch.int8)
-    with tempfile.TemporaryDirectory() as folder:
-        library = ctypes.CDLL(str(compiled(path, Path(folder, "network.so"), FAST, "-shared", "-fPIC")))
-        if (trouble := library.network_load() if "FILE_BYTES" in said else 0) != 0:
-            raise RuntimeError(f"network_load of {path} says {trouble}; allowed: 0")
-        for i in range(len(x)):
-            library.network_run(*(ctypes.c_void_p(v[i].data_ptr()) for v in (q, out)))
+    for i in range(len(x)):
+        call(*(ctypes.c_void_p(v[i].data_ptr()) for v in (q, out)))
     return dequantize(out, _grid(said, "OUTPUT"))
 
 

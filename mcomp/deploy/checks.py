@@ -9,7 +9,9 @@ from mcomp.calling import count
 from mcomp.integer.network import IntegerNetwork, integer_network
 from mcomp.structure import fold_batchnorm
 
-__all__ = ["LEAST", "check_calibration", "check_example", "check_path", "integers_of"]
+__all__ = [
+    "LEAST", "check_calibration", "check_example", "check_float_operations", "check_path", "integers_of",
+]  # fmt: skip
 
 LEAST = 32  # images: the range of an activation on a single one says little about the next
 
@@ -59,6 +61,14 @@ def check_example(x):
         found = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
         raise bad_value("the example", found, "one tensor of two or more images, floats")
     return x
+
+
+def check_float_operations(engine, proto):
+    """ValueError, by the node's name, if an ONNX model of a float network reads a tensor from a grid."""
+    for node in proto.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            allowed = "layers that read and hold floats; mcomp.codecs.bake makes weights plain"
+            raise bad_value(f"an operation for {engine}", f"{node.name}, {node.op_type}", allowed)
 
 
 def integers_of(model, calibration=None, *, symmetric=False):

@@ -22,7 +22,7 @@ from mcomp.deploy.checks import check_path
 from mcomp.deploy.graph import Graph
 from mcomp.files import write_atomic
 
-__all__ = ["export", "run", "saturates", "session"]
+__all__ = ["export", "loaded", "run", "saturates", "session"]
 
 
 def export(model, path, *, example, calibration=None, form="qdq"):
@@ -61,7 +61,12 @@ def export(model, path, *, example, calibration=None, form="qdq"):
 
 def run(path, x):
     """The logits (n, classes) that ONNX Runtime computes from the file, on one thread, as a tensor."""
-    return _logits(session(str(path)), x)
+    return loaded(path)(x)
+
+
+def loaded(path, *, threads=1):
+    """The file as a function, loaded once: images (n, ...) -> logits (n, classes), tensors."""
+    return functools.partial(_logits, session(str(path), threads=threads))
 
 
 def session(source, *, threads=1, exact=True):

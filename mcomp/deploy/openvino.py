@@ -9,6 +9,7 @@ with the addition behind it, one rounding is gone, and half of the outputs are o
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from mcomp.deploy.agree import check_agrees, written
 from mcomp.deploy.apart import apart
 from mcomp.deploy.checks import check_path
 
-__all__ = ["compiled", "export", "run"]
+__all__ = ["compiled", "export", "loaded", "run"]
 
 
 def export(model, path, *, example, calibration=None):
@@ -47,11 +48,12 @@ def export(model, path, *, example, calibration=None):
 
 def run(path, x):
     """The logits (n, classes) that OpenVINO computes from the file, in float32 on one thread, as a tensor."""
-    try:
-        out = compiled(path)(np.ascontiguousarray(x.detach().numpy()))[0]
-    except RuntimeError as error:
-        raise bad_value(f"images of shape {tuple(x.shape)}", str(error), "what the file takes") from None
-    return torch.from_numpy(np.array(out))
+    return loaded(path)(x)
+
+
+def loaded(path, *, threads=1):
+    """The file as a function, loaded once: images (n, ...) -> logits (n, classes), tensors."""
+    return partial(_logits, compiled(path, threads=threads))
 
 
 def compiled(path, *, threads=1, precision="f32"):
@@ -72,3 +74,11 @@ def compiled(path, *, threads=1, precision="f32"):
         return openvino.Core().compile_model(str(path), "CPU", options)
     except RuntimeError as error:
         raise bad_value("a file for OpenVINO", f"{path}: {error}", "one that it can open") from None
+
+
+def _logits(network, x):
+    try:
+        out = network(np.ascontiguousarray(x.detach().numpy()))[0]
+    except RuntimeError as error:
+        raise bad_value(f"images of shape {tuple(x.shape)}", str(error), "what the file takes") from None
+    return torch.from_numpy(np.array(out))
