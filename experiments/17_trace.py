@@ -7,11 +7,12 @@ One process, one thread. In every round all files run in turn, and each round be
 processor time of that thread, not of the clock on the wall: on a busy machine what others do counts less.
 Stored are quartiles of milliseconds, and of float's over them within a round. The trace is ONNX Runtime's
 own profile: by operator how many nodes, and the milliseconds of a run, each node's median. All int8 files
-hold the same integers:
+of a network hold the same integers:
 
 - "int8": as `mcomp.deploy` writes it;
 - "idle reshapes": with the reshapings that a folded batch norm leaves, which change no shape;
 - "no pair on a skip": without Q and DQ on the residual branch of the second block;
+- "half", "half int8": the smaller ResNet of 04_removing_structure.py, half of the MACs;
 - "dynamic" (LeNet-5): ONNX Runtime's own weights, and ranges taken anew from every batch.
 """
 
@@ -27,7 +28,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from common import write
+from common import RESULTS, write
 from onnxruntime.quantization import quantize_dynamic
 from tqdm.auto import tqdm
 
@@ -72,6 +73,9 @@ def files(name, images, folder):
     if name == "resnet":
         made["idle reshapes"] = qdq(network, images.shape, tidied=False)
         made["no pair on a skip"] = without_pair(made["int8"], SKIP)
+        half = fold_batchnorm(mcomp.load(RESULTS / "04_resnet-half.safetensors"))
+        made["half"] = floats(half, images[:2])
+        made["half int8"] = qdq(integer_network(half, images), images.shape)
     else:
         made["dynamic"] = dynamic(proto, folder)
     return made
