@@ -3,6 +3,7 @@
 QuantizeLinear and DequantizeLinear stand around each operation; an engine that knows the pattern runs it in
 integers, any other in floats. The scales and zero points are those of `mcomp.integer`: no engine calibrates.
 A pair also stands where an operation only moves numbers: without them ONNX Runtime leaves floats around it.
+Derived in chapters/17_running_it_elsewhere.ipynb.
 """
 
 import numpy as np
