@@ -26,7 +26,7 @@ class Pairs(nn.Module):
     Examples
     --------
     >>> from mcomp.integer import integer_network
-    >>> layer, x = nn.Linear(3, 2), torch.rand(40, 3)
+    >>> layer, x = nn.Sequential(nn.Linear(3, 2)), torch.rand(40, 3)
     >>> network = integer_network(layer, x)
     >>> bool((Pairs(network)(x) - layer(x)).abs().max() < 0.1)
     True
