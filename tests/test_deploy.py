@@ -275,7 +275,7 @@ class Does(nn.Module):
     [
         (lambda: Does(lambda m, x: m.act(m.fc(x))), "act: an operation is 'Softplus"),
         (lambda: Does(lambda m, x: m.fc(x).cumsum(1)), "Does, cumsum: an operation"),
-        (lambda: Does(lambda m, x: (m.fc(x), x)), "output is None; allowed: what picks a tensor"),
+        (lambda: Does(lambda m, x: (m.fc(x), x)), "what Does gives"),
         (lambda: Does(lambda m, x: m.fc(x).view(-1, 2)), "Does, view: an operation"),
         (lambda: nn.Sequential(nn.Conv1d(4, 4, 1)), "0: an operation"),
         (
