@@ -23,8 +23,8 @@ def test_it_installs_asks_tests_and_measures(bare):
     assert made[1][-2:] == ["-e", ".[dev,deploy-large]"]
     assert made[3][-1] == engines.ASK
     assert "tests/test_deploy_large.py" in made[4]
-    assert made[5][-1] == "experiments/17_engines.py"
-    assert all((ROOT / name).is_file() for name in (*engines.TESTS, made[5][-1]))
+    assert made[5][1:] == [*engines.MEASURE]
+    assert all((ROOT / name).is_file() for name in (*engines.TESTS, engines.MEASURE[0]))
     assert len(engines.commands(["--tests"])) == 5
 
 
