@@ -140,6 +140,11 @@ def _doubled(macs, weights, each, peak, bandwidth):
     return np.array(out)
 
 
+def _cast(least):
+    """The quotient rounded up, `least` at least, as integers: infinity as the processor casts it."""
+    return quiet(lambda *a: np.maximum(np.ceil(_needed(*a) / _gained(*a)), least).astype(np.int64))
+
+
 def _whole(macs, weights, each, peak, bandwidth):
     """Times by //, cut to whole nanoseconds."""
     gained, needed = macs // peak - each // bandwidth, weights // bandwidth
@@ -182,6 +187,11 @@ BATCHES = (
     *(Mistake(f"guarded_{n}", _guarded(n),
             f"where both grow alike your search stops at {n}: no batch is large enough, -1")
       for n in (1000, 10_000, 100_000)),
+    Mistake("cast", _cast(-np.inf),
+            "where each image moves as long as it computes, or longer, your quotient is infinite or "
+            "negative: no batch is large enough, -1"),
+    Mistake("cast_one", _cast(1),
+            "where each image moves longer than it computes you say 1, where as long infinity: no batch, -1"),
     Mistake("strict_zero", _searched(40_000, strict=True, missing=0),
             f"{STRICT}. And where no batch is large enough: -1"),
     Mistake("searched_zero", _searched(40_000, missing=0, start=0), "a batch of 0 images is none: 1 or more"),
