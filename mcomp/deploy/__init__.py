@@ -48,7 +48,7 @@ def engine(name):
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in packages:
+        if (error.name or "").partition(".")[0] not in packages:
             raise
         extra = "deploy-large" if name in LARGE else "deploy"
         allowed = f"an engine whose packages are installed; pip install 'mcomp[{extra}]'"
