@@ -20,11 +20,9 @@ from mcomp import distill, zoo
 from mcomp.calling import take
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, attached, bake
-from mcomp.codecs.entropy_loss import with_entropy
 from mcomp.file.container import load, save
 from mcomp.layers import matrices, untouched
 from mcomp.measure.sizes import float32_bytes
-from mcomp.merge.ordering import drop_dead_ends, shortest_order
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
 from mcomp.recipes.fitting import recipe_for
@@ -35,8 +33,6 @@ __all__ = [
     "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
     "recipe_for", "recipes", "teaching",
 ]  # fmt: skip
-
-TRIED = 8  # images on which it is tried that tidying changes nothing
 
 
 @dataclass
@@ -96,7 +92,6 @@ def estimate(model, recipe, data, *, epochs=5):
     total += _seconds(lambda: train(Settle(trial, recipe.share.settle))) / epochs / part * recipe.share.epochs
     with tempfile.TemporaryDirectory() as folder:
         total += _seconds(lambda: save(bake(trial), Path(folder, "trial.safetensors")))
-    total += _seconds(lambda: _tidied(trial, data)) if recipe.tidy else 0.0
     shown = 2 * (len(data.validation[1]) + len(data.test[1])) / len(y_few)
     return total + _seconds(lambda: evaluate(trial, few.train)) * shown
 
@@ -139,27 +134,14 @@ def compress(model, recipe, data, *, progress=True):
     pruning.finish()
     notes += _held_note(pruning) + _whole_note(model)
     _start_sharing(small, recipe)
-    if recipe.share.rate:
-        options["loss"] = with_entropy(loss, small, recipe.share.rate)
     history["share"] = fit(
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,
     )  # fmt: skip
     _half_codebooks(small)
-    small, more = _tidied(bake(small), data) if recipe.tidy else (bake(small), ())
-    notes += more
     if progress and notes:
         print(*notes, sep="\n")
-    return Result(small, model, recipe, history, time.perf_counter() - begin, notes)
-
-
-def _tidied(model, data):
-    """The network without dead ends, its hidden channels in a shorter order; a note where that can't be."""
-    x = take(data.train[0], slice(0, TRIED))
-    try:
-        return shortest_order(drop_dead_ends(model, x)[0], x)[0], ()
-    except ValueError as error:
-        return model, (f"tidy: left as it is, because {error}",)
+    return Result(bake(small), model, recipe, history, time.perf_counter() - begin, notes)
 
 
 def _held_note(pruning):

@@ -1,4 +1,4 @@
-"""Universal codes: against codes written out as text, the best parameter against all others, and noise."""
+"""Universal codes: against codes written out as text, and noise."""
 
 import numpy as np
 import pytest
@@ -7,20 +7,10 @@ from hypothesis import strategies as st
 
 from mcomp.coding import gaps, universal
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.positions import mask_codes
 
 CODES = {
     "gamma": (universal.encode_gamma, universal.decode_gamma, universal.gamma_bits, 1),
     "delta": (universal.encode_delta, universal.decode_delta, universal.delta_bits, 1),
-    **{
-        f"rice {k}": (
-            lambda n, k=k: universal.encode_rice(n, k),
-            lambda data, n, k=k: universal.decode_rice(data, n, k),
-            lambda n, k=k: universal.rice_bits(n, k),
-            0,
-        )
-        for k in (0, 1, 5)
-    },
 }
 
 
@@ -29,10 +19,7 @@ def as_text(name, n):
     binary = f"{n:b}"
     if name == "gamma":
         return "0" * (len(binary) - 1) + binary
-    if name == "delta":
-        return as_text("gamma", len(binary)) + binary[1:]
-    k = int(name.split()[1])
-    return "0" * (n >> k) + "1" + (f"{n & ((1 << k) - 1):0{k}b}" if k else "")
+    return as_text("gamma", len(binary)) + binary[1:]
 
 
 def packed(text):
@@ -79,22 +66,6 @@ def test_the_lengths_of_gamma_and_delta_satisfy_kraft():
     assert 0.9 < sums[1] <= 1
 
 
-@pytest.mark.parametrize("mean", [0.01, 0.5, 1.0, 1.7, 4.0, 30.0, 1000.0])
-def test_the_rice_parameter_is_the_best_for_geometric_numbers(mean):
-    n, q = np.arange(200_000), mean / (1 + mean)
-    chance = (1 - q) * q**n
-    cost = [float(chance @ universal.rice_bits(n, k)) for k in range(16)]
-    assert universal.rice_parameter(mean) == int(np.argmin(cost))
-
-
-def test_rice_is_what_the_file_writes_for_a_mask_without_structure():
-    mask = np.random.default_rng(0).random((50, 40)) < 0.03
-    n = gaps.gaps(mask) - 1
-    k = universal.rice_parameter(float(n.mean()))
-    ours, runs = len(universal.encode_rice(n, k)), len(mask_codes(mask)["runs"])
-    assert abs(ours - runs) <= 5  # the file's has a tag, the count and k, and fills up two streams
-
-
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(data=st.binary(max_size=12), n=st.integers(0, 40))
 def test_noise_is_refused_or_is_a_code(data, n):
@@ -111,11 +82,7 @@ def test_noise_is_refused_or_is_a_code(data, n):
     [
         (lambda: universal.gamma_bits(np.array([0])), r"n from is \(0, 0\); allowed: 1 to"),
         (lambda: universal.delta_bits(np.array([2**31])), "allowed: 1 to 2147483647"),
-        (lambda: universal.rice_bits(np.array([1.0]), 2), "n.dtype is 'float64'"),
-        (lambda: universal.rice_bits(np.array([-1]), 2), "allowed: 0 to"),
-        (lambda: universal.rice_bits(np.array([1]), 31), "k is 31"),
-        (lambda: universal.encode_rice(np.array([2**30]), 0), "the bits with this k"),
-        (lambda: universal.rice_parameter(-1.0), "mean is -1.0"),
+        (lambda: universal.gamma_bits(np.array([1.0])), "n.dtype is 'float64'"),
         (lambda: gaps.gaps(np.array([1, 0])), "mask.dtype is 'int64'; allowed: bool"),
         (lambda: gaps.kept_from_gaps(np.array([2, 9]), (2, 2)), "lead to entry 10 of 4"),
     ],

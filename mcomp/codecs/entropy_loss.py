@@ -1,4 +1,4 @@
-"""The size of the file in the loss: attached codebooks learn values that code short (chapter 16).
+"""The size of the file in the loss: attached codebooks learn values that code short.
 
 `with_entropy` adds to a loss what the indices of all attached codebooks would take, by soft counts, so that
 its gradient moves weights towards frequent values, while the codec's straight-through gradient repairs what

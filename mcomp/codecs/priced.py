@@ -1,4 +1,4 @@
-"""A codebook whose indices code short: each weight to the level of least error + price (chapter 16).
+"""A codebook whose indices code short: each weight to the level of least error + price.
 
 The file is that of a `Codebook`; only which level a weight takes is chosen otherwise.
 """

@@ -3,8 +3,7 @@
 Sender and receiver draw the same candidates from a prior p, from a seed. The sender has a distribution q of
 answers that are good enough, weighs each candidate by q / p, and draws one of them: its index is the message.
 With exp(KL(q || p)) candidates and some more, what arrives is nearly a sample of q (Havasi et al. 2019,
-arXiv:1810.00440), so a block costs about KL / ln 2 bits. Here p and q are
-Gaussians with independent entries. Derived in chapters/16.
+arXiv:1810.00440), so a block costs about KL / ln 2 bits. Here p and q are Gaussians with independent entries.
 
 Candidates come from numpy's PCG64, a stream that numpy promises to keep, by inversion: on another machine the
 same index is the same block but for the last bits of a logarithm.

@@ -1,34 +1,26 @@
 """Universal codes for gaps: a whole number of any size in bits that no table has to be told for.
 
 Elias 1975 (doi:10.1109/TIT.1975.1055349): gamma spends 2 floor(log2 n) + 1 bits on n, delta
-floor(log2 n) + 2 floor(log2(floor(log2 n) + 1)) + 1. Golomb 1966 (doi:10.1109/TIT.1966.1053907) and Rice &
-Plaunt 1971: one parameter k, chosen for the mean. Derived in chapters/16. A mask as gaps:
-mcomp/coding/gaps.py.
+floor(log2 n) + 2 floor(log2(floor(log2 n) + 1)) + 1. A mask as gaps: mcomp/coding/gaps.py; the Golomb-Rice
+code, which has a parameter, is the dialect `runs` of mcomp/coding/positions.py.
 """
-
-import math
 
 import numpy as np
 
-from mcomp.arrays import array_namespace, bad_value, check_int, check_real, host_array, size
+from mcomp.arrays import array_namespace, bad_value, check_int, host_array, size
 from mcomp.coding.bits import CorruptFileError, packed_size
 
 __all__ = [
     "MOST",
     "decode_delta",
     "decode_gamma",
-    "decode_rice",
     "delta_bits",
     "encode_delta",
     "encode_gamma",
-    "encode_rice",
     "gamma_bits",
-    "rice_bits",
-    "rice_parameter",
 ]  # fmt: skip
 
 MOST = 2**31 - 1
-MOST_BITS = 1 << 28  # of a stream: a Rice code with far too small a k would fill the memory
 
 
 def gamma_bits(n):
@@ -66,45 +58,6 @@ def delta_bits(n):
     """
     digits = _log2(_checked(n, 1))
     return digits + gamma_bits(digits + 1)
-
-
-def rice_bits(n, k):
-    """The length of the Golomb-Rice code with parameter 2**k of each number from 0: (n >> k) + 1 + k bits.
-
-    Parameters
-    ----------
-    n : integer array
-        Each from 0 to `MOST`; of gaps from 1 on, one less.
-    k : int
-        0 to 30.
-
-    Examples
-    --------
-    >>> rice_bits(np.array([0, 3, 4, 100]), 2)
-    array([ 3,  3,  4, 28])
-    """
-    k = check_int("k", k, 0, 30)
-    return _checked(n, 0) // (1 << k) + 1 + k
-
-
-def rice_parameter(mean):
-    """The best k of a Golomb-Rice code for numbers from 0 of this mean, if kept entries are independent.
-
-    Then n has the chance (1 - q) q^n, q = mean / (1 + mean), and with r = q^(2^k) the code takes
-    k + 1 / (1 - r) bits. One more k pays as long as 1 + 1 / (1 - r^2) < 1 / (1 - r), that is r^2 + r > 1: so
-    the best k is the first with r <= (sqrt(5) - 1) / 2 (Kiely 2004, *Selecting the Golomb parameter in Rice
-    coding*, IPN Progress Report 42-159).
-
-    Examples
-    --------
-    >>> [rice_parameter(mean) for mean in (0.0, 1.0, 9.0, 99.0)]
-    [0, 0, 3, 6]
-    """
-    mean = check_real("mean", mean, 0.0, float(MOST))
-    if mean == 0:
-        return 0
-    steps = math.log((1 + math.sqrt(5)) / 2) / math.log1p(1 / mean)  # 2**k must reach so many
-    return min(max(0, math.ceil(math.log2(steps))), 30)
 
 
 def encode_gamma(n):
@@ -146,27 +99,6 @@ def decode_delta(data, n):
     return reader.all(n, lambda: reader.number(reader.number(reader.zeros()) - 1))
 
 
-def encode_rice(n, k):
-    """The Golomb-Rice codes of numbers from 0: n >> k zeros, a one, and the k low bits, one by one: bytes.
-
-    Examples
-    --------
-    >>> encode_rice(np.array([0, 3, 9]), 2).hex()  # 100 111 00101
-    '9ca0'
-    """
-    bits = host_array("n", rice_bits(n, k)).reshape(-1)
-    if int(bits.sum()) > MOST_BITS:
-        raise bad_value("the bits with this k", int(bits.sum()), f"up to {MOST_BITS}; try rice_parameter")
-    n = host_array("n", n).reshape(-1).astype(np.int64)
-    return _written([(np.zeros_like(n), n >> k), (np.ones_like(n), 1), (n & ((1 << k) - 1), k)])
-
-
-def decode_rice(data, n, k):
-    """Inverse of `encode_rice`, as `decode_gamma`."""
-    k, reader = check_int("k", k, 0, 30), _Bits(data)
-    return reader.all(n, lambda: (reader.zeros(most=MOST >> k) << k) + reader.number(k, first=0))
-
-
 def _checked(n, low):
     """`n` as int64 numbers from `low` to `MOST`, else ValueError."""
     xp = array_namespace(n)
@@ -206,23 +138,24 @@ class _Bits:
         self.bits = np.unpackbits(np.frombuffer(self.data, np.uint8))
         self.ones, self.at = np.flatnonzero(self.bits), 0
 
-    def zeros(self, most=30):
+    def zeros(self):
         """How many zeros come before the next one, which is passed: not read if a number begins with it."""
         i = int(np.searchsorted(self.ones, self.at))
-        count = int(self.ones[i]) - self.at if i < len(self.ones) else most + 1
-        if count > most:
-            raise CorruptFileError(f"more than {most} zeros, or no one, after bit {self.at}")
+        count = int(self.ones[i]) - self.at if i < len(self.ones) else 31
+        if count > 30:
+            raise CorruptFileError(f"more than 30 zeros, or no one, after bit {self.at}")
         self.at += count + 1
         return count
 
-    def number(self, width, first=1):
-        """The number of `width` bits after a digit `first`."""
+    def number(self, width):
+        """The number of `width` bits after a first one, which has been read."""
         if not 0 <= width <= 30 or self.at + width > len(self.bits):
             raise CorruptFileError(f"a number of {width} bits after bit {self.at} of {len(self.bits)}")
+        number = 1
         for bit in self.bits[self.at : self.at + width].tolist():
-            first = 2 * first + bit
+            number = 2 * number + bit
         self.at += width
-        return first
+        return number
 
     def all(self, n, one):
         """`n` numbers, each read by `one`."""

@@ -2,7 +2,7 @@
 
 A layer of n channels has n! orders, all the same function (chapter 14), and a file could save up to log2 n!
 bits by not telling which. A code that learns from row to row saves a part of it where like rows follow each
-other. Which order is best depends on the code: orders are tried, and what is counted is bytes. Chapter 16.
+other. Which order is best depends on the code: orders are tried, and what is counted is bytes.
 """
 
 import numpy as np

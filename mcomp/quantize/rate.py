@@ -2,7 +2,7 @@
 
 What symbols cost in the codes of a file, and the best assignment where each level has its price. Wiedemann et
 al. 2019 (arXiv:1907.11900, DeepCABAC) assign so, with the error weighed by how the loss bends. Prices that
-follow from the assignment itself: mcomp/quantize/rate_levels.py. Derived in chapters/16.
+follow from the assignment itself: mcomp/quantize/rate_levels.py.
 """
 
 import math

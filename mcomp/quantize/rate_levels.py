@@ -3,7 +3,7 @@
 Where a level's price follows from how often it is taken, prices, assignments and levels depend on each other.
 `entropy_constrained` takes turns (Chou, Lookabaugh & Gray 1989, doi:10.1109/29.17498, for one number at a
 time), `assign_exactly` finds the least cost for given levels by dynamic programming (Muresan & Effros 2008,
-IEEE Trans. Inf. Theory 54(1)). Derived in chapters/16. Prices that are given: mcomp/quantize/rate.py.
+IEEE Trans. Inf. Theory 54(1)). Prices that are given: mcomp/quantize/rate.py.
 """
 
 import math

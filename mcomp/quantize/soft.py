@@ -4,7 +4,7 @@ Each entry takes every level a little: level j with the chance p_ij that falls w
 means m_j of these are soft counts, and H = -sum_j m_j log2 m_j is what a code for them would take. In the
 limit of no width it is the entropy of the nearest levels. Oktay et al. 2020 (arXiv:1906.06624) put such a
 rate into the loss of a network, with noise and a learned density in the place of soft counts;
-soft assignments: Agustsson et al. 2017 (arXiv:1704.00648). Derived in chapters/16.
+soft assignments: Agustsson et al. 2017 (arXiv:1704.00648).
 """
 
 import math

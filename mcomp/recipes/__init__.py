@@ -46,7 +46,6 @@ class Share:
     epochs: int = 10
     settle: float = 0.7
     lr: float = 1e-3
-    rate: float = 0.0
 
     def __post_init__(self):
         check_int("share.values", self.values, 1, MAX_VALUES)
@@ -54,12 +53,11 @@ class Share:
         check_int("share.epochs", self.epochs, 0)
         check_real("share.settle", self.settle, 0.0, 1.0)
         check_real("share.lr", self.lr, 0.0)
-        check_real("share.rate", self.rate, 0.0)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What `compress` does. Each field is a key of the YAML; recipes/*.yaml explain them.
+    """What `compress` does. Each field is a key of the YAML; recipes/deep-compression.yaml explains them.
 
     Raises
     ------
@@ -71,7 +69,6 @@ class Recipe:
     temperature: float = 3.0
     batch_size: int = 256
     seed: int = 0
-    tidy: bool = False
     prune: Prune = field(default_factory=Prune)
     share: Share = field(default_factory=Share)
 
@@ -81,8 +78,6 @@ class Recipe:
         check_real("temperature", self.temperature, 0.01, 1000.0)
         check_int("batch_size", self.batch_size, 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
-        if not isinstance(self.tidy, bool):
-            raise bad_value("tidy", self.tidy, "true or false")
         for name, stage, kind in (("prune", self.prune, Prune), ("share", self.share, Share)):
             if not isinstance(stage, kind):
                 raise bad_value(name, stage, f"a {kind.__name__}; load_recipe makes one of a dict")
