@@ -19,6 +19,8 @@ import types
 import urllib.request
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -62,6 +64,17 @@ def find_browser():
     """The path of a Chromium or Chrome on this machine, or None."""
     places = [os.environ.get("MCOMP_BROWSER"), *map(shutil.which, NAMES), *PLACES]
     return next((place for place in places if place and Path(place).exists()), None)
+
+
+@contextlib.contextmanager
+def start_browser():
+    """A browser without a window, for Playwright."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_browser(), args=list(FLAGS), timeout=1000 * STALLED
+        )
+        yield browser
+        browser.close()
 
 
 @contextlib.contextmanager

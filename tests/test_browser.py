@@ -5,10 +5,9 @@ import re
 import shutil
 
 import pytest
-from lab import FLAGS, STALLED, Notebook, find_browser, needed, start_lab
+from lab import Notebook, find_browser, needed, start_browser, start_lab
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from notebooks import FORBIDDEN, ROOT, find, normalise, write
-from playwright.sync_api import sync_playwright
 
 pytestmark = pytest.mark.skipif(
     find_browser() is None,
@@ -66,12 +65,8 @@ def lab(folder, lab_home):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_browser(), args=list(FLAGS), timeout=1000 * STALLED
-        )
+    with start_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Networks in other engines: the files give what mcomp gives, or aren't written."""
 
-import re
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from deployed import DATA, IMAGES, TRAIN, in_integers, refuses, small, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
@@ -27,11 +27,8 @@ from mcomp.deploy.tidy import tidy
 from mcomp.integer import integer_network
 from mcomp.qat import attach_grids
 from mcomp.quantize.grids import quantize
-from mcomp.structure import fold_batchnorm
 from mcomp.train import predict
 
-DATA = mcomp.data.load("fashion-mnist")
-IMAGES, TRAIN = DATA.validation[0][:60], DATA.train[0][:100]
 NAMES = ("lenet300", "lenet5", "resnet")
 SUFFIX = {"onnxruntime": ".onnx", "openvino": ".xml"}
 
@@ -39,19 +36,7 @@ SUFFIX = {"onnxruntime": ".onnx", "openvino": ".xml"}
 @pytest.fixture(scope="module")
 def made():
     """(float network, integer network) of each network of the zoo."""
-    networks = {name: zoo.load(name) for name in NAMES}
-    return {name: (model, integer_network(fold_batchnorm(model), TRAIN)) for name, model in networks.items()}
-
-
-def small(seed=0):
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
-
-
-def steps(logits, network):
-    """The integers of the last tensor that some logits mean."""
-    grid = network.steps[-1].grid
-    return np.rint(np.asarray(logits) / np.float32(grid.scale)).astype(int) + grid.zero_point
+    return in_integers(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -318,12 +303,9 @@ def test_a_network_that_depends_on_the_data_is_not_written(tmp_path):
     ],
 )
 def test_bad_input_writes_nothing(change, told, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    options = {"engine": "onnxruntime", "model": small(), "path": "net.onnx", "example": torch.randn(5, 12)}
-    options |= change
-    with pytest.raises(ValueError, match=re.escape(told)):
-        deploy.export(options.pop("engine"), options.pop("model"), options.pop("path"), **options)
-    assert list(tmp_path.iterdir()) == []
+    engine = change.get("engine", "onnxruntime")
+    change = {name: value for name, value in change.items() if name != "engine"}
+    refuses(engine, ".onnx", change, told, tmp_path, monkeypatch)
 
 
 def test_a_file_that_is_none_and_images_that_do_not_fit(tmp_path):

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import test_container
 import torch
-from lab import FLAGS, STALLED, find_browser
-from playwright.sync_api import sync_playwright
+from lab import STALLED, find_browser, start_browser
 from test_deploy_c import masks_in_every_code, mutations, numbers_of_many_sizes
 from test_deploy_c import outcome as loaded
 from torch import nn
@@ -127,12 +126,8 @@ def path(data, networks, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_browser(), args=list(FLAGS), timeout=1000 * STALLED
-        )
+    with start_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,27 +1,23 @@
 """LiteRT and ExecuTorch: the files give what mcomp gives, or aren't written. `make engines` runs this."""
 
-import re
 import sys
 
 import numpy as np
 import pytest
 import torch
+from deployed import IMAGES, in_integers, refuses, small, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-import mcomp.data
-from mcomp import deploy, zoo
+from mcomp import deploy
 from mcomp.deploy import exported, pairs, tflite
 from mcomp.integer import integer_network
 from mcomp.integer.network import IntegerNetwork
 from mcomp.quantize.grids import quantize
-from mcomp.structure import fold_batchnorm
 from mcomp.train import predict
 
-DATA = mcomp.data.load("fashion-mnist")
-IMAGES, TRAIN = DATA.validation[0][:60], DATA.train[0][:100]
 SUFFIX = {"litert": ".tflite", "executorch": ".pte"}
 ENGINES = tuple(SUFFIX)
 
@@ -29,19 +25,7 @@ ENGINES = tuple(SUFFIX)
 @pytest.fixture(scope="module")
 def made():
     """(float network, integer network) of each network of the zoo."""
-    networks = {name: zoo.load(name) for name in ("lenet300", "lenet5", "resnet")}
-    return {name: (model, integer_network(fold_batchnorm(model), TRAIN)) for name, model in networks.items()}
-
-
-def small(seed=0):
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
-
-
-def steps(logits, network):
-    """The integers of the last tensor that some logits mean."""
-    grid = network.steps[-1].grid
-    return np.rint(np.asarray(logits) / np.float32(grid.scale)).astype(int) + grid.zero_point
+    return in_integers(("lenet300", "lenet5", "resnet"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -200,11 +184,7 @@ class Counts(nn.Module):
     ],
 )
 def test_bad_input_writes_nothing(engine, change, told, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    options = {"model": small(), "path": f"net{SUFFIX[engine]}", "example": torch.randn(5, 12)} | change
-    with pytest.raises(ValueError, match=re.escape(told)):
-        deploy.export(engine, options.pop("model"), options.pop("path"), **options)
-    assert list(tmp_path.iterdir()) == []
+    refuses(engine, SUFFIX[engine], change, told, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -1,7 +1,6 @@
 """ncnn and MNN: the files give what mcomp gives, or aren't written."""
 
 import json
-import re
 import stat
 import subprocess
 import sys
@@ -9,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from deployed import DATA, IMAGES, TRAIN, refuses, small, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import ROOT
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,8 +25,6 @@ from mcomp.quantize.grids import quantize
 from mcomp.structure import fold_batchnorm
 from mcomp.train import predict
 
-DATA = mcomp.data.load("fashion-mnist")
-IMAGES, TRAIN = DATA.validation[0][:60], DATA.train[0][:100]
 NAMES = ("lenet300", "lenet5", "resnet", "half")
 SUFFIX = {"ncnn": ".param", "mnn": ".mnn"}
 EVERY = pytest.mark.parametrize("engine", ["ncnn", "mnn"])
@@ -35,23 +34,13 @@ EVERY = pytest.mark.parametrize("engine", ["ncnn", "mnn"])
 def made():
     """The networks of the zoo, and the structured one of chapter 04."""
     networks = {name: zoo.load(name) for name in NAMES[:3]}
-    return {**networks, "half": load("experiments/results/04_resnet-half.safetensors")}
+    return {**networks, "half": load(ROOT / "experiments" / "results" / "04_resnet-half.safetensors")}
 
 
 @pytest.fixture(scope="module")
 def whole(made):
     """The same in integers, every zero point 0."""
     return {name: integer_network(fold_batchnorm(made[name]), TRAIN, symmetric=True) for name in NAMES}
-
-
-def small(seed=0):
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
-
-
-def steps(logits, network):
-    """The integers of the last tensor that some logits mean."""
-    return np.rint(np.asarray(logits) / np.float32(network.steps[-1].grid.scale)).astype(int)
 
 
 @EVERY
@@ -246,11 +235,7 @@ def test_an_operation_that_cannot_be_written_is_named(engine, model, told, tmp_p
     ],
 )
 def test_bad_input_writes_nothing(engine, change, told, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    options = {"model": small(), "path": f"net{SUFFIX[engine]}", "example": torch.randn(5, 12)} | change
-    with pytest.raises(ValueError, match=re.escape(told)):
-        deploy.export(engine, options.pop("model"), options.pop("path"), **options)
-    assert list(tmp_path.iterdir()) == []
+    refuses(engine, SUFFIX[engine], change, told, tmp_path, monkeypatch)
 
 
 def test_groups_that_ncnn_has_no_scales_for_are_refused_by_name(tmp_path):
