@@ -13,7 +13,7 @@ import pytest
 # where torch isn't installed; all other files are.
 NO_TORCH = (
     "allocate", "arith", "arrays", "binary", "bits", "codebooks", "codecs", "course_check", "course_clock",
-    "course_progress", "course_results", "entropy", "floats", "formats", "grade", "grids", "harvest",
+    "course_progress", "course_results", "entropy", "floats", "formats", "gptq", "grade", "grids", "harvest",
     "house", "huffman", "lloyd", "masks", "moves", "plots", "positions", "powers", "product", "ranges",
     "ranks", "rans", "rate", "schedules", "streams", "svd", "tensors", "ternary", "universal",
     "without_torch",
