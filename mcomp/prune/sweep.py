@@ -71,8 +71,8 @@ def sweep(w, factor, project, *, block=128):
     factor : float64 array (n, n)
         `inverse_factor` of the Hessian that the rows of `w` share.
     project : callable
-        ``project(j, columns) -> (out,)``, what the weights of input j become. `columns` is the whole,
-        (n, out), as moved so far: its row j is up to date, and so are those up to the next multiple of `block`.
+        ``project(j, columns) -> (out,)``, what the weights of input j become. `columns`, (n, out), are all as
+        moved so far: row j is up to date, and so are the rows up to the next multiple of `block`.
     block : int
         The inputs behind a block are moved once, by a product of matrices: the same sums, faster.
 
