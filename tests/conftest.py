@@ -13,10 +13,10 @@ import pytest
 # where torch isn't installed; all other files are.
 NO_TORCH = (
     "allocate", "arith", "arrays", "binary", "bits", "codebooks", "codecs", "course_check", "course_clock",
-    "course_progress", "course_results", "entropy", "floats", "formats", "gptq", "grade", "grids", "harvest",
-    "house", "huffman", "lloyd", "masks", "moves", "plots", "positions", "powers", "product", "ranges",
-    "ranks", "rans", "rate", "schedules", "sparsegpt", "streams", "svd", "tensors", "ternary", "universal",
-    "without_torch",
+    "course_progress", "course_results", "entropy", "floats", "formats", "gptq", "grade", "grids", "groups",
+    "harvest", "house", "huffman", "lloyd", "masks", "moves", "plots", "positions", "powers", "product",
+    "ranges", "ranks", "rans", "rate", "schedules", "sparsegpt", "streams", "svd", "tensors", "ternary",
+    "universal", "without_torch",
 )  # fmt: skip
 # Tests of these files whose answers are written in torch.
 TORCH_ANSWERS = (

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from mcomp import zoo
 from mcomp.arrays import to_numpy
-from mcomp.codecs import Codebook, Sparse, Uniform, attach, bake, decode
+from mcomp.codecs import Codebook, GroupUniform, Sparse, Uniform, attach, bake, decode
 from mcomp.codecs.code import Code
 from mcomp.codecs.codes import code_from_bytes, code_to_bytes, numbers
 from mcomp.coding.bits import CorruptFileError
@@ -34,6 +34,8 @@ CODECS = [
     Uniform(4, axis=0, group=4, symmetric=False),
     Uniform(10, symmetric=False),
     Uniform(4, axis=0, group=3) | Uniform(8, symmetric=False),
+    GroupUniform(4, group=5),
+    GroupUniform(3, group=7, search=True),
     Sparse(0.6) | Uniform(4),
     Sparse(0.6) | Uniform(3, axis=0, group=4, symmetric=False),
     Sparse(1.0) | Uniform(4),

@@ -13,7 +13,7 @@ from mcomp.codecs.levels import Binary, PowerOfTwo, Ternary
 from mcomp.codecs.lowrank import LowRank
 from mcomp.codecs.minifloats import MiniFloat
 from mcomp.codecs.nm import NMSparse
-from mcomp.codecs.uniform import Uniform
+from mcomp.codecs.uniform import GroupUniform, Uniform
 from mcomp.codecs.vectors import Product
 
 _NEED_TORCH = {
@@ -28,6 +28,7 @@ __all__ = [
     "Code",
     "Codebook",
     "Codec",
+    "GroupUniform",
     "LowRank",
     "MiniFloat",
     "NMSparse",

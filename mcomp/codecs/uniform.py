@@ -1,4 +1,4 @@
-"""The codec of chapter 06: every weight on a grid of equal steps, one scale a tensor, channel or group."""
+"""The codecs of chapter 06: every weight on a grid of equal steps, one scale a tensor, channel or group."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,10 +11,12 @@ from mcomp.codecs.basic import checked, flat, shaped
 from mcomp.codecs.code import Code, Codec
 from mcomp.quantize.cells import cells, parameter_shape, uncells
 from mcomp.quantize.grids import MAX_BITS, choose_grid, integer_range, quantize
+from mcomp.quantize.groups import SHRINK, group_grid
 
-__all__ = ["Uniform"]
+__all__ = ["GroupUniform", "Uniform"]
 
 LARGEST = 2**MAX_BITS  # no integer of a grid is further from 0
+SHORT = 11  # significant bits of a float16
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,53 @@ class Uniform(Codec):
             most = float(xp.finfo(scale.dtype).max)
             y = xp.clip(y, -most, most)
         return uncells(xp.astype(y, scale.dtype), code.shape, **layout)
+
+
+@dataclass(frozen=True)
+class GroupUniform(Uniform):
+    """What a large layer takes: a grid for each group of a row's weights, its scale as short as a float16's.
+
+    In a file it is a `Uniform` code. The scale has 11 significant bits and comes with a zero point.
+
+    Parameters
+    ----------
+    bits, axis, group, symmetric
+        As for `Uniform`, with other defaults.
+    search : bool
+        Whether each group's range is the one of the least squared error, see `mcomp.quantize.groups`; else it
+        reaches to the extremes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = np.random.default_rng(0).normal(size=(64, 256)).astype(np.float32)
+    >>> for codec in (GroupUniform(4), GroupUniform(4, search=True)):
+    ...     error = np.var(codec.project(w) - w)
+    ...     print(f"{codec.encode(w).nbits() / w.size:.1f} bits a weight, error {error:.4f}")
+    4.0 bits a weight, error 0.0082
+    4.0 bits a weight, error 0.0076
+    """
+
+    axis: int | None = 0
+    group: int | None = 64
+    symmetric: bool = False
+    search: bool = False
+
+    def refit(self, w, code):
+        return code  # a scale and its zero point were chosen together
+
+    def grid(self, w, *, weights=None):
+        """The grid that `encode` rounds `w` to; with `weights` of the errors, see `group_grid`."""
+        layout = {"axis": self.axis if w.ndim > 1 else None, "group": self.group, "symmetric": self.symmetric}
+        search = self.search or weights is not None
+        grid = group_grid(w, self.bits, weights=weights, shrink=SHRINK if search else (1,), **layout)
+        digits = 1 - round(
+            math.log2(float(array_namespace(w).finfo(grid.scale.dtype).eps))
+        )  # 24 of a float32
+        return replace(grid, scale=_storable(grid.scale, w.dtype, bits=digits - SHORT))
+
+    def _grid(self, w):
+        return self.grid(w)
 
 
 def _storable(scale, dtype, *, bits):
