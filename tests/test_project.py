@@ -201,7 +201,7 @@ def test_no_file_names_a_machine_or_a_registry():
 
 def test_licence_and_citation():
     text = (ROOT / "LICENSE").read_text("utf-8")
-    for part in ("MIT License", "creativecommons.org/licenses/by/4.0", "Zalando SE"):
+    for part in ("MIT License", "creativecommons.org/licenses/by/4.0", "Zalando SE", "PSF License"):
         assert part in text
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
