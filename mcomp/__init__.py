@@ -10,9 +10,9 @@ __version__ = "0.1.0"
 _SUBMODULES = {
     "architectures", "arrays", "asked", "averages", "calling", "chance", "channels", "cli",
     "codecs", "coding", "course", "data", "deploy", "distill", "factories", "figures", "file",
-    "files", "integer", "kept", "layers", "lowrank", "made", "measure", "merge", "multitask",
-    "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes", "sparse_training",
-    "strangers", "structure", "threads", "trace", "train", "watch", "zoo",
+    "files", "gpt", "integer", "kept", "language", "layers", "lowrank", "made", "measure", "merge",
+    "multitask", "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes",
+    "sparse_training", "strangers", "structure", "threads", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",

@@ -12,10 +12,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from mcomp.arrays import bad_value, check_int
+from mcomp.gpt import TinyGPT
 
 __all__ = [
-    "ARCHITECTURES", "NAMES", "LeNet5", "LeNet300", "ResNet", "architecture", "build", "imported", "register",
-    "registered",
+    "ARCHITECTURES", "NAMES", "LeNet5", "LeNet300", "ResNet", "TinyGPT", "architecture", "build", "imported",
+    "register", "registered",
 ]  # fmt: skip
 
 
@@ -97,8 +98,8 @@ class ResNet(nn.Sequential):
         self.add_module("fc", nn.Linear(c, 10))
 
 
-ARCHITECTURES = {"lenet300": LeNet300, "lenet5": LeNet5, "resnet": ResNet}
-NAMES = tuple(ARCHITECTURES)
+ARCHITECTURES = {"lenet300": LeNet300, "lenet5": LeNet5, "resnet": ResNet, "tinygpt": TinyGPT}
+NAMES = ("lenet300", "lenet5", "resnet")  # those that tell images apart
 _REGISTERED = {}  # name -> class, in this process
 
 
@@ -128,8 +129,8 @@ def register(name):
     >>> architecture(Twice(3)), build("doc/twice", width=2)[0]
     (('doc/twice', {'width': 3}), Linear(in_features=2, out_features=2, bias=True))
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[\w./-]{1,100}", name) or name in NAMES:
-        raise bad_value("name", name, f"letters, digits, _ . / -, and none of {', '.join(NAMES)}")
+    if not isinstance(name, str) or not re.fullmatch(r"[\w./-]{1,100}", name) or name in ARCHITECTURES:
+        raise bad_value("name", name, f"letters, digits, _ . / -, and none of {', '.join(ARCHITECTURES)}")
 
     def decorate(cls):
         if not isinstance(cls, type) or not issubclass(cls, nn.Module):

@@ -136,20 +136,31 @@ def evaluate(network: Network = None, seed: Seed = 0, data: DataName = "fashion-
 
 @zoo_app.command("train")
 def zoo_train(
-    network: Annotated[str, typer.Argument(help="lenet300, lenet5 or resnet.")],
+    network: Annotated[str, typer.Argument(help="lenet300, lenet5, resnet or tinygpt.")],
     seed: Annotated[int, typer.Option(help="Any number; 0, 1, 2 are the shipped ones.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="The file to write; by default NETWORK-SEED.safetensors.")
     ] = None,
     data: DataName = "fashion-mnist",
 ):
-    """Train a reference network from scratch, offline, as the shipped ones were."""
+    """Train a reference network from scratch, offline, as the shipped ones were; tinygpt reads text."""
     import mcomp.data
     from mcomp import zoo
     from mcomp.file import save
+    from mcomp.language import bits_per_byte
     from mcomp.train import evaluate
 
     path = writable(out or Path(f"{network}-{seed}.safetensors"))
+    if network in zoo.TEXTS:
+        text = mcomp.data.load_text()
+        model = zoo.train(network, text, seed=seed)
+        nbytes, bits = (
+            save(model, path),
+            [bits_per_byte(model, x).per_byte for x in (text.validation, text.test)],
+        )
+        said = f"bits per byte: validation {bits[0]:.3f}, test {bits[1]:.3f}"
+        console.print(f"{path}: {nbytes:,} bytes, {said}", highlight=False)
+        return
     images = mcomp.data.load(data)
     model = zoo.train(network, images, seed=seed)
     nbytes = save(model, path)

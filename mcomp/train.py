@@ -120,7 +120,7 @@ def fit(
     x, y = _check_pair(data.train)
     epochs, batch_size = check_int("epochs", epochs, 0), check_int("batch_size", batch_size, 1)
     lr, seed = check_real("lr", lr, 0.0), check_int("seed", seed, 0, 2**63 - 1)
-    groups = _groups(model, check_real("weight_decay", weight_decay, 0.0))
+    groups = parameter_groups(model, check_real("weight_decay", weight_decay, 0.0))
     schedule = check_callable("schedule", schedule, "schedule(step, steps) -> factor") or one_cycle
     augment = check_callable("augment", augment, "augment(x, generator) -> x")
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
@@ -183,7 +183,8 @@ def _check_pair(pair):
     return x, y
 
 
-def _groups(model, weight_decay):
+def parameter_groups(model, weight_decay):
+    """What an optimiser takes: parameters of more than one axis with the decay, the others without."""
     wide = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     rest = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     return [{"params": wide, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]

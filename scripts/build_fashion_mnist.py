@@ -15,10 +15,11 @@ import argparse
 import gzip
 import hashlib
 import lzma
-import os
 from pathlib import Path
 
 from tqdm import tqdm
+
+from mcomp.files import write_atomic
 
 IDX_SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -50,14 +51,7 @@ def compress(data, stream_bytes=STREAM_BYTES):
 
 def build(folder, out=ASSET):
     """Check, join, compress, and write atomically; returns the path written."""
-    packed = compress(b"".join(read_checked(Path(folder), name) for name in IDX_SHA256))
-    temporary = Path(f"{out}.part")
-    with open(temporary, "wb") as file:
-        file.write(packed)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, out)
-    return Path(out)
+    return write_atomic(out, compress(b"".join(read_checked(Path(folder), name) for name in IDX_SHA256)))
 
 
 def main():

@@ -14,8 +14,9 @@ import argparse
 import hashlib
 import json
 import lzma
-import os
 from pathlib import Path
+
+from mcomp.files import write_atomic
 
 CONTENT_SHA256 = "3de894e4780e98c8c0e759179fc7cc237e90ea0ee56814d0b56ed6a7c4451df1"
 SMALLEST, LARGEST = 200, 150_000
@@ -40,13 +41,7 @@ def build(folder, out=ASSET):
     found = hashlib.sha256(data).hexdigest()
     if found != CONTENT_SHA256:
         raise ValueError(f"the modules in {folder} have SHA-256 {found}; allowed: {CONTENT_SHA256}")
-    temporary = Path(f"{out}.part")
-    with open(temporary, "wb") as file:
-        file.write(lzma.compress(data, filters=FILTERS))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, out)
-    return Path(out)
+    return write_atomic(out, lzma.compress(data, filters=FILTERS))
 
 
 def main():

@@ -244,7 +244,10 @@ def test_a_registered_network_without_a_config(named, path, config, message):
         (lambda: register("test/net")(nn.Linear), "name is 'test/net'; allowed: another one; it is .*Net's"),
         (lambda: register("f")(lambda: Net()), "what is registered as f is .*a subclass of torch.nn.Module"),
         (lambda: register("f")(Net()), "what is registered as f"),
-        (lambda: build("nobody"), "name is 'nobody'; allowed: one of lenet300, lenet5, resnet, test/net"),
+        (
+            lambda: build("nobody"),
+            "name is 'nobody'; allowed: one of lenet300, lenet5, resnet, tinygpt, test/net",
+        ),
         (lambda: imported("no colon"), "the name of a factory is 'no colon'"),
         (lambda: imported(None), "the name of a factory is None"),
         (lambda: imported("no_such_package.x:f"), "the module no_such_package.x .*ModuleNotFoundError"),

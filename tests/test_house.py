@@ -23,6 +23,8 @@ FLOORS = (
         "kept",
         "made",
         "data",
+        "gpt",
+        "language",
         "architectures",
         "measure",
     ),

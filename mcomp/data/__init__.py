@@ -1,6 +1,7 @@
 """The data sets of the course as tensors, the same on every machine: training, validation and test.
 
 `load("fashion-mnist")` reads the copy in the package; where the bytes come from is in mcomp/data/sources.py.
+`load_text()` is source text to predict, mcomp/data/text.py.
 """
 
 import os
@@ -12,8 +13,9 @@ import torch
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.data.sources import SOURCES, arrays
+from mcomp.data.text import load_text
 
-__all__ = ["Data", "evenly_by_class", "load", "names"]
+__all__ = ["Data", "evenly_by_class", "load", "load_text", "names"]
 
 VALIDATION = 5_000
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from mcomp.architectures import NAMES, architecture, check_config, imported, registered
+from mcomp.architectures import ARCHITECTURES, architecture, check_config, imported, registered
 from mcomp.arrays import bad_value
 from mcomp.coding.bits import CorruptFileError
 from mcomp.made import made, replay
@@ -170,7 +170,7 @@ def describe(plain, *, factory=None, config=None):
     why = _other(named, plain, factory)
     if why and factory is not None:
         raise bad_value("factory", factory, f"one that makes the network to be saved; {why}")
-    return unnamed | {"why": why} if why and name not in NAMES else unnamed if why else named
+    return unnamed | {"why": why} if why and name not in ARCHITECTURES else unnamed if why else named
 
 
 def _other(metadata, plain, factory):

@@ -1,6 +1,7 @@
 """The reference networks of the course, trained and shipped: `load`, `build`, `train`.
 
-Three trained copies of each (seeds 0, 1, 2) lie beside this file in mcomp's own format, without loss.
+Three trained copies of each (seeds 0, 1, 2) lie beside this file in mcomp's own format, without loss; of
+`tinygpt`, which reads text, only the recipe.
 """
 
 from pathlib import Path
@@ -10,14 +11,16 @@ import torch
 from mcomp.architectures import NAMES, architecture, build
 from mcomp.arrays import bad_value, check_int
 
-__all__ = ["NAMES", "RECIPES", "SEEDS", "architecture", "build", "load", "train", "weights"]
+__all__ = ["NAMES", "RECIPES", "SEEDS", "TEXTS", "architecture", "build", "load", "train", "weights"]
 
 SEEDS = (0, 1, 2)
 RECIPES = {
     "lenet300": {"epochs": 20, "lr": 2e-3},
     "lenet5": {"epochs": 15, "lr": 2e-3},
     "resnet": {"epochs": 15, "lr": 5e-3, "weight_decay": 0.01},
+    "tinygpt": {"steps": 5_000, "lr": 4e-3},
 }
+TEXTS = ("tinygpt",)  # trained on bytes, not on images
 
 
 def weights(name, seed=0):
@@ -45,14 +48,19 @@ def train(name, data, *, seed=0, progress=True):
 
     On one thread, whatever torch is set to: two threads add up in another order, and after twenty epochs
     that alone moves the accuracy by up to half a point. So lenet300 comes out as shipped, to the byte, on a
-    machine whose kernels round alike.
+    machine whose kernels round alike. `tinygpt`, whose `data` is that of `mcomp.data.load_text`, takes two
+    threads and most of an hour.
     """
+    from mcomp.language import fit_text
     from mcomp.measure.timing import torch_threads
     from mcomp.train import fit
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(check_int("seed", seed, 0, 2**63 - 1))
         model = build(name)
-    with torch_threads(1):
-        fit(model, data, seed=seed, progress=progress, **RECIPES[name])
+    with torch_threads(2 if name in TEXTS else 1):
+        if name in TEXTS:
+            fit_text(model, data.train, seed=seed, progress=progress, **RECIPES[name])
+        else:
+            fit(model, data, seed=seed, progress=progress, **RECIPES[name])
     return model
