@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 from mcomp import calling
 from mcomp.arrays import bad_value
@@ -147,16 +148,17 @@ def input_rows(layer, x, *, name="the layer"):
     tensor([[0., 1., 3., 4.],
             [1., 2., 4., 5.]])
     """
-    if type(layer) is nn.Linear:
+    kind = parametrize.type_before_parametrizations(layer)
+    if kind is nn.Linear:
         return x.reshape(-1, x.shape[-1])
-    plain = type(layer) in _CONVOLUTIONS and layer.groups == 1 and layer.padding_mode == "zeros"
+    plain = kind in _CONVOLUTIONS and layer.groups == 1 and layer.padding_mode == "zeros"
     if not plain or isinstance(layer.padding, str):
         raise bad_value(name, layer, "a Linear, or a convolution without groups, padded with zeros")
     if x.ndim != 4:  # what unfold doesn't do: a convolution whose outputs are the numbers that it reads
         size = x.shape[1] * math.prod(layer.kernel_size)
         ones = torch.eye(size, dtype=x.dtype, device=x.device).view(size, x.shape[1], *layer.kernel_size)
         options = layer.stride, layer.padding, layer.dilation
-        return _CONVOLUTIONS[type(layer)](x, ones, None, *options).movedim(1, -1).reshape(-1, size)
+        return _CONVOLUTIONS[kind](x, ones, None, *options).movedim(1, -1).reshape(-1, size)
     patches = F.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
     return patches.transpose(1, 2).flatten(0, 1)
 

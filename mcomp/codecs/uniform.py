@@ -60,7 +60,7 @@ class Uniform(Codec):
     def encode(self, w, *, start=None):
         xp = array_namespace(checked(w))
         w = constant(w)
-        grid = self._grid(w)
+        grid = self.grid(w)
         symbols = {"q": flat(xp.astype(quantize(w, grid), xp.int64))}
         if not self.symmetric:
             symbols["zero_point"] = flat(xp.astype(grid.zero_point, xp.int64))
@@ -70,10 +70,11 @@ class Uniform(Codec):
         return Code(self.kind, tuple(w.shape), symbols, {"scale": xp.astype(grid.scale, w.dtype)})
 
     def refit(self, w, code):
-        scale = array_namespace(w).astype(self._grid(constant(w)).scale, w.dtype)
+        scale = array_namespace(w).astype(self.grid(constant(w)).scale, w.dtype)
         return replace(code, floats={"scale": scale})
 
-    def _grid(self, w):
+    def grid(self, w):
+        """The `Grid` that `encode` rounds `w` to."""
         options = {"axis": self.axis if w.ndim > 1 else None, "group": self.group}
         grid = choose_grid(w, self.bits, symmetric=self.symmetric, **options)
         return replace(grid, scale=_storable(grid.scale, w.dtype, bits=self.bits))
@@ -140,9 +141,6 @@ class GroupUniform(Uniform):
             math.log2(float(array_namespace(w).finfo(grid.scale.dtype).eps))
         )  # 24 of a float32
         return replace(grid, scale=_storable(grid.scale, w.dtype, bits=digits - SHORT))
-
-    def _grid(self, w):
-        return self.grid(w)
 
 
 def _storable(scale, dtype, *, bits):

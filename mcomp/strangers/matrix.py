@@ -5,6 +5,7 @@ from tqdm.auto import tqdm
 from mcomp.arrays import bad_value
 from mcomp.strangers import (  # noqa: F401 (register)
     with_codecs,
+    with_compensation,
     with_data,
     with_gradients,
     with_several,

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from mcomp.codecs import (
     Binary,
     Codebook,
+    GroupUniform,
     LowRank,
     MiniFloat,
     NMSparse,
@@ -32,7 +33,7 @@ from mcomp.strangers.right import check, operation, same, same_state
 CODECS = {
     "Sparse": Sparse(0.5), "NMSparse": NMSparse(2, 4), "Uniform": Uniform(4, axis=0), "Codebook": Codebook(4),
     "Binary": Binary(), "Ternary": Ternary(), "PowerOfTwo": PowerOfTwo(3), "MiniFloat": MiniFloat(2, 1),
-    "LowRank": LowRank(2), "Product": Product(4, 2),
+    "LowRank": LowRank(2), "Product": Product(4, 2), "GroupUniform": GroupUniform(4, group=4),
 }  # fmt: skip
 ALIKE = 1e-12  # the same numbers in the same order of operations: only a kernel may sum in another
 LR = 0.1

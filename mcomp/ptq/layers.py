@@ -1,0 +1,88 @@
+"""Change a network one layer after the other, each by the inputs that the layers before it now give it.
+
+What GPTQ, SparseGPT and Wanda share: a layer's outputs are linear in its weight, so all that its inputs X
+have to say about an error is the matrix ``XᵀX/n``, and the layers before it have changed already when it is
+measured (Frantar et al. 2022, arXiv:2210.17323, section 4).
+"""
+
+import torch
+
+from mcomp import calling
+from mcomp.arrays import bad_value, check_finite
+from mcomp.layers import tell, untouched
+from mcomp.plain import check_plain, copied, naming
+from mcomp.trace import LINEAR
+from mcomp.watch import input_grams, watch
+
+__all__ = ["in_order", "layer_by_layer"]
+
+
+def layer_by_layer(model, x, change, *, names=None):
+    """A copy of `model` in which ``change(w, hessian)`` has made each layer's weight anew, in running order.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed.
+    x : tensor (n, ...), or several inputs as in `mcomp.calling`
+        Training examples; their labels aren't needed.
+    change : callable
+        ``change(w, hessian) -> v``: the weight (out, n) and ``XᵀX/n``, float64 (n, n), in; another (out, n)
+        out. Of a convolution n is in·kh·kw.
+    names : sequence of str, optional
+        Names of the layers; default all linear ones, and convolutions, that run.
+
+    Returns
+    -------
+    changed : torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        By name, if a layer isn't plain, is of another kind, or isn't called.
+
+    Examples
+    --------
+    >>> from mcomp.prune.sparsegpt import sparsegpt
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    >>> sparse = layer_by_layer(model, torch.randn(50, 8), lambda w, h: sparsegpt(w, h, sparsity=0.5)[0])
+    >>> [int((sparse[i].weight == 0).sum()) for i in (0, 2)]
+    [16, 4]
+    """
+    model = copied(model).eval()
+    ran = in_order(model, x, names)
+    for name in ran:
+        check_plain(model, name, LINEAR, what="a layer to change")
+    for name in ran:
+        w = model.get_submodule(name).weight
+        hessian = input_grams(model, x, names=[name])[name]
+        with naming(name), torch.no_grad():
+            rows = w.detach().flatten(1)
+            new = check_finite("what change returned", change(rows, hessian))
+            if new.shape != rows.shape:
+                raise bad_value("the shape of what change returned", tuple(new.shape), tuple(rows.shape))
+            w.copy_(new.reshape(w.shape))
+    if names is None:
+        tell("not changed", untouched(model, {f"{name}.weight".lstrip(".") for name in ran}))
+    return model
+
+
+def in_order(model, x, names=None):
+    """The layers `names` (default: the linear and convolutional ones that run) in the order of their calls.
+
+    Raises
+    ------
+    ValueError
+        If one of `names` is unknown or isn't called, or no layer runs.
+    """
+    ran = {}
+    first, every = calling.take(x, slice(1)), names is not None
+    note = lambda name, layer, a: ran.setdefault(name)  # noqa: E731
+    watch(model, first, note, names=names if every else _layers(model), every=every)
+    if not ran:
+        raise bad_value("the layers that run", "none", f"at least one; {type(model).__name__} has none")
+    return [*ran]
+
+
+def _layers(model):
+    return [name for name, module in model.named_modules() if isinstance(module, LINEAR)]
