@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcomp.course.compare import difference, has_torch, plain, same, to_torch
-from mcomp.course.observe import observed
+from mcomp.course.observe import explained, observed, only_where
 from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
 SECONDS = 3.0  # of computing, for all cases together
@@ -78,7 +78,7 @@ def check(exercise, function, *, seconds=SECONDS):
 
 def _reach(verdict):
     """How much a verdict tells: that all is right, or what happened, or how far the answer got."""
-    told = 2 * bool(verdict.diagnosis) + bool(verdict.observation)
+    told = 2 * bool(verdict.diagnosis) + (bool(verdict.observation) and verdict.status != "crashed")
     return verdict.ok, told, verdict.right, verdict.status != "crashed", verdict.line
 
 
@@ -177,13 +177,14 @@ def _diagnose(exercise, cases, outcomes, bad):
     """(mistake, sentence): the known mistake that does the same, or explains most of what is wrong.
 
     An answer may make two mistakes, or guard against what the known one stumbles over. So the mistake that
-    does the same on the most failing cases is named, if those are three of five, the one that the card shows,
-    and two whose value says something, as a mask of all False doesn't. The sentence says if it is a part.
+    does the same on the most failing cases is named, if those are more than three of five, the one that the
+    card shows, and two whose value says something, as a mask of all False doesn't. The sentence says if it is
+    a part.
     """
     if len(outcomes) < len(cases) or not bad:
         return None, ""
     telling = {i for i in bad if outcomes[i].kind == "value" and _varied(outcomes[i].value)}
-    best, most = None, max(2, 0.6 * len(bad)) - 1e-9
+    best, most = None, max(1, 0.6 * len(bad))
     for mistake in exercise.mistakes:
         pairs = list(zip(outcomes, outcomes_of(exercise, mistake), strict=False))
         shown = pairs[bad[0] : bad[0] + 1]
@@ -191,24 +192,34 @@ def _diagnose(exercise, cases, outcomes, bad):
             continue  # neither the same on all cases nor on the one that the card shows
         alike = {i for i, pair in enumerate(pairs) if _agree(exercise, *pair)}
         stopped = {i for i, pair in enumerate(pairs) if _same_kind_of_crash(*pair)}
-        explained = len((alike | stopped) & set(bad)) if alike & set(bad) else 0
-        if explained and all(i in alike or _same_crash(*pair) for i, pair in enumerate(pairs)):
+        covered = len((alike | stopped) & set(bad)) if alike & set(bad) else 0
+        if covered and all(i in alike or _same_crash(*pair) for i, pair in enumerate(pairs)):
             return mistake, mistake.diagnosis
-        if bad[0] in alike and explained > most and len(alike & telling) >= 2:
-            best, most = mistake, explained
+        if bad[0] in alike and covered > most and len(alike & telling) >= 2:
+            best, most = mistake, covered
     return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
 
 
 def _observe(exercise, cases, outcomes, bad, seed):
-    """What `observed` finds, if every failing case came to a value."""
-    if any(outcomes[i].kind != "value" or outcomes[i].changed for i in bad):
-        return ""
-    rows = [(outcomes[i].value, right_value(exercise, i, seed=seed), exercise.named(cases[i])) for i in bad]
+    """What is so of the failing cases: of their values, of the exception shown, of which ones they are."""
+    given = [exercise.named(case) for case in cases]
+    values = [i for i in bad if outcomes[i].kind == "value" and not outcomes[i].changed]
+    rows = [(outcomes[i].value, right_value(exercise, i, seed=seed), given[i]) for i in values]
+    found = _unless_it_fails(lambda: observed(rows, rtol=max(exercise.rtol, 1e-6)))
+    which = "failing cases" if values == bad else "cases with a wrong value"
+    found = f"in all {len(values)} {which}: {found}" if found else ""
+    said = [explained(outcomes[bad[0]].error) if outcomes[bad[0]].kind == "error" else "", found]
+    if len(outcomes) == len(cases):
+        said.append(_unless_it_fails(lambda: only_where(given, set(bad), exactly=any(said))))
+    return "; ".join(filter(None, said))
+
+
+def _unless_it_fails(look):
+    """What `look()` finds; "" for objects whose methods fail."""
     try:
-        found = observed(rows, rtol=max(exercise.rtol, 1e-6))
-    except Exception:  # an object whose methods fail
+        return look()
+    except Exception:
         return ""
-    return f"in all {len(bad)} failing cases {found}" if found else ""
 
 
 def _varied(value):

@@ -43,7 +43,8 @@ def magnitude_mask(w, theta):
 def magnitude_cases(rng):
     yield case(np.array([2.0, -3.0]), 1.0)
     yield case(np.array([-0.5, 0.5, 0.3]), 0.5)
-    for n in range(1, 19):
+    yield case(np.array([-0.5001, 0.5, 0.4999]), 0.5)  # just above, at and just below
+    for n in range(1, 18):
         yield case(rng.normal(size=(n // 7 + 1, n)).round(1), (0.5, 1.0, 0.2, 0.0)[n % 4])
 
 

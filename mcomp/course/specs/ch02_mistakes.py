@@ -66,7 +66,7 @@ MISTAKES = MORE | {
         Mistake("complement", lambda score, alpha: score > (1 - alpha) * score.max(),
                 "you took 1 - alpha; the larger alpha, the higher the threshold"),
         Mistake("divided", lambda score, alpha: score > score.max() / alpha,
-                "you divided by alpha, so the threshold lies above the largest score"),
+                "your threshold lies above the largest score, so all go: divided by alpha, or added?"),
         Mistake("below", lambda score, alpha: score < alpha * score.max(),
                 "your mask marks the scores below the threshold: True means keep"),
         Mistake("minus", lambda score, alpha: score > score.max() - alpha,

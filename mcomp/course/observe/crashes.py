@@ -1,0 +1,69 @@
+"""What an exception usually means, in the words of this course."""
+
+import re
+
+KNOWN = (
+    (r"truth value of an array|Boolean value of Tensor with more than one value",
+     "`and`, `or`, `not`, `if` ask for one truth value; between arrays write & | ~, comparisons in brackets"),
+    (r"ufunc '(bitwise_\w+|invert)' not supported|bad operand type for unary ~|bitwise_\w+_cpu.* not impl"
+     r"|unsupported operand type\(s\) for [&|]",
+     "& | ~ bind tighter than < and >=, and want bools: put each comparison in brackets"),
+    (r"'(str|int)' object has no attribute '(\w+)'",
+     "the loop gives names or places, not arrays: a dict's arrays are its .values(), both are its .items()"),
+    (r"'dict' object has no attribute", "a dict has its arrays under names: loop over .values() or .items()"),
+    (r"'(list|tuple)' object has no attribute",
+     "that is a list, no array: loop over it, or np.array(...) makes one of it"),
+    (r"'(float|int|NoneType)' object is not (iterable|subscriptable)|'NoneType' object has no attribute",
+     "one number, or None, stands where several values are taken: is there a return, and does it give all?"),
+    (r"object is not callable", "round brackets call a function; an entry of an array stands in square ones"),
+    (r"input array dimensions.* must match exactly|all the input arrays must have same number"
+     r"|Sizes of tensors must match",
+     "arrays of different shapes can't be joined as they are: make each flat first, as .ravel() does"),
+    (r"matmul: Input operand|mat1 and mat2|shapes .* not aligned|size mismatch, got",
+     "in a @ b the last axis of a must be as long as the first of b: .T, or another order?"),
+    (r"could not be broadcast|operands could not|size of tensor a .* must match|shape mismatch",
+     "these shapes don't fit entry by entry: compare their last axes; x[:, None] adds an axis"),
+    (r"boolean index did not match|too many indices|mask .* does not match the shape",
+     "what stands in the square brackets has another shape, or more axes, than the array before them"),
+    (r"IndexError: .*out of bounds|list index out of range|IndexError: index .* is out of bounds",
+     "an index past the end: n entries have the indices 0 to n - 1"),
+    (r"axis \d+ is out of bounds|Dimension out of range",
+     "there is no such axis: the array has fewer; some cases have other numbers of axes"),
+    (r"cannot reshape array|shape .* is invalid for input of size",
+     "another number of entries than the shape has: count both"),
+    (r"only integer scalar arrays|only integers, slices|only length-1 arrays|slice indices must be integers"
+     r"|arrays used as indices must be of integer|can't be cast|cannot be interpreted as an integer",
+     "a whole number is wanted there, an index or a count: is it an array, or a float from a division?"),
+    (r"ZeroDivisionError|float division by zero", "a division by 0: what should come out in such a case?"),
+    (r"KeyError", "the dict has no such name: loop over its own names"),
+    (r"NameError: name 'np'|NameError: name 'torch'", "run the Setup cell first: it imports what you use"),
+    (r"UnboundLocalError|NameError",
+     "a name is used before it has a value: is it misspelt, or set in an `if` only?"),
+    (r"missing \d+ required positional|takes \d+ positional|unexpected keyword",
+     "a function is called with other arguments than it takes: compare the line with its definition"),
+    (r"math domain error|cannot convert float NaN|negative dimensions",
+     "a logarithm or a root of what isn't positive, or nan as a count: which case is that?"),
+    (r"zero-size array|arg is an empty sequence|empty sequence|iterable argument is empty",
+     "the largest of nothing is asked: some case leaves nothing over"),
+    (r"recursion", "the function calls itself and never ends"),
+    (r"output array is read-only|assignment destination is read-only",
+     "the array that came in can't be changed: work on a copy"),
+    (r"numpy boolean (subtract|negative)|(Subtraction|Negation), the `-` operator",
+     "bools can't be subtracted: the opposite of a mask is ~mask"),
+)  # fmt: skip
+
+
+def explained(error):
+    """What an exception of that text usually means, or "".
+
+    Parameters
+    ----------
+    error : str
+        Type and message, as `mcomp.course.sandbox` writes them.
+
+    Examples
+    --------
+    >>> explained("ZeroDivisionError: division by zero")
+    'a division by 0: what should come out in such a case?'
+    """
+    return next((said for pattern, said in KNOWN if re.search(pattern, error)), "")
