@@ -16,7 +16,7 @@ from mcomp.measure.difference import largest_difference
 from mcomp.plain import copied, not_plain
 from mcomp.watch import watch
 
-__all__ = ["checked_pairs", "divide", "norm_readers", "plant_outliers"]
+__all__ = ["checked_pairs", "divide", "norm_readers", "plant_outliers", "read_by"]
 
 SAME = 1e-9  # of the largest output: float64 has 1e-16, a deep network loses some digits
 
@@ -47,7 +47,7 @@ def norm_readers(model, x, *, output=None):
     ('layers.0.mlp.gate_proj', 'layers.0.mlp.up_proj')
     """
     x, found, left = calling.take(x, slice(2)), {}, {}
-    for norm, readers in _read_by(model, x).items():
+    for norm, readers in read_by(model, x).items():
         why = _unfit(model, x, norm, readers, output)
         (left if why else found)[norm] = why or readers
     if not found:
@@ -116,7 +116,7 @@ def plant_outliers(model, x, *, channels=1, factor=100.0, seed=0, output=None):
     return model
 
 
-def _read_by(model, x):
+def read_by(model, x):
     """Norm name -> the linear layers whose input is the very tensor that the norm made."""
     norms = [name for name, module in model.named_modules() if _is_norm(module)]
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]

@@ -8,6 +8,7 @@ from mcomp.strangers import (  # noqa: F401 (register)
     with_compensation,
     with_data,
     with_gradients,
+    with_scaling,
     with_several,
     with_surgery,
 )
