@@ -60,7 +60,7 @@ def test_one_case_proves_nothing_and_one_that_differs_refutes():
     assert "times" not in observed(cases)
 
 
-ROWS = [np.array([1.5, 4.25, 2.0]), np.array([7.0, 3.5, 0.75, 9.0]), np.array([2.5, 0.25, 5.0])]
+ROWS = [np.array(e) for e in ([1.5, 4.25, 2.0], [7.0, 3.5, 0.75, 9.0], [2.5, 0.25, 5.0], [6.5, 3.25, 8.75])]
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ W = [np.array([1.5, -4.0, 2.0]), np.array([7.0, 3.5, -1.0, 9.0]), np.array([-2.5
     ],
 )
 def test_a_term_or_a_factor_that_is_an_argument(change, said):
-    rows = [(e, w, k) for e, w, k in zip(ROWS, W, (2, 3, 4), strict=True)] * 2
+    rows = [(e, w, k) for e, w, k in zip(ROWS[:3], W, (2, 3, 4), strict=True)] * 2
     found = observed([(change(e, w, k), e, {"w": w, "k": k}) for e, w, k in rows])
     assert found == said
 
 
 def test_the_entry_whose_place_is_given():
-    rows = [(e, q) for e, q in zip(ROWS, (0, 2, 1), strict=True)]
+    rows = [(e, q) for e, q in zip(ROWS, (0, 2, 1, 2), strict=True)]
     alone = [(np.where(np.arange(len(e)) == q, e, e - 7.7 * e**2), e, {"q": q}) for e, q in rows]
     assert observed(alone) == "the entry at q is right, all others are wrong"
     others = [(np.where(np.arange(len(e)) == q, e + e**3, e), e, {"q": q}) for e, q in rows]
@@ -223,8 +223,8 @@ def test_one_number_is_asked_for():
 
 
 def test_parts_at_the_places_of_a_mask():
-    masks = [m[: e.size] for e, m in zip(ROWS, MASKS, strict=True)]
-    cases = [(e[m], np.where(m, e, e + 1), {"m": m}) for e, m in zip(ROWS, masks, strict=True)]
+    masks = [m[: e.size] for e, m in zip(ROWS[:3], MASKS, strict=True)]
+    cases = [(e[m], np.where(m, e, e + 1), {"m": m}) for e, m in zip(ROWS[:3], masks, strict=True)]
     assert observed(cases) == "these are the entries at the places of m; the whole array is asked for"
     zeros = [(w[w > 0], np.where(w > 0, w, 0), {}) for w in W]
     assert observed(zeros) == "these are the entries that stay; those that go are zeros, and the shape stays"

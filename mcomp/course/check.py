@@ -177,14 +177,14 @@ def _diagnose(exercise, cases, outcomes, bad):
     """(mistake, sentence): the known mistake that does the same, or explains most of what is wrong.
 
     An answer may make two mistakes, or guard against what the known one stumbles over. So the mistake that
-    does the same on the most failing cases is named, if those are more than three of five, the one that the
-    card shows, and two whose value says something, as a mask of all False doesn't. The sentence says if it is
-    a part.
+    does the same on the most failing cases is named, if those are three at least and more than two of three,
+    the one that the card shows, and two whose value says something, as a mask of all False doesn't. The
+    sentence says if it is a part.
     """
     if len(outcomes) < len(cases) or not bad:
         return None, ""
     telling = {i for i in bad if outcomes[i].kind == "value" and _varied(outcomes[i].value)}
-    best, most = None, max(1, 0.6 * len(bad))
+    best, most = None, max(2, 2 / 3 * len(bad))
     for mistake in exercise.mistakes:
         pairs = list(zip(outcomes, outcomes_of(exercise, mistake), strict=False))
         shown = pairs[bad[0] : bad[0] + 1]

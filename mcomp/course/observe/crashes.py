@@ -18,7 +18,7 @@ KNOWN = (
     (r"object is not callable", "round brackets call a function; an entry of an array stands in square ones"),
     (r"input array dimensions.* must match exactly|all the input arrays must have same number"
      r"|Sizes of tensors must match",
-     "arrays of different shapes can't be joined as they are: make each flat first, as .ravel() does"),
+     "arrays that are joined agree in all axes but that one; flat ones, as .ravel() makes, always do"),
     (r"matmul: Input operand|mat1 and mat2|shapes .* not aligned|size mismatch, got",
      "in a @ b the last axis of a must be as long as the first of b: .T, or another order?"),
     (r"could not be broadcast|operands could not|size of tensor a .* must match|shape mismatch",
@@ -41,6 +41,7 @@ KNOWN = (
      "a name is used before it has a value: is it misspelt, or set in an `if` only?"),
     (r"missing \d+ required positional|takes \d+ positional|unexpected keyword",
      "a function is called with other arguments than it takes: compare the line with its definition"),
+    (r"negative shift count", "a shift by a negative number of bits: some case has nothing to shift"),
     (r"math domain error|cannot convert float NaN|negative dimensions",
      "a logarithm or a root of what isn't positive, or nan as a count: which case is that?"),
     (r"zero-size array|arg is an empty sequence|empty sequence|iterable argument is empty",
