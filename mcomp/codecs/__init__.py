@@ -13,6 +13,7 @@ from mcomp.codecs.levels import Binary, PowerOfTwo, Ternary
 from mcomp.codecs.lowrank import LowRank
 from mcomp.codecs.minifloats import MiniFloat
 from mcomp.codecs.nm import NMSparse
+from mcomp.codecs.normal import NormalFloat
 from mcomp.codecs.uniform import GroupUniform, Uniform
 from mcomp.codecs.vectors import Product
 
@@ -32,6 +33,7 @@ __all__ = [
     "LowRank",
     "MiniFloat",
     "NMSparse",
+    "NormalFloat",
     "Plain",
     "PowerOfTwo",
     "Product",

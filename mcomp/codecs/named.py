@@ -23,7 +23,7 @@ NAMES = (
     "uniform", "binary", "ternary", "power_of_two", "minifloat", "lowrank", "product",
     "q", "scale", "zero_point", "group", "axis", "bits", "sign", "signs", "exponent", "index", "values",
     "factors", "rank", "centroids", "positions", "threshold", "mantissa", "qmin", "qmax", "shape",
-    "exponents", "shared", "offset", "format", "levels", "symmetric", "u", "v", "s",
+    "exponents", "shared", "offset", "format", "levels", "symmetric", "u", "v", "s", "normal_float",
 )  # fmt: skip
 SPELLED = 255
 DTYPES = ("<f4", "<f8", "<f2", "<u2", "|u1", "|b1")
