@@ -1,7 +1,7 @@
 """TinyGPT, a decoder of bytes in the form of today's language models, in 1.3 million parameters.
 
 Pre-norm blocks with RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467), rotary positions (Su et al. 2021,
-arXiv:2104.09864, eq. 34), a gated MLP (Shazeer 2020, arXiv:2002.05202), an embedding tied to the head.
+arXiv:2104.09864), a gated MLP (Shazeer 2020, arXiv:2002.05202), an embedding tied to the head.
 """
 
 import copy

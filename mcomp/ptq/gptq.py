@@ -1,7 +1,7 @@
 """GPTQ on a network: the weights of each layer take the integers that keep its outputs, layer after layer.
 
 The rounding of one layer, and where it comes from: mcomp/quantize/gptq.py. Frantar et al. 2022,
-arXiv:2210.17323, section 4.
+arXiv:2210.17323.
 """
 
 from dataclasses import replace

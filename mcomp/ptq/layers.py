@@ -2,7 +2,7 @@
 
 What GPTQ, SparseGPT and Wanda share: a layer's outputs are linear in its weight, so all that its inputs X
 have to say about an error is the matrix ``XᵀX/n``, and the layers before it have changed already when it is
-measured (Frantar et al. 2022, arXiv:2210.17323, section 4).
+measured (Frantar et al. 2022, arXiv:2210.17323).
 """
 
 import torch

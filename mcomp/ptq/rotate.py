@@ -4,7 +4,7 @@ Let Q be orthogonal. If all that writes to the stream x writes ``Qᵀx``, an RMS
 ``Qᵀ`` of what it gave, since ``‖Qᵀx‖ = ‖x‖``, and a layer that reads it, ``W Qᵀ⁻¹ = W Q``, undoes it: ``W
 x = (W Q)(Qᵀx)``. So first each gain is multiplied into the layers behind its norm, then embeddings and
 writers are turned by Qᵀ and readers by Q. A layer norm subtracts the mean, which Q doesn't keep. Ashkboos
-et al. 2024, arXiv:2401.15024 (section 3), and arXiv:2404.00456 (QuaRot).
+et al. 2024, arXiv:2401.15024, and arXiv:2404.00456 (QuaRot).
 """
 
 import torch

@@ -4,7 +4,7 @@ One outlier stretches the step of all that share its scale, so rows of a large l
 to 128. Each brings its scale and zero point along: 4 bits in groups of 64 are 4.31, not 4 (`group_bits`).
 A range narrower than the extremes clips a few weights and rounds the others more finely; `group_grid` tries
 some for each group, weighted by what the layer's inputs make of an error. Lin et al. 2023, arXiv:2306.00978
-(the search for a clip); Frantar et al. 2022, arXiv:2210.17323, section 4 (groups).
+(the search for a clip); Frantar et al. 2022, arXiv:2210.17323 (groups).
 """
 
 from dataclasses import replace

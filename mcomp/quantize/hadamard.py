@@ -3,7 +3,7 @@
 A vector with one huge entry becomes, rotated by H/√n, n entries of the same size: its range falls by √n,
 and a grid over it becomes finer by as much. Sylvester 1867 doubles (``[[H, H], [H, -H]]``), Paley 1933
 starts from the squares modulo a prime. With random signs in front (Halko, Martinsson and Tropp 2011,
-arXiv:0909.4061, section 4.6) no fixed vector is spread badly but by bad luck. Ashkboos et al. 2024,
+arXiv:0909.4061) no fixed vector is spread badly but by bad luck. Ashkboos et al. 2024,
 arXiv:2404.00456 (QuaRot).
 """
 
@@ -118,7 +118,7 @@ def fast_hadamard(x):
 def incoherence(w):
     """``max|w|·√size / ‖w‖``: 1 if all entries are of the same size, √size if one has everything.
 
-    Chee et al. 2023, arXiv:2307.13304, definition 1: what a matrix's grid loses to its largest entry.
+    Chee et al. 2023, arXiv:2307.13304: what a matrix's grid loses to its largest entry.
 
     Examples
     --------

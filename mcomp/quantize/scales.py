@@ -1,7 +1,7 @@
 """Which factor to move from a layer's inputs into its weights: by ranges (SmoothQuant), by a search (AWQ).
 
 ``W x = (W·diag s)(diag(1/s)·x)`` for every s > 0; only what rounding does to it depends on s. Xiao et al.
-2022, arXiv:2211.10438, eq. 4; Lin et al. 2023, arXiv:2306.00978, eqs. 4 and 5.
+2022, arXiv:2211.10438; Lin et al. 2023, arXiv:2306.00978.
 """
 
 from mcomp.arrays import bad_value, check_real, constant
