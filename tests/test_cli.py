@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import mcomp
 import mcomp.data
+import mcomp.data.text
 from mcomp import cli, zoo
 
 NARROW = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
@@ -88,6 +89,20 @@ def test_zoo_train_writes_a_network(invoke, tmp_path, monkeypatch):
     assert done.exit_code == 0
     assert zoo.architecture(mcomp.load(path))[0] == "lenet300"
     assert "validation" in done.stdout
+
+
+def test_zoo_train_reads_text(invoke, tmp_path, monkeypatch):
+    files = {"a.py": torch.arange(40, 120, dtype=torch.uint8)}
+    text = mcomp.data.text.Text("few", files, files, files)
+    monkeypatch.setattr(mcomp.data, "load_text", lambda: text)
+    monkeypatch.setitem(zoo.RECIPES, "tinygpt", {"steps": 1, "lr": 1e-3, "batch_size": 1, "context": 16})
+    path = tmp_path / "mine.safetensors"
+    done = invoke("zoo", "train", "tinygpt", "--out", path)
+    assert done.exit_code == 0
+    assert zoo.architecture(mcomp.load(path))[0] == "tinygpt"
+    bits = [float(found) for found in re.findall(r"(?:validation|test) (\d\.\d{3})", done.stdout)]
+    assert len(bits) == 2
+    assert bits[0] == bits[1] > 7  # one step: it knows next to nothing
 
 
 MINE = """

@@ -17,8 +17,9 @@ from mcomp.gpt import TinyGPT
 from mcomp.prune import nm_mask, wanda
 from mcomp.prune.sparsegpt import sparsegpt
 from mcomp.ptq import gptq_layers, layer_by_layer
-from mcomp.ptq.layers import in_order
+from mcomp.ptq.layers import hessians, in_order
 from mcomp.quantize.gptq import by_curvature, gptq
+from mcomp.watch import input_grams
 
 
 def network():
@@ -113,6 +114,46 @@ def test_layers_change_in_the_order_of_their_calls():
     seen = []
     layer_by_layer(model, x, lambda w, h: seen.append(h.shape[0]) or w)
     assert seen == [9, 18, 18, 18, 27, 2 * 1, 27, 36, 3, 4]
+
+
+def test_layers_that_read_the_same_are_measured_in_one_pass(monkeypatch):
+    torch.manual_seed(0)
+    model, x = TinyGPT(dim=8, layers=2, heads=2, hidden=12, tied=False), torch.randint(256, (3, 9))
+    wanted = [(name, input_grams(model, x, names=[name])[name]) for name in in_order(model, x)]
+    passes = []
+    monkeypatch.setattr(
+        "mcomp.ptq.layers.input_grams", lambda *a, names: passes.append(names) or input_grams(*a, names=names)
+    )
+    found = list(hessians(model, x, None))
+    assert [name for name, _ in found] == [name for name, _ in wanted]
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, wanted, strict=True))
+    assert [len(names) for names in passes] == [3, 1, 2, 1] * 2 + [1]
+
+
+class InPlace(nn.Module):
+    """Its second layer reads the tensor of the first, changed by it; its third is called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+
+    def forward(self, x):
+        h = x.clone()
+        h += self.a(h)
+        y = self.b(h) + self.c(h)
+        return self.c(y)
+
+
+def test_a_tensor_changed_in_place_is_another_and_a_layer_called_twice_is_alone(monkeypatch):
+    passes, model, x = [], InPlace().double(), torch.randn(20, 4, dtype=torch.float64)
+    monkeypatch.setattr(
+        "mcomp.ptq.layers.input_grams", lambda *a, names: passes.append(names) or input_grams(*a, names=names)
+    )
+    seen = []
+    changed = layer_by_layer(model, x, lambda w, h: seen.append(h) or w / 2)
+    assert passes == [["a"], ["b"], ["c"]]
+    h = x + changed.a(x)
+    assert torch.allclose(seen[1], h.T @ h / 20)
 
 
 def test_each_change_sees_the_layers_before_it_changed():

@@ -11,10 +11,9 @@ from mcomp.codecs.attachment import attached
 from mcomp.codecs.uniform import Uniform
 from mcomp.layers import tell
 from mcomp.plain import copied, naming
-from mcomp.ptq.layers import in_order
+from mcomp.ptq.layers import hessians
 from mcomp.quantize.gptq import by_curvature, gptq
 from mcomp.trace import LINEAR
-from mcomp.watch import input_grams
 
 __all__ = ["gptq_layers"]
 
@@ -63,8 +62,7 @@ def gptq_layers(model, x, *, ordered=True, damping=0.01):
     names = [name for name in layers if _weight(name) in held]
     if not names:
         raise bad_value("the codecs of the model", [*held], "Uniform on the weight of at least one layer")
-    for name in in_order(model, x, names):
-        hessian = input_grams(model, x, names=[name])[name]
+    for name, hessian in hessians(model, x, names):
         with naming(name):
             _round_layer(model.get_submodule(name), held[_weight(name)], hessian, ordered, damping)
     done = {_weight(name) for name in names}

@@ -14,7 +14,7 @@ from mcomp.plain import check_plain, copied, naming
 from mcomp.trace import LINEAR
 from mcomp.watch import input_grams, watch
 
-__all__ = ["in_order", "layer_by_layer"]
+__all__ = ["hessians", "in_order", "layer_by_layer"]
 
 
 def layer_by_layer(model, x, change, *, names=None):
@@ -53,9 +53,8 @@ def layer_by_layer(model, x, change, *, names=None):
     ran = in_order(model, x, names)
     for name in ran:
         check_plain(model, name, LINEAR, what="a layer to change")
-    for name in ran:
+    for name, hessian in hessians(model, x, ran):
         w = model.get_submodule(name).weight
-        hessian = input_grams(model, x, names=[name])[name]
         with naming(name), torch.no_grad():
             rows = w.detach().flatten(1)
             new = check_finite("what change returned", change(rows, hessian))
@@ -75,13 +74,41 @@ def in_order(model, x, names=None):
     ValueError
         If one of `names` is unknown or isn't called, or no layer runs.
     """
-    ran = {}
+    return [name for names in _alike(model, x, names) for name in names]
+
+
+def hessians(model, x, names):
+    """Yield (name, ``XᵀX/n`` of its inputs, float64) layer by layer, each when its turn has come.
+
+    In running order; what the caller does to a layer the next one's inputs show. Layers that read the same
+    tensor, such as queries, keys and values, are measured together: none of them can change it.
+    """
+    for group in _alike(model, x, names):
+        yield from input_grams(model, x, names=group).items()
+
+
+def _alike(model, x, names):
+    """The layers in the order of their calls, in lists of those that read the same tensor and run once."""
+    groups, called, last = [], {}, None
+
+    def note(name, layer, a):
+        nonlocal last
+        called[name] = called.get(name, 0) + 1
+        key = a, a._version  # changed in place, it is another
+        if called[name] > 1:
+            return
+        if last is not None and last[0] is key[0] and last[1] == key[1]:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+        last = key
+
     first, every = calling.take(x, slice(1)), names is not None
-    note = lambda name, layer, a: ran.setdefault(name)  # noqa: E731
     watch(model, first, note, names=names if every else _layers(model), every=every)
-    if not ran:
+    if not groups:
         raise bad_value("the layers that run", "none", f"at least one; {type(model).__name__} has none")
-    return [*ran]
+    alone = lambda group: [[name] for name in group]  # noqa: E731
+    return [part for g in groups for part in (alone(g) if any(called[n] > 1 for n in g) else [g])]
 
 
 def _layers(model):
