@@ -10,7 +10,8 @@ from mcomp.coding.bits import CorruptFileError, packed_size
 from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.floats import pack_floats, unpack_floats
 from mcomp.coding.huffman import huffman_encode
-from mcomp.coding.rans import rans_encode
+from mcomp.coding.least import floor_bytes, least_huffman, least_rans
+from mcomp.coding.rans import best_table, rans_encode
 from mcomp.coding.streams import pack_symbols, unpack_symbols
 
 
@@ -164,3 +165,23 @@ def test_codes_that_are_not_tried_would_not_be_shorter(alphabet):
             if s.min() < s.max() and len(pack_symbols(s, alphabet)) > min(every_code(s, alphabet)):
                 wrong.append((name, n))
     assert wrong == []
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from([2, 3, 17, 256, 1000]),
+    st.integers(2, 3000),
+    st.floats(0.01, 30),
+    st.integers(0, 2**32 - 1),
+)
+def test_no_code_is_shorter_than_its_least(alphabet, n, spread, seed):
+    rng = np.random.default_rng(seed)
+    s = rng.permutation(alphabet)[np.minimum(rng.exponential(spread, n), alphabet - 1).astype(int)]
+    counts = histogram(s, alphabet)
+    floor, coded = floor_bytes(counts), len(rans_encode(s, alphabet))
+    least = least_rans(counts, floor, best_table(counts)[2])
+    assert least_rans(counts, floor) <= least <= coded
+    if np.count_nonzero(counts) > 1:
+        coded = len(huffman_encode(s, alphabet))
+        for most in (0, coded, np.inf):
+            assert least_huffman(counts, floor, most) <= coded

@@ -61,7 +61,7 @@ def _layout(shape, option):
 class AdaptiveMask(Job):
     """A mask as the model sees it: its layout, the density told (a byte), hints; and its bits or its bytes.
 
-    With `bits` (an integer array, row by row) the answer is the probability of a one for each; with `data`
+    With `bits` (a uint8 array, row by row) the answer is the probability of a one for each; with `data`
     it is the bits that they hold, as bools.
     """
 
@@ -95,8 +95,8 @@ def _predict(requests, models):
         n = models.active()[1]
         here = at[:n] + t * models.columns[models.model[:n]]
         models.predict()
-        p1[here] = models.learn(bits[here])
-    return np.split(p1.astype(np.int64), begin[1:])
+        p1[here] = models.learn(bits[here].astype(np.int64))
+    return np.split(p1, begin[1:])
 
 
 def _decode(requests, models):
@@ -132,8 +132,8 @@ def encode_adaptive_steps(matrix, hint, options, shape):
     for option in options:
         rows, columns, width = _layout(shape, option)
         bits = (matrix.T if option == TURNED else matrix).reshape(-1)
-        bits = np.concatenate([bits, np.zeros(rows * columns - bits.size, bool)]).astype(np.int64)
-        kept = int(bits.sum())
+        bits = np.concatenate([bits, np.zeros(rows * columns - bits.size, bool)]).astype(np.uint8)
+        kept = int(np.count_nonzero(bits))
         density = round((256 * math.log((kept + 0.5) / (bits.size - kept + 0.5)) + 3072) / 24)
         density = min(max(density, 0), 255)
         tries.append(_request((rows, columns, width), density, hint, option, bits=bits))

@@ -14,8 +14,8 @@ from mcomp.arrays import bad_value, check_int
 from mcomp.coding.bits import CorruptFileError, as_symbols, pack_codes, packed_size
 
 __all__ = [
-    "cross_entropy", "entropy", "histogram", "pack_table", "quantize_counts", "quantized", "table_sizes",
-    "unpack_table",
+    "cross_entropy", "entropy", "histogram", "least_table", "pack_table", "quantize_counts", "quantized",
+    "table_sizes", "unpack_table",
 ]  # fmt: skip
 
 
@@ -171,6 +171,21 @@ def table_sizes(freqs):
     """The bytes of `pack_table` of each row of an integer array (n, alphabet), without making them: (n,)."""
     sums = np.concatenate([np.zeros((len(freqs), 1), np.int64), np.cumsum(freqs, axis=1)], axis=1)
     return -(-_phased_in(sums, freqs.shape[1])[1].sum(1) // 8)
+
+
+def least_table(counts):
+    """Bytes that `pack_table` takes at least, whatever the frequencies of the symbols with such counts are.
+
+    A range in which m symbols occur has a total of m or more.
+
+    Examples
+    --------
+    >>> least_table([90, 7, 0, 3]), len(pack_table([11, 2, 0, 3]))
+    (1, 2)
+    """
+    a, _, b = _all_halves(len(counts))
+    sums = np.concatenate([[0], np.cumsum(np.asarray(counts) > 0)])
+    return packed_size(int((np.frexp(sums[b] - sums[a] + 1)[1] - 1).sum()), 1)
 
 
 def _phased_in(sums, alphabet):

@@ -8,8 +8,8 @@ import numpy as np
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.batch import run, together
 from mcomp.coding.bits import CorruptFileError, Reader, varint
-from mcomp.coding.entropy import entropy
-from mcomp.coding.streams import floor_bytes, pack_symbols_steps, unpack_symbols_steps
+from mcomp.coding.least import floor_bytes
+from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = ["least_bytes", "pack_floats", "pack_floats_steps", "unpack_floats", "unpack_floats_steps"]
 
@@ -52,12 +52,12 @@ def pack_floats_steps(x, *, quick=False):
         return b""
     raw = np.ascontiguousarray(x.reshape(-1), dtype=stored)
     planes = raw.view(np.uint8).reshape(x.size, -1).T  # (bytes a number, n)
-    ways = [(sum(floor_bytes(p, 256) for p in planes), lambda: _planes(planes, quick))]
+    ways = [(_least_planes(planes), lambda: _planes(planes, quick))]
     values = np.sort(raw.view(pattern))
     values = values[np.append(True, values[1:] != values[:-1])]
     if values.size <= min(65536, x.size // 2):
         index = np.searchsorted(values, raw.view(pattern))
-        ways.append((values.nbytes + floor_bytes(index, values.size), lambda: _table(values, index, quick)))
+        ways.append((values.nbytes + floor_bytes(np.bincount(index)), lambda: _table(values, index, quick)))
     best = bytes([RAW]) + raw.tobytes()
     for least, way in sorted(ways, key=lambda w: w[0]):
         if least < len(best):
@@ -71,8 +71,12 @@ def least_bytes(x):
     planes = raw.view(np.uint8).reshape(raw.size, -1).T
     values = np.sort(raw.view(f"u{raw.itemsize}"))
     starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-    table = raw.size * entropy(np.diff(starts, append=raw.size)) / 8 + starts.size * raw.itemsize
-    return min(raw.nbytes, sum(floor_bytes(p, 256) for p in planes), table)
+    table = floor_bytes(np.diff(starts, append=raw.size)) + starts.size * raw.itemsize
+    return min(raw.nbytes, _least_planes(planes), table)
+
+
+def _least_planes(planes):
+    return sum(floor_bytes(np.bincount(plane)) for plane in planes)
 
 
 def _planes(planes, quick=False):

@@ -16,7 +16,7 @@ NARROW = 64  # with fewer streams left, Python's own numbers are quicker than nu
 
 @dataclass(frozen=True, eq=False)
 class RangeEncode(Job):
-    """Bits, integers (n,), and the probability of a one for each, times 2**16; the answer is bytes."""
+    """Bits, uint8 (n,), and the probability of a one for each, times 2**16, uint16; the answer is bytes."""
 
     bits: np.ndarray
     p1: np.ndarray
@@ -36,7 +36,7 @@ def encode_bits(bits, p1):
     >>> encode_bits([1, 0, 1], [60000, 100, 50000])
     b'\x01'
     """
-    return RangeEncode.serve([RangeEncode(np.asarray(bits, np.int64), np.asarray(p1, np.int64))])[0]
+    return RangeEncode.serve([RangeEncode(np.asarray(bits, np.uint8), np.asarray(p1, np.uint16))])[0]
 
 
 def _encode(requests):

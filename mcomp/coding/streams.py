@@ -21,13 +21,14 @@ from mcomp.coding.bits import (
     unpack_bits,
     varint,
 )
-from mcomp.coding.entropy import entropy, histogram
-from mcomp.coding.huffman import code_lengths, huffman_decode, huffman_encode_steps
+from mcomp.coding.entropy import histogram
+from mcomp.coding.huffman import huffman_decode, huffman_encode_steps
+from mcomp.coding.least import floor_bytes, least_huffman, least_rans
 from mcomp.coding.range_lanes import RangeEncode
 from mcomp.coding.range_rows import CLIP, decode_symbols
 from mcomp.coding.rans import best_table, rans_decode_steps, rans_encode_steps
 
-__all__ = ["floor_bytes", "pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
+__all__ = ["pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
 
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
@@ -71,37 +72,31 @@ def pack_symbols_steps(symbols, alphabet, *, quick=False):
     if s.min() == s.max():
         return bytes([CONSTANT]) + varint(int(s[0]))
     width, counts = (alphabet - 1).bit_length(), histogram(s, alphabet)
-    plain, floor = packed_size(s.size, width), s.size * entropy(counts) / 8
+    plain, floor = packed_size(s.size, width), floor_bytes(counts)
     if floor + 2 > plain:  # no code gets below the entropy, and each has a head
         return bytes([BITS]) + pack_bits(s, width)
     adaptive = _adaptive_bits(counts, width) / 8 if s.size * width <= MAX_ADAPTIVE else math.inf
     if quick:
-        return (yield from _pack_quickly(s, alphabet, counts, adaptive))
-    table = best_table(counts)
+        return (yield from _pack_quickly(s, alphabet, counts, floor, adaptive))
     best = bytes([BITS]) + pack_bits(s, width)
-    if 1.002 * adaptive + SURE > 0.999 * table[2] + 5:  # rANS: a tag, a table, lanes, 2 bytes of a state
-        best = min(best, bytes([RANS]) + (yield from rans_encode_steps(s, alphabet, table=table)), key=len)
+    most = min(len(best), 1.002 * adaptive + SURE) - 1  # without the byte that names the code
+    if least_rans(counts, floor) < most:
+        table = best_table(counts)
+        if least_rans(counts, floor, table[2]) < most:
+            coded = yield from rans_encode_steps(s, alphabet, table=table)
+            best = min(best, bytes([RANS]) + coded, key=len)
     if adaptive < len(best):
         best = min(best, bytes([ADAPTIVE]) + (yield from _encode_adaptive_steps(s, width)), key=len)
-    least = floor + 2 + _least_lengths(counts)  # Huffman's code words, a tag, a width, the lengths
-    if least < len(best) and counts @ code_lengths(counts) < 8 * (len(best) - least + floor):
+    if least_huffman(counts, floor, len(best) - 1) < len(best) - 1:
         best = min(best, bytes([HUFFMAN]) + (yield from huffman_encode_steps(s, alphabet)), key=len)
     return best
 
 
-def _least_lengths(counts):
-    """Bytes that the lengths of Huffman's code words take at least: in fixed width, or by rANS."""
-    alphabet, present = len(counts), np.count_nonzero(counts)
-    plain = alphabet * (int(present - 1).bit_length()).bit_length() / 8
-    absent = entropy(np.array([present, alphabet - present]))  # whether a symbol occurs is told by its length
-    return min(plain, 5 + (present < alphabet) * (3 + 0.999 * alphabet * absent / 8))
-
-
-def _pack_quickly(s, alphabet, counts, adaptive):
+def _pack_quickly(s, alphabet, counts, floor, adaptive):
     """One code, chosen by estimate: the adaptive one for short streams, else rANS."""
     width = (alphabet - 1).bit_length()
     table = 6 + np.count_nonzero(counts) / 2  # bytes that rANS spends on its table and its state, at least
-    short = s.size * width <= MAX_QUICK and adaptive < s.size * entropy(counts) / 8 + table
+    short = s.size * width <= MAX_QUICK and adaptive < floor + table
     data = yield from (_encode_adaptive_steps(s, width) if short else rans_encode_steps(s, alphabet))
     if len(data) + 1 > packed_size(s.size, width):
         return bytes([BITS]) + pack_bits(s, width)
@@ -176,21 +171,15 @@ def _log_gammas(n):
 
 def _encode_adaptive_steps(s, width):
     """Each symbol bit by bit, the highest first, each bit predicted from how the others at its node were."""
-    s = s[:, None].astype(np.uint32)
-    bits = ((s >> np.arange(width - 1, -1, -1, dtype=np.uint32)) & 1).reshape(-1).astype(np.int64)
-    depth = np.arange(width, dtype=np.uint32)
+    s, depth = s[:, None].astype(np.int32), np.arange(width, dtype=np.int32)
+    bits = (s >> (width - 1 - depth) & 1).reshape(-1)
     node = ((s >> (width - depth)) + (1 << depth)).astype(np.uint16).reshape(-1)  # of the tree, from 1
     order = np.argsort(node, kind="stable")  # node by node, in the order of time
     sorted_bits, node = bits[order], node[order]
     first = np.flatnonzero(np.append(True, node[1:] != node[:-1]))
     start = np.repeat(first, np.diff(first, append=len(order)))
     ones = np.cumsum(sorted_bits) - sorted_bits
-    n1, n = np.empty((2, len(order)), np.int64)
-    n1[order], n[order] = ones - ones[start], np.arange(len(order)) - start
-    p1 = np.clip(((2 * n1 + 1) << 16) // (2 * n + 2), *CLIP)
-    return (yield RangeEncode(bits, p1))
-
-
-def floor_bytes(s, alphabet):
-    """A number of bytes that `pack_symbols` can't get below: the entropy."""
-    return s.size * entropy(np.bincount(s, minlength=alphabet)) / 8
+    n1, n = ones - ones[start], np.arange(len(order)) - start
+    p1 = np.empty(len(order), np.uint16)
+    p1[order] = np.clip(((2 * n1 + 1) << 16) // (2 * n + 2), *CLIP)
+    return (yield RangeEncode(bits.astype(np.uint8), p1))

@@ -28,6 +28,7 @@ __all__ = ["Contents", "CorruptFileError", "NeedsModelError", "byte_rows", "load
 
 MAX_WEIGHTS = 4_000_000  # 16 MB of float32, which take up to 100 MB while they are decoded
 TOGETHER = 1 << 21  # numbers whose streams are coded side by side
+LEAST = 1 << 12  # numbers that a tensor, however small, counts for: its streams have their own work space
 IN_MEMORY = 1 << 24  # bytes of a file that aren't put down on the disk before its header is known
 PIECE = 1 << 20
 
@@ -215,11 +216,12 @@ def _batches(state):
     """The names of a state in order, in lists of a few million numbers."""
     names, numbers = [], 0
     for name, tensor in state.items():
-        if names and numbers + tensor.numel() > TOGETHER:
+        n = max(tensor.numel(), LEAST)
+        if names and numbers + n > TOGETHER:
             yield names
             names, numbers = [], 0
         names.append(name)
-        numbers += tensor.numel()
+        numbers += n
     if names:
         yield names
 
