@@ -18,6 +18,7 @@ from mcomp.prune import nm_mask, wanda
 from mcomp.prune.sparsegpt import sparsegpt
 from mcomp.ptq import gptq_layers, layer_by_layer
 from mcomp.ptq.layers import hessians, in_order
+from mcomp.quantize import fake_quantize
 from mcomp.quantize.gptq import by_curvature, gptq
 from mcomp.watch import input_grams
 
@@ -106,6 +107,32 @@ def test_a_transformer_with_its_embedding_rounded_to_the_nearest(capsys):
     said = capsys.readouterr().out
     assert "not rounded: embed.weight, because it is no weight of a linear or convolutional layer" in said
     assert len(attached(found)) == len(attached(model))
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_searched_range_is_weighted_by_the_inputs(tmp_path, symmetric):
+    torch.manual_seed(0)
+    x = torch.randn(300, 32) * torch.logspace(-1.5, 1.5, 32)[torch.randperm(32)]
+    exact, off = nn.Sequential(nn.Linear(32, 24)), {}
+    codec = GroupUniform(2, group=16, symmetric=symmetric, search=True)
+    for compensate in (True, False):
+        model = copy.deepcopy(exact)
+        attach(model, {"0.weight": codec})
+        nearest = copy.deepcopy(model)
+        found = gptq_layers(model, x, compensate=compensate)
+        rows = exact[0].weight.detach()
+        grid = codec.grid(rows, weights=x.square().mean(0))
+        if not compensate:
+            assert torch.allclose(found[0].weight, fake_quantize(rows, grid), atol=1e-6)
+        assert float((found[0].weight.abs() > 1.5 * rows.abs().max()).sum()) == 0
+        with torch.no_grad():
+            off[compensate] = float((found(x) - exact(x)).square().mean())
+            assert off[compensate] < 0.8 * float((nearest(x) - exact(x)).square().mean())
+        save(found, tmp_path / "a.safetensors")
+        again = load(tmp_path / "a.safetensors", model=copy.deepcopy(exact))
+        assert torch.equal(again[0].weight, found[0].weight)
+    # inputs are independent: there is little to make up for
+    assert off[True] < 1.1 * off[False]
 
 
 def test_layers_change_in_the_order_of_their_calls():
