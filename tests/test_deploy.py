@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -73,8 +74,26 @@ def test_an_integer_network_is_openvino_to_a_step(made, tmp_path):
     assert (away > 0).mean() < 0.03
     ops = [op.get_rt_info() for op in openvino_engine.compiled(path).get_runtime_model().get_ordered_ops()]
     layers = [op for op in ops if op["layerType"].astype(str) in ("Convolution", "FullyConnected")]
-    assert {op["runtimePrecision"].astype(str) for op in layers} <= {"u8", "i8"}  # floats would prove nothing
+    if not openvino_engine.saturates():  # floats would prove nothing
+        assert {op["runtimePrecision"].astype(str) for op in layers} <= {"u8", "i8"}
     assert len(layers) == 10
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_loaded_file_called_again_and_again(made, engine, tmp_path):
+    """Buffers are kept from call to call: no later call, and no other thread, changes the logits of one."""
+    path = deploy.export(engine, made["lenet300"][0], tmp_path / f"net{SUFFIX[engine]}", example=IMAGES[:5])
+    network, parts = deploy.engine(engine).loaded(path), [IMAGES[:1], IMAGES[1:2], IMAGES[2:9], IMAGES]
+    alone = [deploy.run(engine, path, part) for part in parts]
+    first = network(parts[0])
+    kept = first.clone()
+    with pytest.raises(ValueError, match="images of shape"):
+        network(IMAGES[:1, :, :7])
+    assert all(torch.equal(network(part), logits) for part, logits in zip(parts, alone, strict=True))
+    assert torch.equal(first, kept)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(network, parts * 40))
+    assert all(torch.equal(logits, alone[place % 4]) for place, logits in enumerate(found))
 
 
 def test_steps_that_do_nothing_are_left_out(made):
@@ -204,6 +223,19 @@ def test_the_slow_kernels_never_saturate():
         session = onnxruntime._session(onnxruntime._probe(), 1, exact=True, wide=wide)
         (found,) = session.run(None, {"input": onnxruntime._FULL})
         assert (found == 200).all() or (onnxruntime.saturates() and not wide)
+
+
+def test_openvino_s_sums_never_saturate(tmp_path):
+    """As above: where its kernels would, it computes in floats between the pairs; others keep theirs."""
+    state = torch.random.get_rng_state()
+    openvino_engine.saturates.cache_clear()
+    assert openvino_engine.saturates() == onnxruntime.saturates()  # both by the same instruction
+    assert torch.equal(torch.random.get_rng_state(), state)
+    layer, x = nn.Linear(64, 16), torch.stack([torch.zeros(64), torch.ones(64)])
+    nn.init.ones_(layer.weight)
+    network = integer_network(nn.Sequential(layer), x)
+    path = openvino_engine.export(network, tmp_path / "net.xml", example=x)
+    assert np.array_equal(steps(openvino_engine.run(path, x), network), network(quantize(x, network.grid)))
 
 
 def test_tensorrt_s_file_is_as_it_asks(made, tmp_path):

@@ -69,6 +69,19 @@ def test_an_integer_network_is_executorch_to_a_step(made, name, tmp_path):
     assert path.stat().st_size < 0.35 * 4 * sum(p.numel() for p in made[name][0].parameters())
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_logits_stay_when_the_next_images_come(made, engine, tmp_path):
+    path = deploy.export(
+        engine, made["lenet300"][0], tmp_path / f"net{SUFFIX[engine]}", example=IMAGES[:5], batch=2
+    )
+    network = deploy.engine(engine).loaded(path)
+    first = network(IMAGES[:2])
+    kept, second = first.clone(), network(IMAGES[2:4])
+    assert torch.equal(first, kept)
+    assert not torch.equal(first, second)
+    assert torch.equal(network(IMAGES[:3]), torch.cat([kept, second[:1]]))  # two calls, the second filled up
+
+
 def test_pairs_are_the_integers_in_floats(made):
     network = made["resnet"][1]
     with torch.no_grad():

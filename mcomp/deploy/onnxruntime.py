@@ -55,7 +55,7 @@ def export(model, path, *, example, calibration=None, form="qdq"):
     path = check_path(path, (".onnx",))
     proto, goal = written(model, example, calibration, form=form)
     raw = proto.SerializeToString()
-    check_agrees("onnxruntime", _logits(session(raw), example), goal)
+    check_agrees("onnxruntime", _function(session(raw))(example), goal)
     return write_atomic(path, raw)
 
 
@@ -66,7 +66,7 @@ def run(path, x):
 
 def loaded(path, *, threads=1):
     """The file as a function, loaded once: images (n, ...) -> logits (n, classes), tensors."""
-    return functools.partial(_logits, session(str(path), threads=threads))
+    return _function(session(str(path), threads=threads))
 
 
 def session(source, *, threads=1, exact=True):
@@ -116,12 +116,15 @@ def _session(source, threads, *, exact, wide):
         raise bad_value("a file for ONNX Runtime", f"{what}: {error}", "one that it can open") from None
 
 
-def _logits(session, x):
-    name, kind = session.get_inputs()[0].name, session.get_inputs()[0].type
+def _function(session):
+    (first,), (last,) = session.get_inputs(), session.get_outputs()  # asked once: each call would pay for it
+    return functools.partial(_logits, session, first, last.name)
+
+
+def _logits(session, first, last, x):
     try:
-        out = session.run(None, {name: np.ascontiguousarray(x.detach().numpy())})[0]
+        (out,) = session.run([last], {first.name: np.ascontiguousarray(x.detach().numpy())})
     except Exception as error:
-        raise bad_value(
-            f"images of shape {tuple(x.shape)}", str(error), f"what the file takes, {kind}"
-        ) from None
+        allowed = f"what the file takes, {first.type}"
+        raise bad_value(f"images of shape {tuple(x.shape)}", str(error), allowed) from None
     return torch.from_numpy(out)

@@ -3,25 +3,34 @@
 OpenVINO computes in bfloat16 by itself where the processor can; `run` asks for float32, on one thread. Its
 converter runs in a process of its own, so that one that dies takes nothing with it.
 
+On an x86 processor without VNNI its integer kernels add pairs of products in 16 bits, where they may saturate
+(`saturates`), and it has no other kernels. There `compiled` asks it not to join the pairs with the layers: it
+computes in floats between them, which is exact but for roundings, and slower.
+
 Reshapings that do nothing stay in the file (`mcomp.deploy.tidy`): without them OpenVINO joins a convolution
 with the addition behind it, one rounding is gone, and half of the outputs are others.
 """
 
+import functools
 import os
 import tempfile
-from functools import partial
+from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import openvino
 import torch
+from torch import nn
 
 from mcomp.arrays import bad_value, check_int
 from mcomp.deploy.agree import check_agrees, written
 from mcomp.deploy.apart import apart
 from mcomp.deploy.checks import check_path
+from mcomp.deploy.qdq import qdq
+from mcomp.integer.network import integer_network
 
-__all__ = ["compiled", "export", "loaded", "run"]
+__all__ = ["compiled", "export", "loaded", "run", "saturates"]
 
 
 def export(model, path, *, example, calibration=None):
@@ -52,12 +61,16 @@ def run(path, x):
 
 
 def loaded(path, *, threads=1):
-    """The file as a function, loaded once: images (n, ...) -> logits (n, classes), tensors."""
-    return partial(_logits, compiled(path, threads=threads))
+    """The file as a function, loaded once: images (n, ...) -> logits (n, classes), tensors.
+
+    It has one request, which keeps its buffers from call to call; calls from several threads wait for each
+    other, and the logits are the caller's own.
+    """
+    return functools.partial(_logits, compiled(path, threads=threads).create_infer_request(), Lock())
 
 
 def compiled(path, *, threads=1, precision="f32"):
-    """The file compiled for this processor.
+    """The file compiled for this processor; no sum of its integers saturates.
 
     Parameters
     ----------
@@ -66,19 +79,39 @@ def compiled(path, *, threads=1, precision="f32"):
     precision : "f32" or "bf16"
         Of what isn't in integers.
     """
-    options = {
-        "INFERENCE_NUM_THREADS": check_int("threads", threads, 1),
-        "INFERENCE_PRECISION_HINT": precision,
-    }
+    threads = check_int("threads", threads, 1)
     try:
-        return openvino.Core().compile_model(str(path), "CPU", options)
+        return _compiled(str(path), threads, precision, joined=not saturates())
     except RuntimeError as error:
         raise bad_value("a file for OpenVINO", f"{path}: {error}", "one that it can open") from None
 
 
-def _logits(network, x):
+@functools.cache
+def saturates():
+    """Whether sums of uint8 by int8 saturate on this processor: tried on one, 64 products of 255 and 127."""
+    layer, x = nn.utils.skip_init(nn.Linear, 64, 16), torch.stack([torch.zeros(64), torch.ones(64)])
+    nn.init.ones_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    model = qdq(integer_network(nn.Sequential(layer), x), x.shape)
+    network = _compiled(BytesIO(model.SerializeToString()), 1, "f32", joined=True)
+    return bool(abs(network(x.numpy())[0][1] - 64).max() > 1)  # a step is 64/255
+
+
+def _compiled(source, threads, precision, *, joined):
+    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
+    if not joined:
+        options["LP_TRANSFORMS_MODE"] = False
+    core = openvino.Core()
+    return core.compile_model(core.read_model(source), "CPU", options)
+
+
+def _logits(request, lock, x):
+    images = np.ascontiguousarray(x.detach().numpy(), np.float32)
     try:
-        out = network(np.ascontiguousarray(x.detach().numpy()))[0]
+        with lock:  # read where they lie; the result is copied before the next call may write there
+            request.set_input_tensor(openvino.Tensor(images, shared_memory=True))
+            request.infer(share_outputs=True)
+            out = request.get_output_tensor().data.copy()
     except RuntimeError as error:
         raise bad_value(f"images of shape {tuple(x.shape)}", str(error), "what the file takes") from None
-    return torch.from_numpy(np.array(out))
+    return torch.from_numpy(out)
