@@ -11,7 +11,7 @@ _SUBMODULES = {
     "architectures", "arrays", "asked", "averages", "calling", "chance", "channels", "cli",
     "codecs", "coding", "course", "data", "deploy", "distill", "factories", "figures", "file",
     "files", "gpt", "integer", "kept", "language", "layers", "lowrank", "made", "measure", "merge",
-    "multitask", "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes",
+    "multitask", "paired", "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes",
     "sparse_training", "strangers", "structure", "threads", "trace", "train", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {

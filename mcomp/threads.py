@@ -16,8 +16,9 @@ def calm():
     """
     count = str(min(MOST, cores()))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    if "torch" in sys.modules and "OMP_NUM_THREADS" not in os.environ:
-        sys.modules["torch"].set_num_threads(min(int(count), sys.modules["torch"].get_num_threads()))
+    torch = sys.modules.get("torch")
+    if torch is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(int(count), torch.get_num_threads()))
     os.environ.setdefault("OMP_NUM_THREADS", count)
 
 

@@ -14,9 +14,9 @@ import pytest
 NO_TORCH = (
     "allocate", "arith", "arrays", "binary", "bits", "codebooks", "codecs", "course_check", "course_clock",
     "course_progress", "course_results", "entropy", "floats", "formats", "gptq", "grade", "grids", "groups",
-    "harvest", "house", "huffman", "lloyd", "masks", "moves", "plots", "positions", "powers", "product",
-    "ranges", "ranks", "rans", "rate", "schedules", "sparsegpt", "streams", "svd", "tensors", "ternary",
-    "universal", "without_torch",
+    "harvest", "house", "huffman", "lloyd", "masks", "moves", "paired", "plots", "positions", "powers",
+    "product", "ranges", "ranks", "rans", "rate", "schedules", "sparsegpt", "streams", "svd", "tensors",
+    "ternary", "universal", "without_torch",
 )  # fmt: skip
 # Tests of these files whose answers are written in torch.
 TORCH_ANSWERS = (
@@ -31,7 +31,7 @@ LIBRARIES = {"numpy": np, "strict": array_api_strict}
 if HAS_TORCH:
     LIBRARIES["torch"] = importlib.import_module("torch")
 else:
-    names = {path.name: path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    names = {path.name: path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("*.py")}
     collect_ignore = ["answers", *(file for file, name in names.items() if name not in NO_TORCH)]
 
 

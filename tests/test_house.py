@@ -8,7 +8,7 @@ import pytest
 MCOMP = Path(__file__).resolve().parent.parent / "mcomp"
 # A room may import rooms of the floors above it in this list, and rooms to its left on its own floor.
 FLOORS = (
-    ("arrays", "files", "figures", "threads"),
+    ("arrays", "files", "figures", "paired", "threads"),
     ("coding", "prune", "quantize", "lowrank"),  # arrays in, arrays out: no torch
     # what methods are tried on
     (
@@ -46,7 +46,7 @@ FLOORS = (
     ("cli",),
 )
 ORDER = [room for floor in FLOORS for room in floor]
-NO_TORCH = ("arrays", "files", "figures", "threads", "coding", "prune", "quantize", "lowrank")
+NO_TORCH = ("arrays", "files", "figures", "paired", "threads", "coding", "prune", "quantize", "lowrank")
 
 
 def room_of(path):

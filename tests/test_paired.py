@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from mcomp.measure.paired import paired, sign_flip_p, t_p
+from mcomp.paired import paired, sign_flip_p, t_p
 
 quick = settings(derandomize=True, deadline=None, max_examples=60)
 pairs = st.integers(2, 9).flatmap(lambda n: npst.arrays(np.float64, (2, n), elements=st.floats(-10, 10)))

@@ -9,7 +9,7 @@ import mcomp
 import mcomp.data
 from mcomp.course.results import read
 from mcomp.measure import count_parameters
-from mcomp.measure.paired import paired
+from mcomp.paired import paired
 from mcomp.train import evaluate
 
 RESULTS = Path(__file__).resolve().parent.parent / "experiments" / "results"

@@ -1,6 +1,7 @@
 """The course without torch: answers are checked and graded on numpy arrays, and no tensor is asked for."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +44,21 @@ def test_every_oracle_is_right(no_torch):
     for number in chapters():
         for exercise in load(number).exercises:
             assert check(exercise, exercise.oracle, seconds=60).ok, exercise.id
+
+
+ALL_OF_THE_COURSE = """import importlib, pkgutil, sys
+sys.modules["torch"] = None  # as if it weren't installed
+import mcomp.course
+for found in pkgutil.walk_packages(mcomp.course.__path__, "mcomp.course."):
+    importlib.import_module(found.name)
+    print(found.name)"""
+
+
+def test_each_module_of_the_course_is_imported_where_torch_is_missing():
+    command = [sys.executable, "-c", ALL_OF_THE_COURSE]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+    assert {f"mcomp.course.specs.ch{number}" for number in chapters()} <= {*ended.stdout.split()}
 
 
 def test_notebooks_are_graded_on_numpy_arrays(no_torch, tmp_path):

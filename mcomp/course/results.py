@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from mcomp.arrays import bad_value
-from mcomp.measure.paired import paired
+from mcomp.paired import paired
 
 __all__ = ["alike", "checked", "course_folder", "higher", "read", "script_hash", "undecided"]
 

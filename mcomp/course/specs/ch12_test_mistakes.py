@@ -7,7 +7,7 @@ import numpy as np
 
 from mcomp.course.model import Mistake
 from mcomp.course.specs.ch12_loss_mistakes import log_soft, soft
-from mcomp.measure.paired import t_p
+from mcomp.paired import t_p
 
 
 def _row_mean(z):
