@@ -154,12 +154,10 @@ def zoo_train(
     if network in zoo.TEXTS:
         text = mcomp.data.load_text()
         model = zoo.train(network, text, seed=seed)
-        nbytes, bits = (
-            save(model, path),
-            [bits_per_byte(model, x).per_byte for x in (text.validation, text.test)],
-        )
-        said = f"bits per byte: validation {bits[0]:.3f}, test {bits[1]:.3f}"
-        console.print(f"{path}: {nbytes:,} bytes, {said}", highlight=False)
+        nbytes = save(model, path)
+        found = {part: bits_per_byte(model, getattr(text, part)).per_byte for part in ("validation", "test")}
+        said = ", ".join(f"{part} {bits:.3f}" for part, bits in found.items())
+        console.print(f"{path}: {nbytes:,} bytes, bits per byte: {said}", highlight=False)
         return
     images = mcomp.data.load(data)
     model = zoo.train(network, images, seed=seed)

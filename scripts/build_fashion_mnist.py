@@ -11,7 +11,6 @@ It is cut into independent streams of 8 MiB, so that a reader can decode them si
 same liblzma gives the same bytes every time.
 """
 
-import argparse
 import gzip
 import hashlib
 import lzma
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+import assets
 from mcomp.files import write_atomic
 
 IDX_SHA256 = {
@@ -54,14 +54,5 @@ def build(folder, out=ASSET):
     return write_atomic(out, compress(b"".join(read_checked(Path(folder), name) for name in IDX_SHA256)))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="where the four .gz files are")
-    parser.add_argument("--out", default=ASSET, help="the file to write (default: the package's asset)")
-    arguments = parser.parse_args()
-    path = build(arguments.folder, arguments.out)
-    print(f"{path}: {path.stat().st_size:,} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
-
-
 if __name__ == "__main__":
-    main()
+    assets.main(build, ASSET, about=__doc__, folder="where the four .gz files are")

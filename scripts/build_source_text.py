@@ -10,12 +10,12 @@ everybody.
 The result is an ordinary .xz file: a line of JSON with the name and the size of each file, then the files.
 """
 
-import argparse
 import hashlib
 import json
 import lzma
 from pathlib import Path
 
+import assets
 from mcomp.files import write_atomic
 
 CONTENT_SHA256 = "3de894e4780e98c8c0e759179fc7cc237e90ea0ee56814d0b56ed6a7c4451df1"
@@ -44,14 +44,5 @@ def build(folder, out=ASSET):
     return write_atomic(out, lzma.compress(data, filters=FILTERS))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="the standard library of Python 3.11.7")
-    parser.add_argument("--out", default=ASSET, help="the file to write (default: the package's asset)")
-    arguments = parser.parse_args()
-    path = build(arguments.folder, arguments.out)
-    print(f"{path}: {path.stat().st_size:,} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
-
-
 if __name__ == "__main__":
-    main()
+    assets.main(build, ASSET, about=__doc__, folder="the standard library of Python 3.11.7")

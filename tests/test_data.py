@@ -3,11 +3,10 @@
 import dataclasses
 import gzip
 import hashlib
-import importlib.util
 import lzma
 import struct
-from pathlib import Path
 
+import build_fashion_mnist
 import numpy as np
 import pytest
 import torch
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from mcomp import data as mdata
 from mcomp.data import evenly_by_class, load, names, sources
 
-ROOT = Path(__file__).resolve().parent.parent
 # The first labels of the training set and of the test set, as every tutorial on Fashion-MNIST prints them.
 FIRST_TRAIN = [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
 FIRST_TEST = [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
@@ -28,36 +26,28 @@ def fashion():
     return load("fashion-mnist")
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("build", ROOT / "scripts" / "build_fashion_mnist.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_package_holds_the_published_bytes(script):
+def test_the_package_holds_the_published_bytes():
     decoded = lzma.decompress(sources._ASSET.read_bytes())
     sizes = [16 + 784 * 60_000, 8 + 60_000, 16 + 784 * 10_000, 8 + 10_000]
     pieces = np.split(np.frombuffer(decoded, np.uint8), np.cumsum(sizes))
     assert pieces[-1].size == 0
     found = [hashlib.sha256(piece.tobytes()).hexdigest() for piece in pieces[:4]]
-    assert found == list(script.IDX_SHA256.values())
+    assert found == list(build_fashion_mnist.IDX_SHA256.values())
 
 
-def test_streams_decode_in_threads_to_the_same_bytes_as_in_one_go(script):
+def test_streams_decode_in_threads_to_the_same_bytes_as_in_one_go():
     content = np.random.default_rng(0).integers(0, 9, 5_000, dtype=np.uint8).tobytes()
-    packed = script.compress(content, stream_bytes=1_000)
-    assert packed == script.compress(content, stream_bytes=1_000)
+    packed = build_fashion_mnist.compress(content, stream_bytes=1_000)
+    assert packed == build_fashion_mnist.compress(content, stream_bytes=1_000)
     assert sources._decode_streams(packed) == lzma.decompress(packed) == content
     with pytest.raises(ValueError, match="damaged"):
         sources._decode_streams(packed[:100] + b"?" + packed[101:])
 
 
-def test_the_script_refuses_other_files(script, tmp_path):
+def test_the_script_refuses_other_files(tmp_path):
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
     with pytest.raises(ValueError, match="SHA-256"):
-        script.build(tmp_path, tmp_path / "out.xz")
+        build_fashion_mnist.build(tmp_path, tmp_path / "out.xz")
     assert not (tmp_path / "out.xz").exists()
 
 

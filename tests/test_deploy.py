@@ -337,7 +337,7 @@ def test_a_network_that_depends_on_the_data_is_not_written(tmp_path):
 def test_bad_input_writes_nothing(change, told, tmp_path, monkeypatch):
     engine = change.get("engine", "onnxruntime")
     change = {name: value for name, value in change.items() if name != "engine"}
-    refuses(engine, ".onnx", change, told, tmp_path, monkeypatch)
+    assert refuses(engine, ".onnx", change, told, tmp_path, monkeypatch) == []
 
 
 def test_a_file_that_is_none_and_images_that_do_not_fit(tmp_path):

@@ -197,7 +197,7 @@ class Counts(nn.Module):
     ],
 )
 def test_bad_input_writes_nothing(engine, change, told, tmp_path, monkeypatch):
-    refuses(engine, SUFFIX[engine], change, told, tmp_path, monkeypatch)
+    assert refuses(engine, SUFFIX[engine], change, told, tmp_path, monkeypatch) == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -235,7 +235,7 @@ def test_an_operation_that_cannot_be_written_is_named(engine, model, told, tmp_p
     ],
 )
 def test_bad_input_writes_nothing(engine, change, told, tmp_path, monkeypatch):
-    refuses(engine, SUFFIX[engine], change, told, tmp_path, monkeypatch)
+    assert refuses(engine, SUFFIX[engine], change, told, tmp_path, monkeypatch) == []
 
 
 def test_groups_that_ncnn_has_no_scales_for_are_refused_by_name(tmp_path):

@@ -7,16 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.entropy import (
-    cross_entropy,
-    entropy,
-    histogram,
-    pack_table,
-    quantize_counts,
-    quantized,
-    table_sizes,
-    unpack_table,
-)
+from mcomp.coding.entropy import cross_entropy, entropy, histogram, quantize_counts, quantized
+from mcomp.coding.tables import pack_table, table_sizes, unpack_table
 
 counts_lists = st.lists(st.integers(0, 2**40), min_size=1, max_size=60).filter(any)
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcomp.coding.bits import CorruptFileError
-from mcomp.coding.entropy import entropy, histogram, unpack_table
+from mcomp.coding.entropy import entropy, histogram
 from mcomp.coding.rans import rans_decode, rans_decode_binary, rans_encode, rans_encode_binary
+from mcomp.coding.tables import unpack_table
 
 
 def one_lane_decode(words, state, freqs, precision, n):

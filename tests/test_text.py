@@ -1,30 +1,19 @@
 """The text: the right bytes, split by file, the same everywhere."""
 
 import hashlib
-import importlib.util
 import lzma
-from pathlib import Path
 
+import build_source_text
 import pytest
 import torch
 
 from mcomp.data import text
 from mcomp.data.text import END, load_text, stream
 
-ROOT = Path(__file__).resolve().parent.parent
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("build", ROOT / "scripts" / "build_source_text.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_package_holds_the_library_s_bytes(script):
+def test_the_package_holds_the_library_s_bytes():
     content = lzma.decompress(text._ASSET.read_bytes())
-    assert hashlib.sha256(content).hexdigest() == script.CONTENT_SHA256
+    assert hashlib.sha256(content).hexdigest() == build_source_text.CONTENT_SHA256
     assert text._ASSET.stat().st_size < 1_000_000
 
 
@@ -63,10 +52,10 @@ def test_a_stream_is_all_files_between_ends():
     assert pieces == [b"", *(bytes(x.tolist()) for x in files.values()), b""]
 
 
-def test_other_sources_are_refused(script, tmp_path):
+def test_other_sources_are_refused(tmp_path):
     (tmp_path / "this.py").write_bytes(b"s = 1\n" * 100)
     with pytest.raises(ValueError, match=r"have SHA-256 [0-9a-f]{64}; allowed"):
-        script.build(tmp_path, tmp_path / "out.xz")
+        build_source_text.build(tmp_path, tmp_path / "out.xz")
     assert not (tmp_path / "out.xz").exists()
 
 

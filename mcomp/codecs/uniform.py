@@ -137,9 +137,8 @@ class GroupUniform(Uniform):
         layout = {"axis": self.axis if w.ndim > 1 else None, "group": self.group, "symmetric": self.symmetric}
         search = self.search or weights is not None
         grid = group_grid(w, self.bits, weights=weights, shrink=SHRINK if search else (1,), **layout)
-        digits = 1 - round(
-            math.log2(float(array_namespace(w).finfo(grid.scale.dtype).eps))
-        )  # 24 of a float32
+        eps = float(array_namespace(w).finfo(grid.scale.dtype).eps)
+        digits = 1 - round(math.log2(eps))  # 24 of a float32
         return replace(grid, scale=_storable(grid.scale, w.dtype, bits=digits - SHORT))
 
 

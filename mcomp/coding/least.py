@@ -3,8 +3,9 @@
 import numpy as np
 
 from mcomp.coding.bits import packed_size
-from mcomp.coding.entropy import entropy, least_table
+from mcomp.coding.entropy import entropy
 from mcomp.coding.huffman import code_lengths
+from mcomp.coding.tables import least_table
 
 __all__ = ["floor_bytes", "least_huffman", "least_rans"]
 

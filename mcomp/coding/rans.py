@@ -15,15 +15,9 @@ import numpy as np
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.batch import Bits, Decode, Encode, Table, run
 from mcomp.coding.bits import Reader, as_symbols, symbol_dtype, varint
-from mcomp.coding.entropy import (
-    cross_entropy,
-    histogram,
-    pack_table,
-    quantized,
-    table_sizes,
-    unpack_table,
-)
+from mcomp.coding.entropy import cross_entropy, histogram, quantized
 from mcomp.coding.lanes import lanes_for, pack_states, read_lanes
+from mcomp.coding.tables import pack_table, table_sizes, unpack_table
 
 __all__ = [
     "best_table", "rans_decode", "rans_decode_binary", "rans_decode_binary_steps", "rans_decode_steps",

@@ -124,10 +124,8 @@ def read_by(model, x):
 
     def note(name, layer, inputs, output):
         if isinstance(output, torch.Tensor) and inputs and output.shape == getattr(inputs[0], "shape", None):
-            made[output.untyped_storage().data_ptr()] = (
-                name,
-                output,
-            )  # kept, so that its memory isn't used again
+            place = output.untyped_storage().data_ptr()
+            made[place] = (name, output)  # the output is kept, so that its memory isn't used again
 
     def match(name, layer, a):
         source, _ = made.get(a.untyped_storage().data_ptr(), (None, None))
@@ -161,10 +159,8 @@ def _unfit(model, x, producer, readers, output):
             return f"{name}: {why}"
     if why := not_plain(model, producer, (type(model.get_submodule(producer)),)):
         return why
-    size, widths = (
-        len(model.get_submodule(producer).weight),
-        [model.get_submodule(n).in_features for n in readers],
-    )
+    size = len(model.get_submodule(producer).weight)
+    widths = [model.get_submodule(name).in_features for name in readers]
     if {size} != {*widths}:
         return f"it gives {size} channels, its readers read {widths}"
     moved, s = copied(model), torch.where(torch.arange(size) % 2 == 0, 2.0, 0.5)

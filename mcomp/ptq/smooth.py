@@ -93,17 +93,18 @@ def awq(model, x, *, codec, alphas=ALPHAS, pairs=None, output=None):
         ])  # fmt: skip
         hessian = input_grams(model, x, names=readers[:1])[readers[0]]
         mean = _sizes(model, x, readers[0])[1]
-        return activation_aware_scales(
-            torch.cat(weights), hessian, size=mean, project=project, alphas=alphas
-        )[0]
+        options = {"size": mean, "project": project, "alphas": alphas}
+        return activation_aware_scales(torch.cat(weights), hessian, **options)[0]
 
     return _scaled(model, x, pairs, output, chosen)
 
 
 def _scaled(model, x, pairs, output, chosen):
     """The copy in which each pair is divided by ``chosen(model, readers)``, the model as it came."""
-    check = norm_readers(model, x, output=output) if pairs is None else None
-    pairs = checked_pairs(model, x, pairs, output=output) if check is None else check
+    if pairs is None:
+        pairs = norm_readers(model, x, output=output)
+    else:
+        pairs = checked_pairs(model, x, pairs, output=output)
     scaled = copied(model).eval()
     for producer, readers in pairs.items():
         with naming(producer), torch.no_grad():

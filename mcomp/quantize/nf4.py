@@ -14,9 +14,8 @@ import numpy as np
 
 __all__ = ["OFFSET", "normal_values"]
 
-OFFSET = (
-    0.9677083  # of bitsandbytes: the mean of 1 - 1/30 and 1 - 1/32, halfway into the last part of each side
-)
+# of bitsandbytes: the mean of 1 - 1/30 and 1 - 1/32, halfway into the last part of each side
+OFFSET = 0.9677083
 
 
 @lru_cache(maxsize=1)
