@@ -17,6 +17,8 @@ from tqdm.auto import tqdm
 from mcomp import calling
 from mcomp.arrays import bad_value, check_int, check_real
 
+BLOCK = 16  # channels that oneDNN takes at once, at most
+
 
 class Batch(NamedTuple):
     """One minibatch: images `x`, labels `y`, and `index`, their rows in the training set."""
@@ -165,8 +167,17 @@ def _step(run, batch, loss, callbacks, lr, output):
 
 @contextlib.contextmanager
 def _channels_last(model):
-    """Lay out 4-D tensors with the channels last meanwhile: convolutions and pooling train faster so."""
-    model.to(memory_format=torch.channels_last)
+    """Lay out 4-D tensors with the channels last meanwhile: convolutions and pooling train faster so.
+
+    Not those of a network with a thin 1 x 1 convolution that has a stride: of its weight, in that layout,
+    oneDNN computes a wrong gradient, or writes past its memory and the process dies (its issue 6035).
+    """
+    thin = any(
+        layer.in_channels // layer.groups < BLOCK and {*layer.kernel_size} == {1} != {*layer.stride}
+        for layer in model.modules()
+        if isinstance(layer, torch.nn.Conv2d)
+    )
+    model.to(memory_format=torch.contiguous_format if thin else torch.channels_last)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from mcomp.measure.timing import torch_threads
 from mcomp.train import Callback, constant, cross_entropy, evaluate, evaluating, fit, one_cycle, predict
 
 
@@ -301,6 +302,31 @@ def test_the_layout_comes_back_after_an_error():
     with pytest.raises(RuntimeError):
         fit(model, SimpleNamespace(train=(torch.ones(4, 5), torch.zeros(4).long())), progress=False)
     assert model[0].weight.is_contiguous()
+
+
+class Gradient(Callback):
+    """The gradient of the first weight."""
+
+    def after_step(self, run):
+        self.found = next(run.model.parameters()).grad.clone()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("channels", [2, 5, 15, 16])
+def test_a_thin_convolution_with_a_stride_learns_by_its_gradient(channels, threads):
+    """In the layout that `fit` prefers oneDNN's is wrong with two threads, and ends the process with one."""
+    torch.manual_seed(0)
+    x, y = torch.randn(32, channels, 28, 28), torch.randint(0, 3, (32,))
+    conv = torch.nn.Conv2d(channels, 8, 1, stride=2, bias=False)
+    model = torch.nn.Sequential(conv, torch.nn.Flatten(), torch.nn.Linear(8 * 14 * 14, 3))
+    seen = {}
+    for dtype in (torch.float32, torch.float64):
+        seen[dtype] = Gradient()
+        data = SimpleNamespace(train=(x.to(dtype), y))
+        with torch_threads(threads):
+            fit(copy.deepcopy(model).to(dtype), data, epochs=1, callbacks=[seen[dtype]], progress=False)
+    found, wanted = (seen[dtype].found.double() for dtype in (torch.float32, torch.float64))
+    assert (found - wanted).abs().max() < 1e-3 * wanted.abs().max()  # float32 sums of 6,272 products
 
 
 def test_a_bar_shows_the_progress(data, capsys, monkeypatch):
