@@ -77,7 +77,7 @@ def checked(sentence, *claims):
 
     Examples
     --------
-    >>> checked("the cubic schedule ends above one shot", higher([0.89, 0.88, 0.9], [0.86, 0.85, 0.86]))
+    >>> checked("the cubic schedule ends above one shot", higher([89, 88, 90, 88, 89], [86, 85, 86, 86, 85]))
     checked: the cubic schedule ends above one shot
     """
     if not claims:
@@ -93,7 +93,7 @@ def higher(a, b, *, by=0.0):
 
     Parameters
     ----------
-    a, b : sequences of n real numbers, a figure a seed in the same order; n from 3 to 20
+    a, b : sequences of n real numbers, a figure a seed in the same order; n from 5 to 20
     by : float
         How much higher, in the figures' unit.
 
@@ -102,9 +102,9 @@ def higher(a, b, *, by=0.0):
     AssertionError
         If the interval includes `by` or lies below it, with the interval.
     ValueError
-        As `paired`; or with fewer than three seeds.
+        As `paired`; or with fewer than five seeds: an interval of three rests on its assumption alone.
     """
-    return _claim(_paired(a, b), lambda found: found.low > by, f"above {by:g}")
+    return _claim(_paired(a, b, least=5), lambda found: found.low > by, f"above {by:g}")
 
 
 def undecided(a, b):
@@ -124,9 +124,9 @@ def alike(a, b, *, within):
     return _claim(found, lambda found: -within < found.low <= found.high < within, f"within {within:g} of 0")
 
 
-def _paired(a, b):
-    if len(a) < 3:
-        raise bad_value("the number of seeds", len(a), "at least 3: two differences say next to nothing")
+def _paired(a, b, *, least=3):
+    if len(a) < least:
+        raise bad_value("the number of seeds", len(a), f"at least {least}")
     return paired(a, b)
 
 
