@@ -94,9 +94,9 @@ def inspect(
 def export(
     network: Network = None,
     to: Annotated[
-        str, typer.Option(help="ncnn, mnn, litert, c, html, ...; a wrong one lists all.")
+        str, typer.Option(help="ncnn, mnn, litert, c, html, gguf, ...; a wrong one lists all.")
     ] = "onnxruntime",
-    out: Annotated[Path, typer.Option(help="To write: .onnx, .xml, .param, .mnn, .c or .html.")] = Path(
+    out: Annotated[Path, typer.Option(help="To write: .onnx, .xml, .param, .mnn, .c, .gguf, ...")] = Path(
         "net.onnx"
     ),
     int8: Annotated[bool, typer.Option("--int8", help="In integers; TensorRT and C always are.")] = False,
@@ -106,19 +106,29 @@ def export(
     model: Model = None,
     entropy_coded: Annotated[bool, typer.Option("--entropy-coded", help="C: with the small file.")] = False,
     original: Annotated[str | None, typer.Option(help="HTML: the network before it was compressed.")] = None,
+    kind: Annotated[str | None, typer.Option(help="GGUF: q8_0 (else), q4_0, f16 or f32.")] = None,
 ):
     """Write a network as a file for another engine, as C, or as a web page to try it on."""
     from mcomp import deploy
 
     deploy.engine(to)  # before the network is loaded: is it installed?
-    if entropy_coded and to != "c":
-        raise bad_value("--entropy-coded", f"--to {to}", "--to c")
-    if original is not None and to != "html":
-        raise bad_value("--original", f"--to {to}", "--to html")
-    held = data_of(data)
-    x = held.train[0]
-    calibration = x[:images] if int8 or to in deploy.INTEGERS else None
-    options = {"example": x[:8]} | ({"entropy_coded": True} if entropy_coded else {})
+    only = {
+        "--entropy-coded": ("c", entropy_coded),
+        "--original": ("html", original),
+        "--kind": ("gguf", kind),
+    }
+    for option, (wanted, given) in only.items():
+        if given not in (None, False) and to != wanted:
+            raise bad_value(option, f"--to {to}", f"--to {wanted}")
+    if to == "gguf":  # of bytes: there are no images
+        if int8:
+            raise bad_value("--int8", "--to gguf", "--kind q8_0")
+        calibration, options = None, {"example": None} | ({"kind": kind} if kind else {})
+    else:
+        held = data_of(data)
+        x = held.train[0]
+        calibration = x[:images] if int8 or to in deploy.INTEGERS else None
+        options = {"example": x[:8]} | ({"entropy_coded": True} if entropy_coded else {})
     if to == "html":
         options = shown(held) | {"original": original and network_of(original, seed, None)}
     out = deploy.export(to, network_of(network, seed, model), out, calibration=calibration, **options)

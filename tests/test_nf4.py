@@ -82,6 +82,21 @@ def test_bits_with_and_without_double_quantization():
     assert errors[1] < 1.03 * errors[0]
 
 
+def test_the_scales_take_an_eighth_of_a_bit_as_in_the_paper():
+    """Section 3: 0.5 bits a weight become 8/64 + 32/(64·256) = 0.127. Our zero points add 0.0005."""
+    w = gaussian(512, 1024)
+    scales = DOUBLE.encode(w).floats["scale"]
+    assert scales.symbols["q"].max() - scales.symbols["q"].min() < 2**8
+    bits = (
+        8 * (scales.symbols["q"].size + scales.symbols["zero_point"].size) + 32 * scales.floats["scale"].size
+    )
+    assert bits / w.size == pytest.approx(8 / 64 + 32 / (64 * 256), abs=6e-4)
+    assert scales.nbits() < bits < 0.26 * 32 * NormalFloat().encode(w).floats["scale"].size
+    found, exact = decode(scales), NormalFloat().encode(w).floats["scale"]
+    step = np.repeat(scales.floats["scale"], 256)
+    assert (abs(found - exact) <= 0.501 * step).all()
+
+
 def test_on_gaussian_weights_it_beats_a_grid_of_as_many_values():
     w = gaussian(256, 256, seed=1)
     grid = Uniform(4, group=64)

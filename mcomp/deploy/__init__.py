@@ -1,4 +1,4 @@
-"""A network where it has to run: files for other engines, and running them (chapter 17).
+"""A network where it has to run: files for other engines, and running them (chapters 17 and 18).
 
 A module an engine, one shape: ``export(model, path, *, example, calibration=None)`` writes a file, and
 ``run(path, x)`` gives its logits. `export` and `run` here take the engine's name; importing this needs none
@@ -22,6 +22,7 @@ ENGINES = {  # name: the module, and the packages that it needs
     "executorch": ("mcomp.deploy.executorch", ("executorch",)),
     "c": ("mcomp.deploy.c", ()),
     "html": ("mcomp.deploy.html", ()),
+    "gguf": ("mcomp.deploy.gguf", ()),
 }
 
 LARGE = ("litert", "executorch")  # two gigabytes: an extra of their own
