@@ -1,5 +1,6 @@
 """A language model at work: what it keeps of the text, and how it writes faster (chapter 19)."""
 
 from mcomp.transformers.cache import Cache, cache_bytes, run
+from mcomp.transformers.generate import chances, draw, generate, parses
 
-__all__ = ["Cache", "cache_bytes", "run"]
+__all__ = ["Cache", "cache_bytes", "chances", "draw", "generate", "parses", "run"]
