@@ -15,6 +15,8 @@ __all__ = ["Cache", "Past", "Rows", "cache_bytes", "run"]
 class Rows:
     """The keys or the values of one layer, (batch, kv_heads, positions, size), as they came."""
 
+    least = 0  # positions that can't be forgotten one by one
+
     def __init__(self):
         self.recent = None
 
@@ -27,10 +29,15 @@ class Rows:
         self.recent = x if self.recent is None else torch.cat([self.recent, x], dim=2)
         return self.recent
 
+    def whole(self):
+        """All positions as attention reads them."""
+        return self.recent
+
     def keep(self, n):
         """Forget all positions but the first `n`; a copy, or the memory of the others would stay."""
-        if n < self.length:
-            self.recent = self.recent[:, :, :n].clone(memory_format=torch.contiguous_format)
+        gone = self.length - n
+        if gone:
+            self.recent = self.recent[:, :, : self.recent.shape[2] - gone].clone()
 
     def tensors(self):
         """Everything that is stored."""
@@ -51,6 +58,11 @@ class Past:
         """Queries, keys and values of new positions in; the queries turned, and all keys and values out."""
         start = self.length
         return rotary(q, start=start), self.keys.extend(rotary(k, start=start)), self.values.extend(v)
+
+    @property
+    def least(self):
+        """How few positions `keep` can leave."""
+        return max(self.keys.least, self.values.least)
 
     def keep(self, n):
         self.keys.keep(n)
@@ -110,9 +122,9 @@ class Cache:
         Raises
         ------
         ValueError
-            If there are fewer than `n`, or the cache changed them on the way and can't give them back.
+            If there are fewer than `n`, or the cache has changed later ones and can't give them back.
         """
-        n = check_int("n", n, 0, self.length)
+        n = check_int("n", n, self.layers[0].least, self.length)
         for layer in self.layers:
             layer.keep(n)
 
