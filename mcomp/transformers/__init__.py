@@ -3,8 +3,17 @@
 from mcomp.transformers.cache import Cache, cache_bytes, run
 from mcomp.transformers.generate import chances, draw, generate, parses
 from mcomp.transformers.kv import quantized_bytes, quantized_cache
+from mcomp.transformers.speculative import (
+    Speculated,
+    acceptance,
+    expected_tokens,
+    residual,
+    speculate,
+    speed_up,
+    verify,
+)
 
 __all__ = [
-    "Cache", "cache_bytes", "chances", "draw", "generate", "parses", "quantized_bytes", "quantized_cache",
-    "run",
+    "Cache", "Speculated", "acceptance", "cache_bytes", "chances", "draw", "expected_tokens", "generate",
+    "parses", "quantized_bytes", "quantized_cache", "residual", "run", "speculate", "speed_up", "verify",
 ]  # fmt: skip
