@@ -12,7 +12,8 @@ _SUBMODULES = {
     "codecs", "coding", "course", "data", "deploy", "distill", "factories", "figures", "file",
     "files", "gpt", "integer", "kept", "language", "layers", "lowrank", "made", "measure", "merge",
     "multitask", "paired", "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes",
-    "sparse_training", "strangers", "structure", "threads", "trace", "train", "watch", "zoo",
+    "sparse_training", "strangers", "structure", "threads", "trace", "train", "transformers", "watch",
+    "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",

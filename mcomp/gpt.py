@@ -48,6 +48,13 @@ def rotary(x, *, start=0):
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
+def _earlier(queries, keys, device):
+    """Which of all keys each of the last positions may see, (queries, keys); None where one sees all."""
+    if queries == 1:
+        return None
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+
+
 class Attention(nn.Module):
     """Causal attention of `heads` queries; `kv_heads` keys and values, each for heads / kv_heads queries."""
 
@@ -59,13 +66,18 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(dim, dim // heads * kv_heads, bias=False)
         self.o_proj = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x):
-        q = rotary(self._split(self.q_proj(x), self.heads))  # (batch, heads, positions, dim / heads)
-        k = rotary(self._split(self.k_proj(x), self.kv_heads))
-        v = self._split(self.v_proj(x), self.kv_heads)
+    def forward(self, x, past=None):
+        """Of new positions alone if `past`, of `mcomp.transformers.cache`, has the keys and values before."""
+        q = self._split(self.q_proj(x), self.heads)  # (batch, heads, positions, dim / heads)
+        k, v = self._split(self.k_proj(x), self.kv_heads), self._split(self.v_proj(x), self.kv_heads)
+        if past is None:
+            q, k, mask = rotary(q), rotary(k), None
+        else:
+            q, k, v = past.extend(q, k, v)  # of all positions, but for q
+            mask = _earlier(q.shape[2], k.shape[2], x.device)
         if self.kv_heads != self.heads:
             k, v = (z.repeat_interleave(self.heads // self.kv_heads, dim=1) for z in (k, v))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=past is None)
         return self.o_proj(y.transpose(1, 2).flatten(2))
 
     @staticmethod
@@ -94,8 +106,8 @@ class Layer(nn.Module):
         self.attention_norm, self.mlp_norm = nn.RMSNorm(dim, eps=1e-6), nn.RMSNorm(dim, eps=1e-6)
         self.attention, self.mlp = Attention(dim, heads, kv_heads), GatedMLP(dim, hidden)
 
-    def forward(self, x):
-        x = x + self.attention(self.attention_norm(x))
+    def forward(self, x, past=None):
+        x = x + self.attention(self.attention_norm(x), past)
         return x + self.mlp(self.mlp_norm(x))
 
 

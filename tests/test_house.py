@@ -40,6 +40,7 @@ FLOORS = (
         "distill",
         "merge",
         "multitask",
+        "transformers",
     ),  # by chapter
     ("plots", "recipes", "pipeline", "factories", "strangers", "deploy", "asked"),
     ("course",),

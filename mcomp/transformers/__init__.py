@@ -1,0 +1,22 @@
+"""A language model at work: what it keeps of the text, and how it writes faster (chapter 19)."""
+
+from mcomp.transformers.cache import Cache, cache_bytes, run
+from mcomp.transformers.generate import chances, draw, generate, parses
+from mcomp.transformers.heads import share_heads
+from mcomp.transformers.kv import quantized_bytes, quantized_cache
+from mcomp.transformers.speculative import (
+    Speculated,
+    acceptance,
+    expected_tokens,
+    residual,
+    speculate,
+    speed_up,
+    verify,
+)
+from mcomp.transformers.window import window_cache
+
+__all__ = [
+    "Cache", "Speculated", "acceptance", "cache_bytes", "chances", "draw", "expected_tokens", "generate",
+    "parses", "quantized_bytes", "quantized_cache", "residual", "run", "share_heads", "speculate", "speed_up",
+    "verify", "window_cache",
+]  # fmt: skip
