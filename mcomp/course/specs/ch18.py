@@ -10,6 +10,7 @@ import numpy as np
 
 from mcomp.course.model import Exercise, case
 from mcomp.course.specs.ch18_mistakes import MISTAKES, QUIZ
+from mcomp.course.specs.ch18_rows import gptq_row, one_cases, round_one, row_cases
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
@@ -20,9 +21,9 @@ def group_round(w, bits, group):
     """Each run of `group` neighbours in a row of w (out, n) rounded to its own grid: an array like w.
 
     A group's range goes from the lower of 0 and its smallest weight to the higher of 0 and its largest; the
-    2 ** bits integers 0, 1, ... span it. scale is the range over 2 ** bits - 1, zero is -low / scale, rounded;
-    q is w / scale, rounded, plus zero, cut to the integers there are; the result scale * (q - zero). Halves go
-    to the even integer. `group` divides n; no group is all 0.
+    2 ** bits integers 0, 1, ... span it. scale is the range over 2 ** bits - 1, zero is -low / scale,
+    rounded; q is w / scale, rounded, plus zero, cut to the integers there are; the result
+    scale * (q - zero). Halves go to the even integer. `group` divides n; no group is all 0.
     """
     out = np.zeros(w.shape)
     for i in range(w.shape[0]):
@@ -42,6 +43,8 @@ def group_cases(rng):
     yield case(np.array([[0.1, 0.9, 8.0, 30.0]]), 2, 2)
     yield case(np.array([[-1.0, 0.2, 0.7, 2.0]]), 2, 4)
     yield case(np.array([[1.0, 2.2], [-3.0, -0.9]]), 2, 2)
+    yield case(np.array([[0.0, 0.5, 1.5, 3.0], [-2.0, 0.5, -0.5, 1.0]]), 2, 4)  # halves, of q
+    yield case(np.array([[-1.5, 1.5, 0.5, -0.5]]), 2, 4)  # q of the largest and zero both go up: cut
     yield case(np.array([[-1.0, 0.6, 0.1, 0.3], [4.0, -0.3, 5.1, 6.0]]), 3, 2)
     for n in range(2, 16):
         group, bits = (2, 3, 4)[n % 3], n % 3 + 2
@@ -59,82 +62,6 @@ def _no_ties(w, bits, group):
         return False
     at = np.concatenate([parts, -low], axis=1) * (2**bits - 1) / (high - low)
     return bool((abs(at - np.floor(at) - 0.5) > 0.01).all())
-
-
-def round_one(w, inverse, j, value):
-    """Weight j of w (n,) becomes `value`, the others make up for it: (weights (n,), inverse (n, n)).
-
-    inverse is that of H, which says what an error d costs: d @ H @ d / 2. Row and column j of the inverse that
-    comes back are 0: weight j takes no part any more.
-    """
-    n, moved, left = len(w), [float(v) for v in w], np.zeros(inverse.shape)
-    error = (float(w[j]) - value) / float(inverse[j, j])
-    for i in range(n):
-        moved[i] = value if i == j else float(w[i]) - error * float(inverse[i, j])
-        for k in range(n):
-            if i != j and k != j:
-                left[i, k] = float(inverse[i, k]) - float(inverse[i, j] * inverse[j, k] / inverse[j, j])
-    return np.array(moved), left
-
-
-def one_cases(rng):
-    yield case(np.array([0.5, 1.0]), np.eye(2), 0, 0.0)
-    yield case(np.array([0.4, 0.3]), np.array([[1.0, -1.0], [-1.0, 2.0]]), 0, 0.0)
-    yield case(np.array([0.4, 0.3]), np.array([[1.0, -1.0], [-1.0, 2.0]]), 1, 1.0)
-    yield case(np.array([1.5, -0.5, 2.0]), np.array([[2.0, 1, 0], [1, 2, 1], [0, 1, 2]]), 1, -1.0)
-    yield case(np.array([2.0]), np.array([[4.0]]), 0, 1.5)
-    for n in range(2, 14):
-        size = n % 4 + 2
-        x = rng.normal(size=(size + 4, size)).round(1)
-        inverse = np.linalg.inv(x.T @ x / len(x) + 0.1 * np.eye(size))
-        yield case(rng.normal(size=size).round(2), inverse, n % size, float(rng.integers(-2, 3)) / 2)
-
-
-def gptq_row(w, factor, step):
-    """The weights w (n,), from first to last, at multiples of `step`; those behind make up: (n,).
-
-    factor is upper triangular with factor.T @ factor the inverse of H. Weight j is rounded, halves to the even
-    multiple; its error, as it then is, over factor[j, j] is subtracted factor[j, k] times from each weight
-    k behind it.
-    """
-    w = [float(v) for v in w]
-    for j in range(len(w)):
-        rounded = step * round(w[j] / step)
-        error = (w[j] - rounded) / float(factor[j, j])
-        for k in range(j + 1, len(w)):
-            w[k] -= error * float(factor[j, k])
-        w[j] = rounded
-    return np.array(w)
-
-
-def _factor(rng, size, spread=1.0):
-    x = rng.normal(size=(3 * size, size)).round(1) + spread * rng.normal(size=(3 * size, 1)).round(1)
-    hessian = x.T @ x / len(x) + 0.05 * np.eye(size)
-    return np.linalg.cholesky(np.linalg.inv(hessian)).T
-
-
-def row_cases(rng):
-    yield case(np.array([0.4, 0.3]), np.array([[1.0, -1.0], [0.0, 1.0]]), 1.0)
-    yield case(np.array([0.4, 1.3]), np.eye(2), 0.5)
-    yield case(np.array([0.7, -0.3, 0.2]), np.array([[2.0, 1, -1], [0, 1, 0.5], [0, 0, 1]]), 1.0)
-    yield case(np.array([0.7, 0.6, 0.1]), np.array([[1.0, 0.5, 0.2], [0, 2.0, 1.0], [0, 0, 1]]), 1.0)
-    for n in range(2, 16):
-        size, step = n % 5 + 2, (1.0, 0.5, 0.25)[n % 3]
-        yield from _clear(rng, size, step)
-
-
-def _clear(rng, size, step):
-    """A case none of whose roundings is near a tie, so that every right way to add up agrees."""
-    while True:
-        w, factor = rng.normal(size=size).round(2), _factor(rng, size)
-        now, least = w.copy(), 1.0
-        for j in range(size):
-            at = now[j] / step
-            least = min(least, abs(at - math.floor(at) - 0.5))
-            now[j:] = now[j:] - (now[j] - step * round(at)) / factor[j, j] * factor[j, j:]
-        if least > 0.01:
-            yield case(w, factor, step)
-            return
 
 
 def wanda_mask(w, x, k):
@@ -159,10 +86,12 @@ def wanda_cases(rng):
     yield case(np.array([[1.0, 1.0, 1.0]]), np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]), 2)
     yield case(np.array([[2.0, 1.0, 1.5]]), np.array([[1.0, 0.0, 1.0], [-1.0, 4.0, 1.0]]), 1)
     yield case(np.array([[3.0, 2.0], [1.0, 5.0]]), np.array([[1.0, 2.0], [3.0, 1.0]]), 0)
+    yield case(np.array([[3.0, 2.0], [1.0, 5.0]]), np.array([[1.0, 2.0], [3.0, 1.0]]), 2)
     for n in range(2, 16):
         out, size = n % 3 + 1, n % 5 + 2
-        x = rng.normal(size=(n % 4 + 2, size)).round(1) * rng.choice([0.5, 1.0, 5.0], size)
-        yield case(rng.normal(size=(out, size)).round(2), x + 0.01, n % size + 1)
+        x = rng.normal(size=(n % 4 + 2, size)).round(1) * rng.choice([0.5, 1.0, 3.0], size)
+        x = x * rng.choice([0.2, 1.0, 3.0], x.shape) + 0.01  # means of |x| and of squares tell apart
+        yield case(rng.normal(size=(out, size)).round(2), x, n % (size - 1) + 1)
 
 
 def smoothing(x, w, alpha):
@@ -219,7 +148,7 @@ EXERCISES = (
         "18.1", group_round, group_cases, title="A grid for each group",
         hints=(
             "Make the groups a third axis: then all that chapter 06 did for a row works for a group.",
-            "parts = w.reshape(out, n // group, group); low, high with keepdims, the range widened to hold 0.",
+            "parts = w.reshape(out, n // group, group); low, high with keepdims, widened to hold 0.",
             "scale = (high - low) / most; zero = round(-low / scale); scale * (clip(round(parts / scale) + "
             "zero, 0, most) - zero)",
         ),
@@ -230,8 +159,8 @@ EXERCISES = (
         hints=(
             "The surgeon's step of chapter 03 with `value` in the place of 0. What is subtracted from each?",
             "(w[j] - value) / inverse[j, j] times column j of the inverse: at place j that leaves `value`.",
-            "w - (w[j] - value) / inverse[j, j] * inverse[:, j], inverse - outer(inverse[:, j], inverse[j]) / "
-            "inverse[j, j]",
+            "w - (w[j] - value) / inverse[j, j] * inverse[:, j], inverse - outer(inverse[:, j], inverse[j]) "
+            "/ inverse[j, j]",
         ),
         mistakes=MISTAKES["18.2"], rtol=1e-6, atol=1e-9,
     ),
