@@ -100,7 +100,7 @@ def _first_group(w, bits, group):
 GROUPS = (
     Mistake("not_widened", _wrong(low=lambda p: p.min(-1, keepdims=True),
                                   high=lambda p: p.max(-1, keepdims=True)),
-            "your range goes from the smallest to the largest; it must hold 0 too, or weights are cut"),
+            "your range goes from the smallest to the largest; it must hold 0, too, or 0.0 isn't on it"),
     Mistake("zero_cut", _wrong(low=lambda p: p.min(-1, keepdims=True),
                                high=lambda p: p.max(-1, keepdims=True),
                                zero=lambda low, s, m: np.clip(np.round(-low / s), 0, m)),

@@ -24,7 +24,7 @@ QUIZ = (
         Option("its best result, as no input disturbs another",
                "it gains by correlation alone: a weight makes up where its input goes along with another's"),
         Option("the same, but weights with large inputs are rounded more finely",
-               "all of a row share one grid; sizes alone move no weight"),
+               "all of a row share one step, whatever their inputs are"),
     )),
     Question("One channel of x is a hundred times as large as the others, and 8 bits for w and x, one scale "
              "each, break. What helps without training?", (
