@@ -84,14 +84,14 @@ def test_training_is_deterministic_and_the_seed_counts():
     assert not torch.equal(a["embed.weight"], c["embed.weight"])
 
 
-def test_the_zoo_trains_it_on_two_threads_and_gives_the_others_back(monkeypatch):
+def test_the_zoo_trains_it_on_one_thread_and_gives_the_others_back(monkeypatch):
     seen, before = [], torch.get_num_threads()
     monkeypatch.setattr(
         "mcomp.language.fit_text",
         lambda model, files, **options: seen.append((torch.get_num_threads(), options)),
     )
     model = zoo.train("tinygpt", type("Text", (), {"train": {}}), seed=3, progress=False)
-    assert seen == [(2, {"seed": 3, "progress": False, **zoo.RECIPES["tinygpt"]})]
+    assert seen == [(1, {"seed": 3, "progress": False, **zoo.RECIPES["tinygpt"]})]
     assert torch.get_num_threads() == before
     assert zoo.architecture(model)[0] == "tinygpt"
 

@@ -67,7 +67,7 @@ def _no_ties(w, bits, group):
 def wanda_mask(w, x, k):
     """Which k weights of each row of w (out, n) stay: True = keep, (out, n).
 
-    Those with the largest |w| times the root of the mean square of their input, a column of x (images, n); of
+    Those with the largest |w| times the root of the mean square of their input, a column of x (samples, n); of
     equal ones the first.
     """
     mask = np.zeros(w.shape, dtype=bool)
@@ -97,7 +97,7 @@ def wanda_cases(rng):
 def smoothing(x, w, alpha):
     """(x / s, w * s) with s[j] = max|x[:, j]| ** alpha / max|w[:, j]| ** (1 - alpha).
 
-    x is (images, n), w (out, n); s is (n,), a factor for each input. No column is all 0. Two arrays.
+    x is (samples, n), w (out, n); s is (n,), a factor for each input. No column is all 0. Two arrays.
     """
     less, more = np.zeros(x.shape), np.zeros(w.shape)
     for j in range(x.shape[1]):
@@ -178,7 +178,7 @@ EXERCISES = (
         "18.4", wanda_mask, wanda_cases, title="Weight times input, row by row",
         hints=(
             "A large weight that reads a small input does little. What does the pair do?",
-            "score = |w| * sqrt(mean of x ** 2 over images); then k of each row, not of the matrix.",
+            "score = |w| * sqrt(mean of x ** 2 over samples); then k of each row, not of the matrix.",
             "A stable argsort of -score along axis 1, its first k places True.",
         ),
         mistakes=MISTAKES["18.4"],

@@ -100,7 +100,7 @@ SMOOTHING = (
     Mistake("rows_of_w", _of(_most, lambda a: abs(a).max(1)),
             "of w you took the sizes of rows, the outputs; an input is a column"),
     Mistake("rows", _of(lambda a: abs(a).max(1, keepdims=True), _most),
-            "of x you took the sizes of rows, the images; an input is a column"),
+            "of x you took the sizes of rows, the samples; an input is a column"),
     Mistake("rows_of_each", quiet(lambda x, w, alpha: (
                 x / abs(x).max(1, keepdims=True) ** alpha, w * abs(w).max(1, keepdims=True) ** (1 - alpha))),
             "you scaled rows of x and of w by their own sizes; s belongs to an input, a column of both"),

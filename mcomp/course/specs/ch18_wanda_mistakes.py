@@ -64,7 +64,7 @@ WANDA = (
     Mistake("largest", _by(lambda w, x: abs(w) * abs(x).max(0)),
             "you took each input's largest |x|; the root of the mean square"),
     Mistake("last_image", _by(lambda w, x: abs(w) * abs(x[-1])),
-            "you took one image's input; the mean is over all images"),
+            "you took one sample's input; the mean is over all samples"),
     Mistake("divided", _by(lambda w, x: abs(w) / _input(x)),
             "you divided by the input's size; multiply: a large input makes a weight matter"),
     Mistake("added", _by(lambda w, x: abs(w) + _input(x)),
