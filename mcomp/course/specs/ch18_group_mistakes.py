@@ -91,6 +91,13 @@ def _across(w, bits, group):
     return np.swapaxes(_grid(parts, bits), 1, 2).reshape(w.shape)
 
 
+def _all_rows(w, bits, group):
+    """One grid for `group` columns of all rows."""
+    parts = np.swapaxes(w.reshape(len(w), -1, group), 0, 1)
+    rounded = _grid(parts.reshape(len(parts), -1), bits).reshape(parts.shape)
+    return np.swapaxes(rounded, 0, 1).reshape(w.shape)
+
+
 def _first_group(w, bits, group):
     """The grid of each row's first group for the whole row."""
     ends = _low(w[:, :group]), _high(w[:, :group])
@@ -129,6 +136,8 @@ GROUPS = (
             "you took lowest and highest over the groups; take them within each group, the last axis"),
     Mistake("as_many", quiet(lambda w, bits, group: _groups(w, bits, w.shape[1] // group)),
             "you cut each row into `group` groups; a group holds `group` weights"),
+    Mistake("all_rows", quiet(_all_rows),
+            "you took lowest and highest over all rows: each row has groups of its own"),
     Mistake("first_group", quiet(_first_group),
             "the whole row is on its first group's grid: compute the grid anew for each group"),
     Mistake("points", _wrong(scale=lambda low, high, most: (high - low) / (most + 1)),
@@ -148,7 +157,7 @@ GROUPS = (
     Mistake("no_zero", _wrong(zero=lambda low, s, m: 0 * low),
             "all negative weights were cut to 0: the zero is missing, or added behind the cut"),
     Mistake("middle", _wrong(zero=lambda low, s, m: 0 * low + (m + 1) // 2),
-            "the middle of the integers is right for a range with 0 in its middle; it is -low / scale"),
+            "you put the zero in the middle of the integers (or let them be negative); it is -low / scale"),
     Mistake("not_cut", _wrong(q=lambda p, s, z, m: np.round(p / s) + z),
             "you didn't cut q to the integers there are: the largest weight may fall one above"),
     Mistake("down", _whole(np.floor), "you rounded w / scale down; to the nearest"),
@@ -162,6 +171,11 @@ GROUPS = (
     Mistake("from_low", _wrong(q=lambda p, s, z, m: np.round((p - _low(p)) / s),
                                back=lambda q, s, z, low: low + s * q),
             "your grid starts at low itself, and 0.0 isn't on it: round the zero"),
+    Mistake("from_lowest", _wrong(low=lambda p: p.min(-1, keepdims=True),
+                                  high=lambda p: p.max(-1, keepdims=True),
+                                  q=lambda p, s, z, m: np.round((p - p.min(-1, keepdims=True)) / s),
+                                  back=lambda q, s, z, low: low + s * q),
+            "your grid runs from the smallest to the largest: no 0 in its range, and 0.0 isn't on it"),
     Mistake("rounded_late", _wrong(q=lambda p, s, z, m: np.clip(np.round((p - _low(p)) / s), 0, m)),
             "you rounded (w - low) / scale in one; q is w / scale, rounded, plus the rounded zero"),
     Mistake("zero_kept", _wrong(back=lambda q, s, z, low: s * q),

@@ -74,9 +74,9 @@ def _at_once(w, factor, step):
     return step * np.round((w - errors @ np.triu(factor, 1)) / step)
 
 
-def _greedy(w, factor, step):
-    """18.2 in a loop with the same inverse for every weight."""
-    inverse, now = factor.T @ factor, w.astype(float)
+def _greedy(w, factor, step, of=np.array):
+    """18.2 in a loop with the same inverse, or what is made `of` it, for every weight."""
+    inverse, now = of(factor.T @ factor), w.astype(float)
     for j in range(len(w)):
         rounded = step * np.round(now[j] / step)
         now[j + 1 :] -= (now[j] - rounded) / inverse[j, j] * inverse[j, j + 1 :]
@@ -104,7 +104,7 @@ def _behind(factor, j):
 
 ROW = (
     Mistake("plain", lambda w, factor, step: step * np.round(w / step),
-            "that is plain rounding: nothing made up, or by column j of factor, which is 0 behind j"),
+            "that is plain rounding: no weight moved; is the error taken before w[j] is set, by row j?"),
     Mistake("no_diagonal", _error(lambda factor, j: 1.0),
             "the error isn't divided by factor[j, j]"),
     Mistake("times", _error(lambda factor, j: 1 / factor[j, j]),
@@ -118,6 +118,8 @@ ROW = (
     Mistake("own_diagonal", _wrong(off=lambda now, came, v, factor, j: now[j] - v,
                                    share=lambda factor, j: factor[j, j + 1:] / np.diag(factor)[j + 1:]),
             "each share was divided by factor[k, k]; all by factor[j, j]"),
+    Mistake("hessian", quiet(lambda w, factor, step: _greedy(w, factor, step, np.linalg.inv)),
+            "you took rows of H; row j of factor says how much each makes up"),
     Mistake("greedy", _greedy,
             "you took rows of the inverse itself: right for the first weight only; factor's for all"),
     Mistake("greedy_all", _greedy_all,
@@ -159,6 +161,8 @@ ROW = (
     Mistake("half_away", _wrong(nearest=_away), "you round halves away from 0; to the even multiple"),
     Mistake("whole", quiet(lambda w, factor, step: _row(w, factor, 1.0)),
             "you rounded to whole numbers; to multiples of `step`"),
+    Mistake("step_upside_down", quiet(lambda w, factor, step: _row(w, factor, 1 / step)),
+            "w * step, rounded, over step: divide first, then multiply"),
     Mistake("integers", quiet(lambda w, factor, step: _row(w, factor, step) / step),
             "these are the integers; multiply by `step`"),
     Mistake("unrounded", _wrong(keep=True),

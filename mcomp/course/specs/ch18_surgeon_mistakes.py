@@ -53,7 +53,7 @@ def _hessian(w, inverse, j, value):
 # The weights that come back, of w, the inverse, j, value.
 WEIGHTS = {
     "still": (lambda w, inverse, j, value: _at(w, j, value),
-              "you set weight j and left the others where they were; they must make up for it"),
+              "the others stayed where they were: they make up for w[j] - value, taken before w[j] is set"),
     "sign": (_set(lambda *a: -_step(*a)), "the others moved the wrong way: subtract"),
     "sign_of_all": (_only(lambda *a: -_step(*a)),
                     "the sign is wrong: weight j went as far from `value` again, not to it"),
@@ -129,6 +129,25 @@ INVERSES = {
 }  # fmt: skip
 
 
+def _in_place(inverse, j):
+    """Every entry by entries that have changed already."""
+    left = inverse.copy()
+    for i, k in np.ndindex(left.shape):
+        left[i, k] -= left[i, j] * left[j, k] / left[j, j]
+    return left
+
+
+def _with_error(w, inverse, j, value):
+    error = (w[j] - value) / inverse[j, j]
+    return _moved(w, inverse, j, value), inverse - error * np.outer(inverse[:, j], inverse[j])
+
+
+INVERSES["in_place"] = (
+    _in_place,
+    "you changed the inverse while you still read row and column j: use a copy",
+)
+
+
 def _both(weights=_moved, inverse=_left):
     return quiet(lambda w, inv, j, value: (weights(w, inv, j, value), inverse(inv, j)))
 
@@ -142,6 +161,8 @@ SURGEON = (
       for name, (f, why) in INVERSES.items()),
     *(Mistake(f"{a}_{b}", _both(WEIGHTS[a][0], INVERSES[b][0]), f"{WEIGHTS[a][1]}. And {INVERSES[b][1]}")
       for a, b in PAIRS),
+    Mistake("with_error", quiet(_with_error),
+            "the weights are right; how the inverse changes doesn't depend on the error"),
     Mistake("exchanged", lambda *a: _both()(*a)[::-1], "the weights come first, then the inverse"),
     Mistake("weights_alone", _moved, "the weights are right; return the inverse without weight j, too"),
     Mistake("shorter", quiet(lambda w, inv, j, value: (

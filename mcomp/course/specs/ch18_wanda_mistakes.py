@@ -37,6 +37,12 @@ def _last_of_equals(w, x, k):
     return _ranks(_score(w, x)[:, ::-1])[:, ::-1] < k
 
 
+def _from_behind(w, x, k):
+    mask = np.zeros(w.shape, dtype=bool)
+    np.put_along_axis(mask, np.argsort(_score(w, x), axis=1, kind="stable")[:, -k:], True, axis=1)
+    return mask
+
+
 def _same_columns(w, x, k):
     chosen = _ranks(_score(w, x).sum(0, keepdims=True)) < k
     return np.repeat(chosen, len(w), axis=0)
@@ -65,6 +71,8 @@ WANDA = (
             "you took each input's largest |x|; the root of the mean square"),
     Mistake("last_image", _by(lambda w, x: abs(w) * abs(x[-1])),
             "you took one sample's input; the mean is over all samples"),
+    Mistake("images", _by(lambda w, x: abs(w) * np.sqrt((x**2).mean(1))),
+            "you took the size of each sample; of each input, a column of x: axis 0"),
     Mistake("divided", _by(lambda w, x: abs(w) / _input(x)),
             "you divided by the input's size; multiply: a large input makes a weight matter"),
     Mistake("added", _by(lambda w, x: abs(w) + _input(x)),
@@ -93,6 +101,8 @@ WANDA = (
             ">= the k-th largest keeps all equals (and one where k is 0); exactly k stay"),
     Mistake("last_of_equals", _last_of_equals,
             "of equal ones you kept the last; the first stay"),
+    Mistake("from_behind", quiet(_from_behind),
+            "[-k:] of the rising order keeps the last of equals, and all where k is 0"),
     Mistake("places", quiet(lambda w, x, k: np.argsort(-_score(w, x), axis=1, kind="stable") < k),
             "argsort says which weight comes at a place, not at which place a weight comes: sort once more"),
     Mistake("indices", quiet(lambda w, x, k: np.argsort(-_score(w, x), axis=1, kind="stable")[:, :k]),
