@@ -102,7 +102,7 @@ def reveal(key, truth, *, ax, at=None):
             ax.axhline(value, label=label, **style)
         else:
             face = "none" if name == "your guess" else style["color"]
-            ax.plot([at], [value], "*", color=style["color"], markerfacecolor=face, markersize=14, label=label)
+            ax.plot(at, value, "*", color=style["color"], markerfacecolor=face, markersize=14, label=label)
     ax.legend()
 
 
