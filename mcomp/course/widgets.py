@@ -102,7 +102,8 @@ def reveal(key, truth, *, ax, at=None):
             ax.axhline(value, label=label, **style)
         else:
             face = "none" if name == "your guess" else style["color"]
-            ax.plot(at, value, "*", color=style["color"], markerfacecolor=face, markersize=14, label=label)
+            look = {"color": style["color"], "markerfacecolor": face, "markersize": 19, "zorder": 1.9}
+            ax.plot(at, value, "*", label=label, **look)  # behind the series, whose mark may be there, too
     ax.legend()
 
 
