@@ -32,6 +32,7 @@ from mcomp.course import (
 from mcomp.course import show as showing
 from mcomp.course.harvest import answers
 from mcomp.course.model import find, load
+from mcomp.figures import MARKERS, PALETTE
 
 SETUP = """import matplotlib.pyplot as plt
 import numpy as np
@@ -247,6 +248,8 @@ def test_a_prediction_is_kept_and_drawn(capsys):
     reveal("02.a", 47.3, ax=ax, at=0.9)
     assert [line.get_xydata().tolist() for line in ax.lines] == [[[0.9, 47.3]], [[0.9, 80.0]]]
     assert ax.lines[1].get_markerfacecolor() == "none"
+    assert {line.get_marker() for line in ax.lines} == {"*"}.difference(MARKERS)  # no series is drawn so
+    assert ax.lines[0].get_color() not in {*PALETTE, *(f"C{i}" for i in range(10))}
     ax = plt.figure().subplots()
     reveal("02.a", 47.3, ax=ax)
     assert [line.get_ydata() for line in ax.lines] == [[47.3, 47.3], [80.0, 80.0]]

@@ -88,11 +88,12 @@ def reveal(key, truth, *, ax, at=None):
         In the unit that `predict` named.
     ax : Axes
     at : float, optional
-        Draws points at this x, the guess hollow; without it, horizontal lines, the guess dashed.
+        Draws stars at this x, the guess hollow; without it, horizontal lines, the guess dashed. No series
+        of the course's style has a star, or the colour of the truth.
     """
     unit = f" {_units[key]}" if _units.get(key) else ""
     mine = guess(key)
-    values = [("measured", truth, {"color": "C0", "linestyle": "-"})]
+    values = [("measured", truth, {"color": "#222222", "linestyle": "-"})]
     if mine is not None:
         values.append(("your guess", mine, {"color": "C1", "linestyle": "--"}))
     for name, value, style in values:
@@ -101,7 +102,8 @@ def reveal(key, truth, *, ax, at=None):
             ax.axhline(value, label=label, **style)
         else:
             face = "none" if name == "your guess" else style["color"]
-            ax.plot([at], [value], "o", color=style["color"], markerfacecolor=face, markersize=9, label=label)
+            look = {"color": style["color"], "markerfacecolor": face, "markersize": 19, "zorder": 1.9}
+            ax.plot(at, value, "*", label=label, **look)  # behind the series, whose mark may be there, too
     ax.legend()
 
 
