@@ -1,5 +1,6 @@
 """Run a candidate against an exercise's cases and judge it: function in, Verdict out. Never raises."""
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mcomp.course.compare import difference, has_torch, plain, same, to_torch
+from mcomp.course.model import Case
 from mcomp.course.observe import explained, observed, only_where
 from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
@@ -89,22 +91,28 @@ def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
     for case in _cases(exercise, seed):
         args, kwargs = case.fresh(convert)
         outcome = call(function, args, kwargs, seconds=max(left, 0.01), room=room)
-        outcomes.append(_settled(outcome, case.fresh(convert)))
+        outcomes.append(_settled(exercise, outcome, case.fresh(convert)))
         left, room = left - outcome.seconds, room - len(outcome.printed)
         if outcome.kind in ("to do", "time", "output"):
             break
     return outcomes
 
 
-def _settled(outcome, before):
-    """The outcome with its value as numpy, and whether the arguments are no longer as `before`."""
+def _settled(exercise, outcome, before):
+    """The outcome with its value as numpy, and which arguments are no longer as `before`."""
     if outcome.kind != "value":
         return outcome
     try:
-        value, changed = plain(outcome.value), not same(outcome.inputs, before)
+        value, changed = plain(outcome.value), _changed(exercise, outcome.inputs, before)
     except Exception as error:  # a sparse tensor, say
         return Outcome("error", error=f"the result can't be read: {type(error).__name__}")
     return replace(outcome, value=value, changed=changed, inputs=None)
+
+
+def _changed(exercise, after, before):
+    """The names of the arguments that differ, as in "w and mask"; "" if none does."""
+    after, before = (exercise.named(Case(*arguments)) for arguments in (after, before))
+    return " and ".join(name for name in before if not same(after[name], before[name]))
 
 
 def judge(exercise, outcomes, *, seed=0):
@@ -162,7 +170,7 @@ def _fault(exercise, seed, number, outcome):
         place = f"line {outcome.line}: {outcome.code}  →  " if outcome.line else ""
         return ENDS[outcome.kind], place + outcome.error if outcome.error else ""
     if outcome.changed:
-        return "changed its input", "the arrays that came in must come out as they were: work on a copy"
+        return "changed its input", f"{outcome.changed} must stay unchanged: work on a copy"
     return _compare(exercise, outcome.value, right_value(exercise, number, seed=seed))
 
 
@@ -197,7 +205,8 @@ def _diagnose(exercise, cases, outcomes, bad):
             return mistake, mistake.diagnosis
         if bad[0] in alike and covered > most and len(alike & telling) >= 2:
             best, most = mistake, covered
-    return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
+    part = f"all {most}" if most == len(bad) else f"{most} of {len(bad)}"
+    return best, f"in {part} failing cases: {best.diagnosis}" if best else ""
 
 
 def _observe(exercise, cases, outcomes, bad, seed):
@@ -208,10 +217,19 @@ def _observe(exercise, cases, outcomes, bad, seed):
     found = _unless_it_fails(lambda: observed(rows, rtol=max(exercise.rtol, 1e-6)))
     which = "failing cases" if values == bad else "cases with a wrong value"
     found = f"in all {len(values)} {which}: {found}" if found else ""
-    said = [explained(outcomes[bad[0]].error) if outcomes[bad[0]].kind == "error" else "", found]
+    said = [explained(outcomes[bad[0]].error) or _crashes([outcomes[i] for i in bad]), found]
     if len(outcomes) == len(cases):
         said.append(_unless_it_fails(lambda: only_where(given, set(bad), exactly=any(said))))
     return "; ".join(filter(None, said))
+
+
+def _crashes(outcomes):
+    """Where the case shown is a wrong value: what stops most of the others, if they are more."""
+    told = Counter(explained(outcome.error) for outcome in outcomes if outcome.kind == "error")
+    sentence, count = told.most_common(1)[0] if told else ("", 0)
+    if outcomes[0].kind != "value" or not sentence or 2 * count <= len(outcomes):
+        return ""
+    return f"in {count} of {len(outcomes)} failing cases: {sentence}"
 
 
 def _unless_it_fails(look):

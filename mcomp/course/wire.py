@@ -124,5 +124,5 @@ def _outcome(row):
         error=str(row["error"])[:LONGEST],
         line=int(row["line"]),
         code=str(row["code"])[:LONGEST],
-        changed=bool(row["changed"]),
+        changed=str(row["changed"])[:LONGEST],
     )
