@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from mcomp.course.compare import difference, has_torch, plain, same, to_torch
-from mcomp.course.model import Case
 from mcomp.course.observe import explained, observed, only_where
 from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
@@ -91,28 +90,34 @@ def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
     for case in _cases(exercise, seed):
         args, kwargs = case.fresh(convert)
         outcome = call(function, args, kwargs, seconds=max(left, 0.01), room=room)
-        outcomes.append(_settled(exercise, outcome, case.fresh(convert)))
+        outcomes.append(_settled(outcome, case.fresh(convert)))
         left, room = left - outcome.seconds, room - len(outcome.printed)
         if outcome.kind in ("to do", "time", "output"):
             break
     return outcomes
 
 
-def _settled(exercise, outcome, before):
+def _settled(outcome, before):
     """The outcome with its value as numpy, and which arguments are no longer as `before`."""
     if outcome.kind != "value":
         return outcome
     try:
-        value, changed = plain(outcome.value), _changed(exercise, outcome.inputs, before)
+        value, changed = plain(outcome.value), _changed(outcome.inputs, before)
     except Exception as error:  # a sparse tensor, say
         return Outcome("error", error=f"the result can't be read: {type(error).__name__}")
     return replace(outcome, value=value, changed=changed, inputs=None)
 
 
-def _changed(exercise, after, before):
-    """The names of the arguments that differ, as in "w and mask"; "" if none does."""
-    after, before = (exercise.named(Case(*arguments)) for arguments in (after, before))
-    return " and ".join(name for name in before if not same(after[name], before[name]))
+def _changed(after, before):
+    """The places of the arguments that differ."""
+    pairs = [(b, a) for one, other in zip(before, after, strict=True) for b, a in _in_order(one, other)]
+    return tuple(place for place, (b, a) in enumerate(pairs) if not same(b, a))
+
+
+def _in_order(before, after):
+    """Pairs of two tuples, or of the values of two dicts."""
+    keys = before if isinstance(before, dict) else range(len(before))
+    return [(before[key], after[key]) for key in keys]
 
 
 def judge(exercise, outcomes, *, seed=0):
@@ -170,8 +175,15 @@ def _fault(exercise, seed, number, outcome):
         place = f"line {outcome.line}: {outcome.code}  →  " if outcome.line else ""
         return ENDS[outcome.kind], place + outcome.error if outcome.error else ""
     if outcome.changed:
-        return "changed its input", f"{outcome.changed} must stay unchanged: work on a copy"
+        names = _names(exercise, _cases(exercise, seed)[number], outcome.changed)
+        return "changed its input", f"{names} must stay unchanged: work on a copy"
     return _compare(exercise, outcome.value, right_value(exercise, number, seed=seed))
+
+
+def _names(exercise, case, places):
+    """The names of the arguments at those places, as in "w and mask"."""
+    names = [*list(exercise.named(case))[: len(case.args)], *case.kwargs]
+    return " and ".join(name for place, name in enumerate(names) if place in places)
 
 
 def _compare(exercise, yours, expected):

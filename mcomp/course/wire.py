@@ -124,5 +124,5 @@ def _outcome(row):
         error=str(row["error"])[:LONGEST],
         line=int(row["line"]),
         code=str(row["code"])[:LONGEST],
-        changed=str(row["changed"])[:LONGEST],
+        changed=tuple(int(place) for place in row["changed"]),
     )
