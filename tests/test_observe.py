@@ -312,6 +312,7 @@ CRASHES = [
     (lambda a, m: math.sqrt(a), "one number is wanted there, not an array"),
     (lambda a, m: round(a[None]) if isinstance(a, np.ndarray) else math.sqrt(a), "number"),
     (lambda a, m: [0 for n, c in [(*m.shape, 1)]], "values than names before the `=`"),
+    (lambda a, m: a[:0][0], "an entry is asked of an array that has none"),
     (lambda a, m: int(float("nan")), "no whole number can be made of nan"),
 ]
 

@@ -29,6 +29,8 @@ KNOWN = (
      "these shapes don't fit entry by entry: compare their last axes; x[:, None] adds an axis"),
     (r"boolean index did not match|too many indices|mask .* does not match the shape",
      "what stands in the square brackets has another shape, or more axes, than the array before them"),
+    (r"out of bounds for (axis|dimension) \d+ with size 0",
+     "an entry is asked of an array that has none: in some case there is nothing left"),
     (r"IndexError: .*out of bounds|list index out of range|IndexError: index .* is out of bounds",
      "an index past the end: n entries have the indices 0 to n - 1"),
     (r"axis \d+ is out of bounds|Dimension out of range",
