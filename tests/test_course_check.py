@@ -2,6 +2,7 @@
 
 import builtins
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -303,6 +304,37 @@ def test_a_right_value_beside_a_changed_input_is_no_known_mistake():
 
     verdict = check(find("00.2"), in_place)
     assert (verdict.status, verdict.mistake, verdict.diagnosis) == ("changed its input", None, "")
+
+
+def test_the_arguments_that_an_answer_changed_are_named():
+    def in_place(w, mask, grad, k):
+        mask[...] = False
+        grad *= 2
+        return mask
+
+    assert check(find("05.4"), in_place).message == "mask and grad must stay unchanged: work on a copy"
+
+    def one_of_a_dict(scores, k):
+        scores["a"][0] = 9.0
+        return {name: score > 0 for name, score in scores.items()}
+
+    assert check(find("02.6"), one_of_a_dict).message.startswith("scores must stay unchanged")
+
+
+@pytest.mark.parametrize("number", ["02.3", "02.4", "02.5", "02.6"])
+def test_whoever_returns_nothing_is_asked_for_a_return(number):
+    verdict = check(find(number), lambda *arguments: None)
+    assert verdict.message.endswith(": is there a return?")
+
+
+def test_a_case_that_is_wrong_where_most_others_crash_says_why_they_do():
+    def joins_tables(scores, k):
+        flat = np.concatenate(list(scores.values()))
+        return {name: score >= np.sort(flat)[-k] for name, score in scores.items()}
+
+    verdict = check(find("02.6"), joins_tables)
+    assert verdict.status == "wrong"
+    assert re.match(r"in \d+ of \d+ failing cases: arrays that are joined agree", verdict.observation)
 
 
 def test_an_answer_may_call_itself(capsys):

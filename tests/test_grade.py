@@ -391,7 +391,7 @@ def test_a_line_from_an_attacker_gives_outcomes_or_a_value_error(message):
 
 @pytest.mark.parametrize("packed", BAD_ARRAYS)
 def test_arrays_that_are_not_arrays_are_refused(packed):
-    line = {"kind": "value", "value": {"array": packed}, "error": "", "line": 0, "code": "", "changed": False}
+    line = {"kind": "value", "value": {"array": packed}, "error": "", "line": 0, "code": "", "changed": []}
     with pytest.raises(ValueError, match="not a result"):
         wire.read_outcomes(json.dumps({"exercise": "02.1", "outcomes": [line]}))
     with pytest.raises(ValueError, match="not a result"):

@@ -130,6 +130,20 @@ def test_a_term_or_a_factor_that_is_an_argument(change, said):
     assert found == said
 
 
+def test_a_factor_on_both_sides_of_one_makes_nothing_large_or_small():
+    rows = list(zip(ROWS[:3], (0.5, 2.0, 4.0), strict=True))
+    said = "every number is the expected one {} k"
+    assert observed([(e / k, e, {"k": k}) for e, k in rows]) == said.format("divided by")
+    assert observed([(e * k, e, {"k": k}) for e, k in rows]) == said.format("times")
+    below = [(-e * k, -e, {"k": k}) for e, k in zip(ROWS[:3], (2, 3, 4), strict=True)]
+    assert observed(below) == said.format("times")  # twice -3 is less than -3
+
+
+def test_a_factor_of_one_is_none():
+    found = observed([(e * (1 + 1e-12), e, {}) for e in ROWS])
+    assert found == "every number is right but for its last digits: is something rounded, or computed twice?"
+
+
 def test_the_entry_whose_place_is_given():
     rows = [(e, q) for e, q in zip(ROWS, (0, 2, 1, 2), strict=True)]
     alone = [(np.where(np.arange(len(e)) == q, e, e - 7.7 * e**2), e, {"q": q}) for e, q in rows]
@@ -162,6 +176,14 @@ MASKS = [np.array([1, 0, 0, 1, 0, 0], bool), np.array([0, 1, 0, 0], bool), np.ar
 )  # fmt: skip
 def test_masks(change, said):
     assert observed([(change(m), m, {}) for m in MASKS]).startswith(said)
+
+
+def test_all_beside_nothing_is_no_exchange():
+    full = [np.ones(n, bool) for n in (2, 3, 4, 5)]
+    assert observed([(m, ~m, {}) for m in full]) == "yours is True everywhere"
+    assert observed([(~m, m, {}) for m in full]) == "yours is False everywhere"
+    numbers = "numbers came back; a mask, True and False, is asked for"
+    assert observed([(m.astype(int), ~m, {}) for m in full]) == numbers
 
 
 def test_masks_beside_what_they_were_made_of():
@@ -235,6 +257,7 @@ SHAPES = [{"w": np.ones(n)} for n in ((2, 2), 3, 4, (1, 3), 5, (3, 3))]
 EQUALS = [{"w": np.array(w)} for w in ([1, 2], [1, 1], [2, 3], [4, 4], [5, 6])]
 SIZES = [{"w": np.array(w)} for w in ([1, 2], [1, -1], [2, 3], [4, -4], [5, 6], [1, -5])]
 COUNTS = [{"w": np.ones(k), "k": k - (k > 3)} for k in range(2, 7)]
+BOTH = [{"w": np.array(w)} for w in ([[1, -2]], [1, 3], [[2, -3]], [4, 5], [6, 7])]
 DICTS = [{"masks": {"a": 1, **({"b": 2} if n % 2 else {})}} for n in range(6)]
 
 
@@ -249,6 +272,7 @@ DICTS = [{"masks": {"a": 1, **({"b": 2} if n % 2 else {})}} for n in range(6)]
         (EQUALS, {1, 3}, "w has equal entries"),
         (SIZES, {1, 3}, "w has entries of equal size"),
         (COUNTS, {0, 1}, "k is the number of entries of w"),
+        (BOTH, {0, 2}, "w has more than one axis"),  # and negative entries: one reason, the built one
         (DICTS, {1, 3, 5}, "masks has more than one entry"),
     ],
 )
@@ -280,6 +304,16 @@ CRASHES = [
     (lambda a, m: undefined, "a name is used before it has a value"),  # noqa: F821
     (lambda a, m: math.log(-1), "a logarithm or a root"),
     (lambda a, m: -(a > 0), "bools can't be subtracted"),
+    (lambda a, m: max(a, 2 * a), "for max and min np.maximum"),
+    (lambda a, m: [~name for name in {"w": a}], "the loop gives names, not arrays"),
+    (lambda a, m: [abs(name) for name in {"w": a}], "the loop gives names, not arrays"),
+    (lambda a, m: [name > 0 for name in {"w": a}], "the loop gives names, not arrays"),
+    (lambda a, m: sum(name for name in {"w": a}), "the loop gives names, not arrays"),
+    (lambda a, m: math.sqrt(a), "one number is wanted there, not an array"),
+    (lambda a, m: round(a[None]) if isinstance(a, np.ndarray) else math.sqrt(a), "number"),
+    (lambda a, m: [0 for n, c in [(*m.shape, 1)]], "values than names before the `=`"),
+    (lambda a, m: a[:0][0], "an entry is asked of an array that has none"),
+    (lambda a, m: int(float("nan")), "no whole number can be made of nan"),
 ]
 
 

@@ -1,5 +1,6 @@
 """Run a candidate against an exercise's cases and judge it: function in, Verdict out. Never raises."""
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -97,14 +98,26 @@ def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
 
 
 def _settled(outcome, before):
-    """The outcome with its value as numpy, and whether the arguments are no longer as `before`."""
+    """The outcome with its value as numpy, and which arguments are no longer as `before`."""
     if outcome.kind != "value":
         return outcome
     try:
-        value, changed = plain(outcome.value), not same(outcome.inputs, before)
+        value, changed = plain(outcome.value), _changed(outcome.inputs, before)
     except Exception as error:  # a sparse tensor, say
         return Outcome("error", error=f"the result can't be read: {type(error).__name__}")
     return replace(outcome, value=value, changed=changed, inputs=None)
+
+
+def _changed(after, before):
+    """The places of the arguments that differ."""
+    pairs = [(b, a) for one, other in zip(before, after, strict=True) for b, a in _in_order(one, other)]
+    return tuple(place for place, (b, a) in enumerate(pairs) if not same(b, a))
+
+
+def _in_order(before, after):
+    """Pairs of two tuples, or of the values of two dicts."""
+    keys = before if isinstance(before, dict) else range(len(before))
+    return [(before[key], after[key]) for key in keys]
 
 
 def judge(exercise, outcomes, *, seed=0):
@@ -162,8 +175,15 @@ def _fault(exercise, seed, number, outcome):
         place = f"line {outcome.line}: {outcome.code}  →  " if outcome.line else ""
         return ENDS[outcome.kind], place + outcome.error if outcome.error else ""
     if outcome.changed:
-        return "changed its input", "the arrays that came in must come out as they were: work on a copy"
+        names = _names(exercise, _cases(exercise, seed)[number], outcome.changed)
+        return "changed its input", f"{names} must stay unchanged: work on a copy"
     return _compare(exercise, outcome.value, right_value(exercise, number, seed=seed))
+
+
+def _names(exercise, case, places):
+    """The names of the arguments at those places, as in "w and mask"."""
+    names = [*list(exercise.named(case))[: len(case.args)], *case.kwargs]
+    return " and ".join(name for place, name in enumerate(names) if place in places)
 
 
 def _compare(exercise, yours, expected):
@@ -197,7 +217,8 @@ def _diagnose(exercise, cases, outcomes, bad):
             return mistake, mistake.diagnosis
         if bad[0] in alike and covered > most and len(alike & telling) >= 2:
             best, most = mistake, covered
-    return best, f"in {most} of {len(bad)} failing cases: {best.diagnosis}" if best else ""
+    part = f"all {most}" if most == len(bad) else f"{most} of {len(bad)}"
+    return best, f"in {part} failing cases: {best.diagnosis}" if best else ""
 
 
 def _observe(exercise, cases, outcomes, bad, seed):
@@ -208,10 +229,19 @@ def _observe(exercise, cases, outcomes, bad, seed):
     found = _unless_it_fails(lambda: observed(rows, rtol=max(exercise.rtol, 1e-6)))
     which = "failing cases" if values == bad else "cases with a wrong value"
     found = f"in all {len(values)} {which}: {found}" if found else ""
-    said = [explained(outcomes[bad[0]].error) if outcomes[bad[0]].kind == "error" else "", found]
+    said = [explained(outcomes[bad[0]].error) or _crashes([outcomes[i] for i in bad]), found]
     if len(outcomes) == len(cases):
         said.append(_unless_it_fails(lambda: only_where(given, set(bad), exactly=any(said))))
     return "; ".join(filter(None, said))
+
+
+def _crashes(outcomes):
+    """Where the case shown is a wrong value: what stops most of the others, if they are more."""
+    told = Counter(explained(outcome.error) for outcome in outcomes if outcome.kind == "error")
+    sentence, count = told.most_common(1)[0] if told else ("", 0)
+    if outcomes[0].kind != "value" or not sentence or 2 * count <= len(outcomes):
+        return ""
+    return f"in {count} of {len(outcomes)} failing cases: {sentence}"
 
 
 def _unless_it_fails(look):

@@ -84,10 +84,9 @@ def difference(yours, expected, *, rtol=0.0, atol=0.0):
     if isinstance(expected, np.ndarray) and isinstance(yours, (list, tuple)):
         yours = _as_array(yours)
     if not is_array(yours) and not isinstance(yours, (numbers.Number, np.generic)):
-        hint = ": is there a return?" if yours is None else ""
-        return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}{hint}"
+        return _wrong_type(yours, expected)
     if isinstance(expected, np.ndarray) and not is_array(yours):
-        return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}"
+        return _wrong_type(yours, expected)
     a, b = np.asarray(yours), np.asarray(expected)
     if a.shape != b.shape:
         wanted = f"shape {b.shape}" if isinstance(expected, np.ndarray) else "a number"
@@ -130,7 +129,7 @@ def _container_difference(yours, expected, rtol, atol):
     if not isinstance(expected, dict) and is_array(yours) and np.ndim(yours):
         yours = list(yours)
     if isinstance(expected, dict) != isinstance(yours, dict) or not isinstance(yours, (list, tuple, dict)):
-        return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}"
+        return _wrong_type(yours, expected)
     if isinstance(expected, dict) and set(yours) != set(expected):
         return "wrong", f"returned the keys {sorted(map(str, yours))}, expected {sorted(map(str, expected))}"
     if len(yours) != len(expected):
@@ -140,6 +139,11 @@ def _container_difference(yours, expected, rtol, atol):
         if found:
             return found[0], f"value {key}: {found[1]}" if found[1] else ""
     return None
+
+
+def _wrong_type(yours, expected):
+    hint = ": is there a return?" if yours is None else ""
+    return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}{hint}"
 
 
 def _name(x):

@@ -34,7 +34,7 @@ class Outcome:
     code: str = ""
     printed: str = ""
     inputs: Any = None  # the arguments after the call
-    changed: bool = False  # did the call change them?
+    changed: tuple = ()  # the places of those that the call changed
     seconds: float = 0.0  # of computing
 
 

@@ -124,5 +124,5 @@ def _outcome(row):
         error=str(row["error"])[:LONGEST],
         line=int(row["line"]),
         code=str(row["code"])[:LONGEST],
-        changed=bool(row["changed"]),
+        changed=tuple(int(place) for place in row["changed"]),
     )

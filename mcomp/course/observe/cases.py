@@ -25,6 +25,11 @@ def only_where(given, failed, *, exactly=False):
     exactly : bool
         Only what no right case has; else also how arguments are built, if most that are built so fail.
 
+    Returns
+    -------
+    sentence : str
+        It names one property: how arguments are built goes before what is in them.
+
     Examples
     --------
     >>> only_where([{"k": k} for k in (0, 1, 2, 3, 0)], failed={0, 4})
@@ -38,9 +43,14 @@ def only_where(given, failed, *, exactly=False):
         if failed == where:
             exact.append(sentence)
         elif failed < where and len(given) - len(where) >= LEAST and len(failed) >= 0.6 * len(where):
-            built = built or (sentence if any(word in sentence for word in BUILT) else "")
-    best = " and ".join(exact[:2]) or ("" if exactly else built)
+            built = built or (sentence if _is_built(sentence) else "")
+    exact.sort(key=lambda sentence: not _is_built(sentence))
+    best = exact[0] if exact else "" if exactly else built
     return f"it fails only where {best}" if best else ""
+
+
+def _is_built(sentence):
+    return any(word in sentence for word in BUILT)
 
 
 def _properties(given):

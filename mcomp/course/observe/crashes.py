@@ -4,7 +4,11 @@ import re
 
 KNOWN = (
     (r"truth value of an array|Boolean value of Tensor with more than one value",
-     "`and`, `or`, `not`, `if` ask for one truth value; between arrays write & | ~, comparisons in brackets"),
+     "`and`, `or`, `not`, `if` ask for one truth value; between arrays write & | ~, comparisons in brackets;"
+     " for max and min np.maximum, np.minimum"),
+    (r"(unary [-~+]|abs\(\)|\[&|\]|[-+*/@&|]): .*'str'|'str' and '|not supported between instances of .*'str'"
+     r"|must be real number, not str|can only concatenate str|dtype\('<U\d+'\)",
+     "the loop gives names, not arrays: a dict's arrays are its .values(), both are its .items()"),
     (r"ufunc '(bitwise_\w+|invert)' not supported|bad operand type for unary ~|bitwise_\w+_cpu.* not impl"
      r"|unsupported operand type\(s\) for [&|]",
      "& | ~ bind tighter than < and >=, and want bools: put each comparison in brackets"),
@@ -25,13 +29,20 @@ KNOWN = (
      "these shapes don't fit entry by entry: compare their last axes; x[:, None] adds an axis"),
     (r"boolean index did not match|too many indices|mask .* does not match the shape",
      "what stands in the square brackets has another shape, or more axes, than the array before them"),
+    (r"out of bounds for (axis|dimension) \d+ with size 0",
+     "an entry is asked of an array that has none: in some case there is nothing left"),
     (r"IndexError: .*out of bounds|list index out of range|IndexError: index .* is out of bounds",
      "an index past the end: n entries have the indices 0 to n - 1"),
     (r"axis \d+ is out of bounds|Dimension out of range",
      "there is no such axis: the array has fewer; some cases have other numbers of axes"),
     (r"cannot reshape array|shape .* is invalid for input of size",
      "another number of entries than the shape has: count both"),
-    (r"only integer scalar arrays|only integers, slices|only length-1 arrays|slice indices must be integers"
+    (r"only (length-1|0-dimensional|size-1) arrays can be|only one element tensors can be",
+     "one number is wanted there, not an array: np.log2, np.sqrt and np.round take arrays, math's don't"),
+    (r"doesn't define __round__", "round() takes one number; for an array it is np.round"),
+    (r"values to unpack",
+     "another number of values than names before the `=`: a shape has one for each axis of its array"),
+    (r"only integer scalar arrays|only integers, slices|slice indices must be integers"
      r"|arrays used as indices must be of integer|can't be cast|cannot be interpreted as an integer",
      "a whole number is wanted there, an index or a count: is it an array, or a float from a division?"),
     (r"ZeroDivisionError|float division by zero", "a division by 0: what should come out in such a case?"),
@@ -42,8 +53,10 @@ KNOWN = (
     (r"missing \d+ required positional|takes \d+ positional|unexpected keyword",
      "a function is called with other arguments than it takes: compare the line with its definition"),
     (r"negative shift count", "a shift by a negative number of bits: some case has nothing to shift"),
-    (r"math domain error|cannot convert float NaN|negative dimensions",
-     "a logarithm or a root of what isn't positive, or nan as a count: which case is that?"),
+    (r"cannot convert float (NaN|infinity)",
+     "no whole number can be made of nan or infinity: is there a division by 0 in some case?"),
+    (r"math domain error|negative dimensions",
+     "a logarithm or a root of what isn't positive, or a count below 0: which case is that?"),
     (r"zero-size array|arg is an empty sequence|empty sequence|iterable argument is empty",
      "the largest of nothing is asked: some case leaves nothing over"),
     (r"recursion", "the function calls itself and never ends"),

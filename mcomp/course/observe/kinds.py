@@ -134,8 +134,9 @@ def _one_for_all(rows, close):
 def _no_mask(rows):
     """Yours are numbers, a mask is expected."""
     if all(y.shape == e.shape for y, e in rows):
+        varied = sum(0 < e.sum() < e.size for _, e in rows) >= 3
         for wanted, text in ((True, "the mask"), (False, "the opposite mask")):
-            if all(((y != 0) == (e == wanted)).all() for y, e in rows):
+            if (wanted or varied) and all(((y != 0) == (e == wanted)).all() for y, e in rows):
                 ones = all(np.isin(y, (0, 1)).all() for y, _ in rows)
                 said = "1 and 0 stand for True and False" if ones else "numbers stand where it is True"
                 return f"that is {text}, but {said}: a comparison gives bools"

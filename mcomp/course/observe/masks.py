@@ -4,6 +4,7 @@ import numpy as np
 
 from mcomp.course.compare import is_array
 
+LEAST = 3  # pairs with both True and False; all True beside all False is no exchange
 ENOUGH = 4  # places in all; where fewer differ, what they have in common may be chance
 
 
@@ -22,7 +23,7 @@ def of_masks(pairs, inputs):
     'True and False are exchanged: True means keep'
     """
     for relation, sentence in RELATIONS:
-        if all(np.array_equal(relation(y), e) for y, e in pairs):
+        if all(np.array_equal(relation(y), e) for y, e in pairs) and sum(map(_varied, pairs)) >= LEAST:
             return sentence
     for value in (False, True):
         if all((y == value).all() for y, _ in pairs):
@@ -38,6 +39,11 @@ RELATIONS = (
     (lambda y: np.roll(y, 1), "every True stands one place too early"),
     (lambda y: np.roll(y, -1), "every True stands one place too late"),
 )
+
+
+def _varied(pair):
+    """Has the right mask both True and False?"""
+    return 0 < pair[1].sum() < pair[1].size
 
 
 def _arrays(pairs, inputs):

@@ -21,6 +21,8 @@ FACTORS = {
 def of_numbers(pairs, inputs, close):
     """The first relation that holds in every case, the special ones before the general ones; or ""."""
     pairs = [(y.astype(np.float64), e.astype(np.float64)) for y, e in pairs]
+    if all(np.allclose(y, e, rtol=1e-6, atol=0, equal_nan=True) for y, e in pairs):
+        return "every number is right but for its last digits: is something rounded, or computed twice?"
     if all(np.isnan(y).any() and not np.isnan(e).any() for y, e in pairs):
         return "some numbers are nan: 0 / 0, or infinity minus infinity?"
     with np.errstate(all="ignore"):
@@ -81,13 +83,21 @@ def _of_factors(pairs, factors, inputs, close):
     if np.ptp(factors) <= 1e-6 * max(map(abs, factors)):
         known = [sentence for c, sentence in FACTORS.items() if math.isclose(c, factors[0], rel_tol=1e-6)]
         return known[0] if known else f"every number is {factors[0]:.6g} times the expected one"
-    for turn, times, small in ((lambda c: c, "large", False), (lambda c: 1 / c, "small", True)):
+    for turn, small in ((lambda c: c, False), (lambda c: 1 / c, True)):
         for power, text, guesses in POWERS:
             for name, sizes in _sizes(inputs).items():
                 if _agree([turn(c) for c in factors], [power(n) for n in sizes]):
                     guess = f": {guesses[small]}?" if guesses[small] and name.startswith("the ") else ""
-                    return f"every number is too {times}, by {text.format(name)} as a factor{guess}"
+                    return _by_factor(pairs, factors, text.format(name), small) + guess
     return ""
+
+
+def _by_factor(pairs, factors, name, small):
+    """Too large or too small, if all are: neither for factors on both sides of 1, or numbers below 0."""
+    beyond = all((c < 1) if small else (c > 1) for c in factors)
+    if beyond and all((e >= 0).all() for _, e in pairs):
+        return f"every number is too {'small' if small else 'large'}, by {name} as a factor"
+    return f"every number is the expected one {'divided by' if small else 'times'} {name}"
 
 
 POWERS = (

@@ -9,12 +9,15 @@ import math
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch00_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch00_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch00_mistakes import QUIZ
+from mcomp.course.specs.ch00_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "A hundred times smaller"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def times_smaller(w, nbytes):

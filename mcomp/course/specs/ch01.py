@@ -8,15 +8,16 @@ import math
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
+from mcomp.course.model import Exercise, case, joined
 from mcomp.course.specs.ch01_cost_mistakes import MISTAKES as OF_WORK
 from mcomp.course.specs.ch01_cost_mistakes import QUIZ
 from mcomp.course.specs.ch01_mistakes import MISTAKES as OF_BITS
+from mcomp.course.specs.ch01_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "What does a network cost?"
-MISTAKES = OF_BITS | OF_WORK
+MISTAKES = joined(OF_BITS, OF_WORK, SLIPS)
 
 
 def packed_bytes(w, bits):

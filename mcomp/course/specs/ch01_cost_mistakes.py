@@ -166,7 +166,7 @@ MISTAKES = {
         Mistake("slower_of_all", lambda *args: float(np.max(_times(*args), axis=1).sum()),
                 "you took the largest along the layers; take it between computing and moving: axis=0"),
         Mistake("macs_intensity", _macs_intensity,
-                "intensity is FLOP over bytes, and a MAC is two FLOP"),
+                "the traffic is doubled too; the 2 belongs to the MACs alone (intensity: 2 * macs / nbytes)"),
     ),
     "01.7": (
         Mistake("parameters", lambda w, height, width, stride, padding: w.size,

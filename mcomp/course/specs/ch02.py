@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch02_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch02_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch02_mistakes import QUIZ
 from mcomp.course.specs.ch02_network import (
     _one_tie,
     global_cases,
@@ -20,10 +21,12 @@ from mcomp.course.specs.ch02_network import (
     position_cases,
     step_cases,
 )
+from mcomp.course.specs.ch02_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Magnitude pruning"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def _distinct(rng, shape):
@@ -62,7 +65,8 @@ def relative_cases(rng):
     yield case(np.array([[2.0, 4.0], [0.5, 1.0]]), 0.5)
     yield case(np.array([4.0, 10.0, 40.0]), 0.25)
     yield case(np.array([0.0, 0.0]), 0.5)
-    for n in range(1, 17):
+    yield case(np.array([-9.0, 4.0, 1.0]), 0.5)
+    for n in range(1, 16):
         score = 4.0 * rng.integers(1, 15, size=(n // 6 + 1, n // 2 + 3))
         score.flat[rng.integers(1, score.size)] = 64.0  # the largest, and never the first
         yield case(score, (0.25, 0.5, 0.125, 0.75)[n % 4])
@@ -110,7 +114,7 @@ def nearest_sparse(w, k):
 def nearest_cases(rng):
     yield case(np.array([2.0, -3.0]), 1)
     yield case(np.array([[1.0, -2.0], [3.0, -4.0]]), 2)
-    yield case(np.array([1.5, -0.5, 0.5]), 0)
+    yield case(np.array([1.5, -0.5, 0.25]), 0)
     yield case(np.array([2.0, -3.0, -2.0]), 2)  # two of one size
     yield case(np.array([[1.0, -1.0], [3.0, 1.0]]), 2)
     for n in range(1, 18):

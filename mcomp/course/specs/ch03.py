@@ -9,13 +9,16 @@ import math
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch03_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch03_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch03_mistakes import QUIZ
+from mcomp.course.specs.ch03_slips import SLIPS
 from mcomp.course.specs.ch03_units import absorb_cases, absorb_mean, neuron_cases, neurons_to_keep
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Which weights matter?"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def taylor_score(w, g):

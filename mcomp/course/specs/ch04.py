@@ -8,12 +8,15 @@ from itertools import combinations
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch04_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch04_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch04_mistakes import QUIZ
+from mcomp.course.specs.ch04_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Removing structure"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def filter_scores(w):

@@ -6,12 +6,15 @@ weights, one swap of a moving mask, a search that backs off, the values and the 
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch05_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch05_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch05_mistakes import QUIZ
+from mcomp.course.specs.ch05_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Pruning over time"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def _distinct(rng, shape):
@@ -129,7 +132,8 @@ def tried_cases(rng):
     yield case(np.array([True, False]), 1.0, 4.0)
     yield case(np.array([True, False, True]), 0.5, 16.0)
     yield case(np.array([True, False, False, True]), 1.0, 16.0)
-    for n in range(2, 17):
+    yield case(np.array([], bool), 0.5, 4.0)
+    for n in range(2, 16):
         yield case(rng.random(n) < 0.5, 0.01 * n, (2.0, 1.5, 9.0, 1.2)[n % 4])
 
 

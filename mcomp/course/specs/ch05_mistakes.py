@@ -167,7 +167,8 @@ MISTAKES = MORE | {
         Mistake("twice", lambda w, mask, grad, k: p.swap(w, mask, grad, min(2 * k, int(mask.sum()))),
                 "you swapped twice as many as k"),
         Mistake("no_swap", lambda w, mask, grad, k: mask.copy(),
-                "nothing moved: what came, went. Drop first, and grow by |grad|: what is out has w = 0"),
+                "nothing moved: drop first and grow by |grad|, for what is out has w = 0"
+                " (new[mask][...] = False writes into a copy)"),
         Mistake("inverted", lambda *a: ~p.swap(*a),
                 "your mask is upside down: True means in"),
         Mistake("steepest", lambda w, mask, grad, k: p.top(abs(grad), int(mask.sum())),

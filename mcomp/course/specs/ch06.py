@@ -6,12 +6,14 @@ scale and zero point of an asymmetric one, the step of least squares, a scale fo
 
 import numpy as np
 
-from mcomp.course.model import Exercise, Option, Question, case
-from mcomp.course.specs.ch06_mistakes import MISTAKES
+from mcomp.course.model import Exercise, Option, Question, case, joined
+from mcomp.course.specs.ch06_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch06_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "A grid for numbers"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def to_integers(x, scale, zero_point, qmin, qmax):

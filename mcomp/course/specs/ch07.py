@@ -6,12 +6,14 @@ corrected.
 
 import numpy as np
 
-from mcomp.course.model import Exercise, Option, Question, case
-from mcomp.course.specs.ch07_mistakes import MISTAKES
+from mcomp.course.model import Exercise, Option, Question, case, joined
+from mcomp.course.specs.ch07_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch07_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Repair without training"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def moving_range(batches, weight):

@@ -8,12 +8,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch07b_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch07b_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch07b_mistakes import QUIZ
+from mcomp.course.specs.ch07b_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Integers only"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def integer_product(x, w, x_zero, w_zero):

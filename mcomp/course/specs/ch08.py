@@ -6,12 +6,15 @@ two points, the gradient at the ends of a grid, that of the step, that of a ceil
 
 import numpy as np
 
-from mcomp.course.model import Exercise, case
-from mcomp.course.specs.ch08_mistakes import MISTAKES, QUIZ
+from mcomp.course.model import Exercise, case, joined
+from mcomp.course.specs.ch08_mistakes import MISTAKES as KNOWN
+from mcomp.course.specs.ch08_mistakes import QUIZ
+from mcomp.course.specs.ch08_slips import SLIPS
 
 __all__ = ["EXERCISES", "QUIZ", "TITLE"]
 
 TITLE = "Training with the rounding in the loop"
+MISTAKES = joined(KNOWN, SLIPS)
 
 
 def ste_path(start, target, rate, n):
@@ -36,7 +39,8 @@ def path_cases(rng):
     yield case(np.array([-0.5, 2.5]), np.array([0.25, 2.75]), 0.5, 2)
     yield case(np.array([0.45, 2.1]), np.array([0.3, 1.6]), 0.1, 4)
     yield case(np.array([0.7, -0.2]), np.array([0.8, -0.9]), 0.3, 6)
-    for n in range(1, 13):
+    yield case(np.array([0.7, -0.2]), np.array([0.8, -0.9]), 0.3, 0)
+    for n in range(1, 12):
         start, target = rng.normal(size=(2, 1 + n % 4)).round(3) * 2
         yield case(start, target, (0.05, 0.17, 0.31)[n % 3], n if n < 6 else 2 * n)
 
@@ -178,7 +182,8 @@ def turn_cases(rng):
     yield case(np.array([[1], [2], [1], [1], [2]]))
     yield case(np.array([[0, 0], [1, 1], [1, 2], [0, 3]]))
     yield case(np.array([[2, -1], [2, -2], [1, -2], [1, -1], [1, 0], [0, -1]]))
-    for n in range(2, 16):
+    yield case(np.array([[3, -1]]))  # a single row: no move, no turn
+    for n in range(2, 15):
         moves = rng.choice([-2, -1, 0, 0, 0, 1, 2], size=(3 + n, 1 + n % 5))
         yield case(np.clip(np.cumsum(moves, axis=0), -4, 3))
 

@@ -108,7 +108,7 @@ MISTAKES = GRADIENTS | {
                 "you use the slope at the start throughout; it changes as soon as w is rounded elsewhere"),
         Mistake("alias", lambda *a: _path(*a)[[-1] * (a[3] + 1)],
                 "every row is the last: -= changes the array in place, and the path holds it n + 1 times"),
-        Mistake("no_start", lambda *a: _path(*a)[1:],
+        Mistake("no_start", lambda *a: np.array(list(_path(*a)[1:])),
                 "the first row is the start, before any step"),
         Mistake("one_less", lambda *a: _path(*a)[:-1],
                 "the last row is missing: n steps make n + 1 rows, the start among them"),
