@@ -90,6 +90,8 @@ def _varied(value):
 
 def _agree(exercise, a, b):
     """Have two outcomes the same value? Two crashes are no agreement."""
+    if a.value is None or b.value is None:  # None compares with nothing
+        return a.kind == b.kind == "value" and a.value is b.value
     return a.kind == b.kind == "value" and compared(exercise, a.value, b.value) is None
 
 
