@@ -21,6 +21,12 @@ def _running(s, energy, strict=False, power=2):
     return int(np.argmax(held > wanted if strict else held >= wanted))
 
 
+def _strict_to_the_end(s, energy):
+    """How many running sums aren't above the energy, one more if any is."""
+    below = int((np.cumsum(s**2) <= energy * (s**2).sum()).sum())
+    return min(below + 1, len(s)) if energy else 0
+
+
 def _pool(spectra, costs, value):
     pool = [(value(s, costs[name]), name) for name, spectrum in spectra.items() for s in spectrum]
     return sorted(pool, key=lambda item: -item[0])
@@ -125,6 +131,8 @@ MISTAKES = {
         Mistake("strict_but_zero",
                 lambda s, energy: _running(s, energy, strict=True) if energy else 0,
                 "where the energy is held exactly, that is enough: compare with >=, not >"),
+        Mistake("strict_to_the_end", _strict_to_the_end,
+                "where the energy is held exactly, that is enough: >= stops there, > goes on"),
         Mistake("root_of_the_fraction", lambda s, energy: _running(s, energy**0.5),
                 "you took the root of the fraction; it is of the sum of squares as it stands"),
         Mistake("squared_twice", lambda s, energy: _running(s, energy, power=4),
