@@ -1,6 +1,7 @@
 """Whatever a learner's function does, the verdict says so, in time, and the process goes on."""
 
 import builtins
+import dataclasses
 import pickle
 import re
 import signal
@@ -288,6 +289,62 @@ def test_crashes_of_one_type_count_as_a_part_beside_values():
     """`transposed` of 03.7 fits square layers alone; where it doesn't, the sentences name other sizes."""
     verdict = check(find("03.7"), lambda w, b, mean, gone: (w * ~gone, b + w.T @ (mean * gone)))
     assert verdict.mistake == "transposed"
+
+
+def test_an_answer_that_else_only_crashes_gets_the_mistake_whose_values_are_its_own():
+    """numpy's vh taken for V: where w isn't square the shapes don't fit, which `v_for_vt` of 10.3 guards."""
+
+    def takes_vh_for_v(w, rank):
+        u, s, v = np.linalg.svd(w, full_matrices=False)
+        near = u[:, :rank] * s[:rank] @ v[:, :rank].T
+        return near, ((w - near) ** 2).sum()
+
+    verdict = check(find("10.3"), takes_vh_for_v)
+    assert (verdict.status, verdict.mistake) == ("crashed", "v_for_vt")
+    assert "failing cases, all that return a value: svd gives v already transposed" in card.text(verdict)
+
+
+def test_values_that_are_not_all_a_mistake_s_own_are_not_named_after_it():
+    task = find("10.3")
+    (known,) = (m for m in task.mistakes if m.name == "v_for_vt")
+
+    def crashes_where_wide(wrong):
+        def answer(w, rank):
+            if w.shape[0] < w.shape[1]:
+                raise ValueError("no")
+            return wrong(w, rank)
+
+        return answer
+
+    def also_wrong_elsewhere(w, rank):
+        near, error = known.answer(w, rank)
+        return near, error + (w.shape[0] == 5)
+
+    def two_of_them(w, rank):
+        return (known.answer if w.shape[0] > 4 and rank < 4 else task.oracle)(w, rank)
+
+    assert check(task, crashes_where_wide(known.answer)).mistake == "v_for_vt"
+    assert check(task, crashes_where_wide(also_wrong_elsewhere)).mistake is None
+    assert check(task, crashes_where_wide(two_of_them)).mistake is None
+
+
+def test_a_mistake_that_does_otherwise_elsewhere_is_only_compared_with():
+    """Where T is 1 or more it is used: the values are those of `cold` of 12.1 only where T is below 1."""
+
+    def heated_only(z, T):
+        e = np.exp((z - z.max(-1, keepdims=True)) / max(T, 1))
+        return e / e.sum(-1, keepdims=True)
+
+    task = find("12.1")
+    task = dataclasses.replace(task, mistakes=[m for m in task.mistakes if m.name == "cold"])
+    verdict = check(task, heated_only)
+    assert verdict.mistake == "cold"
+    assert "in 4 of 4 failing cases yours does what this mistake does: T isn't used" in card.text(verdict)
+
+
+def test_none_in_some_cases_is_no_forgotten_return():
+    verdict = check(TOPK, lambda score, k: None if k == 0 else TOPK.oracle(score, k))
+    assert verdict.message == "returned None, expected an array, in this case"
 
 
 def test_of_two_libraries_the_one_with_a_diagnosis_is_shown():

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from mcomp.course.compare import difference, has_torch, plain, same, to_torch
+from mcomp.course.compare import NO_RETURN, has_torch, plain, same, to_torch
+from mcomp.course.diagnose import compared, diagnosed
 from mcomp.course.observe import explained, observed, only_where
 from mcomp.course.sandbox import ROOM, STUB, Outcome, call
 
@@ -132,8 +131,12 @@ def judge(exercise, outcomes, *, seed=0):
         return Verdict(**head, status="right")
     at = bad[-1] if outcomes[-1].kind in ("time", "output") else bad[0]
     status, message = faults[at]
+    if outcomes[at].value is None and any(o.value is not None for o in outcomes):
+        message = message.replace(NO_RETURN, ", in this case")  # elsewhere there is a return
     untouched = [i for i in bad if not outcomes[i].changed]  # no known mistake changes its input
-    mistake, diagnosis = _diagnose(exercise, cases, outcomes, untouched)
+    mistake, diagnosis = None, ""
+    if len(outcomes) == len(cases) and untouched:
+        mistake, diagnosis = diagnosed(exercise, outcomes, untouched, _known(exercise))
     return Verdict(
         **head,
         status=status,
@@ -169,6 +172,11 @@ def outcomes_of(exercise, mistake):
     return run(exercise, mistake.answer)
 
 
+def _known(exercise):
+    """(mistake, what it comes to), one after the other."""
+    return ((mistake, outcomes_of(exercise, mistake)) for mistake in exercise.mistakes)
+
+
 def _fault(exercise, seed, number, outcome):
     """None, or (status, message) of one case."""
     if outcome.kind != "value":
@@ -177,48 +185,13 @@ def _fault(exercise, seed, number, outcome):
     if outcome.changed:
         names = _names(exercise, _cases(exercise, seed)[number], outcome.changed)
         return "changed its input", f"{names} must stay unchanged: work on a copy"
-    return _compare(exercise, outcome.value, right_value(exercise, number, seed=seed))
+    return compared(exercise, outcome.value, right_value(exercise, number, seed=seed))
 
 
 def _names(exercise, case, places):
     """The names of the arguments at those places, as in "w and mask"."""
     names = [*list(exercise.named(case))[: len(case.args)], *case.kwargs]
     return " and ".join(name for place, name in enumerate(names) if place in places)
-
-
-def _compare(exercise, yours, expected):
-    try:
-        return difference(yours, expected, rtol=exercise.rtol, atol=exercise.atol)
-    except Exception as error:  # an object whose methods fail
-        return "wrong type", f"the result can't be compared: {type(error).__name__}"
-
-
-def _diagnose(exercise, cases, outcomes, bad):
-    """(mistake, sentence): the known mistake that does the same, or explains most of what is wrong.
-
-    An answer may make two mistakes, or guard against what the known one stumbles over. So the mistake that
-    does the same on the most failing cases is named, if those are three at least and more than two of three,
-    the one that the card shows, and two whose value says something, as a mask of all False doesn't. The
-    sentence says if it is a part.
-    """
-    if len(outcomes) < len(cases) or not bad:
-        return None, ""
-    telling = {i for i in bad if outcomes[i].kind == "value" and _varied(outcomes[i].value)}
-    best, most = None, max(2, 2 / 3 * len(bad))
-    for mistake in exercise.mistakes:
-        pairs = list(zip(outcomes, outcomes_of(exercise, mistake), strict=False))
-        shown = pairs[bad[0] : bad[0] + 1]
-        if not any(_agree(exercise, *pair) or _same_crash(*pair) for pair in shown):
-            continue  # neither the same on all cases nor on the one that the card shows
-        alike = {i for i, pair in enumerate(pairs) if _agree(exercise, *pair)}
-        stopped = {i for i, pair in enumerate(pairs) if _same_kind_of_crash(*pair)}
-        covered = len((alike | stopped) & set(bad)) if alike & set(bad) else 0
-        if covered and all(i in alike or _same_crash(*pair) for i, pair in enumerate(pairs)):
-            return mistake, mistake.diagnosis
-        if bad[0] in alike and covered > most and len(alike & telling) >= 2:
-            best, most = mistake, covered
-    part = f"all {most}" if most == len(bad) else f"{most} of {len(bad)}"
-    return best, f"in {part} failing cases: {best.diagnosis}" if best else ""
 
 
 def _observe(exercise, cases, outcomes, bad, seed):
@@ -250,30 +223,3 @@ def _unless_it_fails(look):
         return look()
     except Exception:
         return ""
-
-
-def _varied(value):
-    """Is it more than an array of one and the same value, or a number other than zero?"""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_varied(item) for item in value)
-    value = np.asarray(value)
-    if value.dtype.kind not in "biufc":  # what compares in ways of its own
-        return True
-    return bool(value) if value.ndim == 0 else value.size > 1 and bool((value != value.flat[0]).any())
-
-
-def _agree(exercise, a, b):
-    """Have two outcomes the same value? Two crashes are no agreement."""
-    return a.kind == b.kind == "value" and _compare(exercise, a.value, b.value) is None
-
-
-def _same_crash(a, b):
-    """Two crashes that say the same don't tell an answer from a mistake that it agrees with elsewhere."""
-    return a.kind == b.kind == "error" and a.error == b.error
-
-
-def _same_kind_of_crash(a, b):
-    """Did both stop with an error of one type? The sentence may name other sizes."""
-    return a.kind == b.kind == "error" and a.error.partition(":")[0] == b.error.partition(":")[0]

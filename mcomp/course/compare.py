@@ -11,6 +11,7 @@ from mcomp.arrays import is_torch_array
 # An answer in a narrower float than the expected value's is judged by what its width can hold: a few units in
 # the last place, of an entry or of the largest one, since a sum's error grows with its largest term.
 WIDTHS = {2: 1e-2, 4: 1e-5}
+NO_RETURN = ": is there a return?"  # what a sentence about None ends with
 KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex", "U": "text"}
 
 
@@ -142,7 +143,7 @@ def _container_difference(yours, expected, rtol, atol):
 
 
 def _wrong_type(yours, expected):
-    hint = ": is there a return?" if yours is None else ""
+    hint = NO_RETURN if yours is None else ""
     return "wrong type", f"returned {_name(yours)}, expected {_name(expected)}{hint}"
 
 

@@ -27,6 +27,12 @@ def _halfway_up(size):
     return np.where(size < 1.5 * low, low, 2 * low)
 
 
+def _lower_number(w):
+    """Halfway between two powers the lower number, not the smaller power."""
+    size = np.where(w == 0, 1.0, abs(w))
+    return np.where(w == 0, 0.0, np.sign(w) * np.where(w > 0, _nearest(size), _halfway_up(size)))
+
+
 def _nearest(size):
     low = 2.0 ** np.floor(np.log2(size))
     return np.where(size <= 1.5 * low, low, 2 * low)
@@ -40,6 +46,15 @@ def _float(patterns, e, m, bias=None, leading=None, least=1, sign=None, parts=la
     part = mantissa / parts(m)
     size = (one + part) * 2.0 ** (np.maximum(exponent, least) - bias)
     return np.where(negative == 1, -size, size) if sign is None else sign(size)
+
+
+def _sign_in_exponent(p, e, m):
+    exponent, bias = p // 2**m, 2 ** (e - 1) - 1
+    return ((exponent > 0) + p % 2**m / 2**m) * 2.0 ** (np.maximum(exponent, 1) - bias)
+
+
+def _sign_taken_off(p, e, m):
+    return _float(p % 2 ** (e + m), e, m) - p // 2 ** (e + m) * 2.0 ** (2**e - 2 ** (e - 1) + 1)
 
 
 def _twos_complement(patterns, e, m):
@@ -110,6 +125,12 @@ MISTAKES = {
                 "a small number added before the logarithm moves 0, and halves such as 1.5: treat 0 apart"),
         Mistake("of_rounded", lambda w: 2.0 ** np.round(w),
                 "you took the weight for the exponent; the power itself should be near the weight"),
+        Mistake("few_exponents", lambda w: _power(w, lambda s: _nearest(s).clip(2.0**-8, 2.0**7)),
+                "your exponents go from -8 to 7; any whole one may be the nearest"),
+        Mistake("exponents_alone", lambda w: np.sign(w) * _power(w, lambda s: np.log2(_nearest(s))),
+                "those are the exponents, without signs; the values are 2**exponent, with the sign"),
+        Mistake("lower_halfway", _lower_number,
+                "halfway you took the lower number; below 0 the smaller power is the upper one"),
     ),
     "09.5": (
         Mistake("no_denormals", lambda p, e, m: _float(p, e, m, leading=1, least=0),
@@ -157,6 +178,10 @@ MISTAKES = {
                 "you added the bias; it is subtracted from the exponent"),
         Mistake("no_mantissa", lambda p, e, m: _float(p // 2**m * 2**m, e, m),
                 "you left out the mantissa"),
+        Mistake("sign_in_exponent", _sign_in_exponent,
+                "the highest bit is the sign; you counted it into the exponent"),
+        Mistake("sign_taken_off", _sign_taken_off,
+                "the sign bit turns the sign; you took a value off for it, as two's complement does"),
     ),
     "09.6": (
         Mistake("agreements", lambda a, b, n: n - _differ(a, b),

@@ -117,6 +117,9 @@ MISTAKES = OTHERS | {
                 "you counted equal entries once; each of them pulls"),
         Mistake("values_in_a_row", lambda x, levels: _projected(x, levels).reshape(-1),
                 "those are the entries' levels; the levels that the step moves them to were asked for"),
+        Mistake("on_new_levels", lambda x, levels: _lloyd(x, levels)[
+                    abs(x[..., None] - levels).argmin(-1)],
+                "those are the entries, each as its moved level; the levels themselves were asked for"),
     ),
     "09.2": (
         Mistake("no_abs", lambda w: _rows(w, lambda r: abs(r.mean(1))),
@@ -164,7 +167,7 @@ MISTAKES = OTHERS | {
         Mistake("largest_mean", lambda w: _ternary(w, gain=lambda t, k, n: t / k),
                 "you chose the k with the largest mean of |w|: that is always the largest weight alone"),
         Mistake("largest_sum", lambda w: _ternary(w, gain=lambda t, k, n: t**2 * np.sign(k)),
-                "without the division by k every weight stays: those are binary weights"),
+                "every weight stays, as binary: sort |w| from the largest down, divide (their sum)**2 by k"),
         Mistake("scale_over_all", lambda w: _ternary(w, scale=lambda t, k, n: t / n),
                 "the scale is the mean over the k weights that stay, not over all"),
         Mistake("scale_is_the_sum", lambda w: _ternary(w, scale=lambda t, k, n: t),

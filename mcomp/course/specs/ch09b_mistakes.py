@@ -123,6 +123,8 @@ MISTAKES = BUDGETS | {
         Mistake("relative", lambda s, d, price: (
                     d / d.max(1, keepdims=True) + price * s / s.max(1, keepdims=True)).argmin(1),
                 "you divided each layer by its largest: then a layer's loss no longer counts as what it is"),
+        Mistake("smaller_of_equals", lambda s, d, price: np.lexsort((s, d + price * s), axis=1)[:, 0],
+                "of two choices that cost the same you took the smaller; take the first"),
         Mistake("larger_of_two", lambda s, d, price: np.maximum(d, price * s).argmin(1),
                 "you took the larger of the two costs; they add up"),
         Mistake("from_one", lambda s, d, price: (d + price * s).argmin(1) + 1,

@@ -28,9 +28,9 @@ def saving_rank(w):
 
 
 def saving_cases(rng):
-    for m, n in ((2, 3), (3, 2), (2, 2), (4, 3), (1, 9), (4, 4), (6, 3), (5, 20), (12, 6)):
+    for m, n in ((2, 3), (3, 2), (2, 2), (4, 3), (1, 9), (4, 13), (4, 4), (6, 3), (5, 20), (12, 6)):
         yield case(np.ones((m, n)))
-    for n in range(1, 13):
+    for n in range(1, 12):
         yield case(rng.normal(size=(int(rng.integers(1, 30)), int(rng.integers(1, 30)) + n)))
 
 
@@ -54,10 +54,13 @@ def rotate_cases(rng):
     yield case(np.array([1.0, 1.0]), np.array([0.0, 3.0]))
     yield case(np.array([3.0, 0.0]), np.array([0.0, 1.0]))
     yield case(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    yield case(np.array([1.0, 0.0]), np.array([0.0, 2.0]))
     yield case(np.array([2.0, 1.0]), np.array([1.0, 2.0]))
     yield case(np.array([2.0, 1.0]), np.array([1.0, -2.0]))
     yield case(np.array([2.0, 1.0]), np.array([-1.0, -2.0]))
-    for n in range(2, 19):
+    yield case(np.array([1.0, 2.0]), np.array([1.0, -2.0]))
+    yield case(np.array([2.0, 1.0]), np.array([1.0, 1.98]))  # nearly as long
+    for n in range(2, 16):
         size = n % 4 + 2
         yield case(rng.normal(size=size).round(1), (0.5, 1.0, 2.0)[n % 3] * rng.normal(size=size).round(1))
 
@@ -115,7 +118,8 @@ def energy_cases(rng):
     yield case(np.array([2.0, 1.0, 1.0, 1.0, 1.0]), 0.5)  # exactly half in the first
     yield case(np.array([3.0, 2.0, 1.0]), 0.0)
     yield case(np.array([0.5, 0.25]), 0.9)
-    for n in range(1, 18):
+    yield case(np.array([2.0, 0.0]), 1.0)  # a zero holds nothing
+    for n in range(1, 17):
         s = np.sort(rng.integers(1, 40, size=n + 1) / 4.0)[::-1].copy()
         yield case(s, (0.5, 0.75, 0.9, 0.95)[n % 4])
 

@@ -21,6 +21,12 @@ def _running(s, energy, strict=False, power=2):
     return int(np.argmax(held > wanted if strict else held >= wanted))
 
 
+def _strict_to_the_end(s, energy):
+    """How many running sums aren't above the energy, one more if any is."""
+    below = int((np.cumsum(s**2) <= energy * (s**2).sum()).sum())
+    return min(below + 1, len(s)) if energy else 0
+
+
 def _pool(spectra, costs, value):
     pool = [(value(s, costs[name]), name) for name, spectrum in spectra.items() for s in spectrum]
     return sorted(pool, key=lambda item: -item[0])
@@ -125,6 +131,8 @@ MISTAKES = {
         Mistake("strict_but_zero",
                 lambda s, energy: _running(s, energy, strict=True) if energy else 0,
                 "where the energy is held exactly, that is enough: compare with >=, not >"),
+        Mistake("strict_to_the_end", _strict_to_the_end,
+                "where the energy is held exactly, that is enough: >= stops there, > goes on"),
         Mistake("root_of_the_fraction", lambda s, energy: _running(s, energy**0.5),
                 "you took the root of the fraction; it is of the sum of squares as it stands"),
         Mistake("squared_twice", lambda s, energy: _running(s, energy, power=4),
@@ -140,6 +148,11 @@ MISTAKES = {
         Mistake("all_of_them", lambda s, energy: len(s), "that is every singular value, whatever the energy"),
         Mistake("not_squared_one_less", lambda s, energy: max(_running(s, energy, power=1) - 1, 0),
                 "energy is in the squares, and a position counts from 0, a rank from 1"),
+        Mistake("all_at_one", lambda s, energy: len(s) if energy == 1 else _running(s, energy),
+                "values of 0 hold nothing: the least rank with all the energy may be below len(s)"),
+        Mistake("squares_near_the_largest",
+                lambda s, energy: int((s**2 >= (1 - energy) * s[0] ** 2).sum()) if energy else 0,
+                "you compared each square with the largest; it is their running sum that counts"),
     ),
     "10.6": (
         Mistake("no_cost", lambda s, c, b: _bought(s, c, b, lambda s, c: s),
@@ -192,8 +205,10 @@ MISTAKES = {
                 "that is the channel matrix, a row for each output; here a row is an output and a column kw"),
         Mistake("rows_for_columns", lambda w: w.transpose(0, 2, 1, 3).reshape(w.shape[0] * w.shape[2], -1),
                 "you paired kh with the outputs; the first thin convolution is kh x 1 and sees the inputs"),
-        Mistake("kw_first", lambda w: w.transpose(3, 0, 2, 1).reshape(w.shape[0] * w.shape[3], -1),
+        Mistake("kw_first", lambda w: w.transpose(3, 0, 1, 2).reshape(w.shape[0] * w.shape[3], -1),
                 "the row of (o, x) is o · kw + x: the channel is the slow index, the place the fast one"),
+        Mistake("both_turned", lambda w: w.transpose(3, 0, 2, 1).reshape(w.shape[0] * w.shape[3], -1),
+                "rows are (out, kw), columns (in, kh), the last of each fastest; yours are the first"),
         Mistake("transposed", lambda w: w.transpose(1, 2, 0, 3).reshape(w.shape[1] * w.shape[2], -1),
                 "your matrix is transposed: outputs are rows, inputs are columns"),
         Mistake("kh_first", lambda w: w.transpose(0, 3, 2, 1).reshape(w.shape[0] * w.shape[3], -1),

@@ -98,6 +98,8 @@ MISTAKES = OTHERS | TURNS | {
                 "the matrix alone; its squared distance was asked for too"),
         Mistake("factors", lambda w, r: _factors(w, r),
                 "those are the two factors; their product and the squared distance were asked for"),
+        Mistake("factors_and_distance", lambda w, r: (_factors(w, r), _nearest(w, r)[1]),
+                "the squared distance is right; the matrix is the product of your two factors"),
         Mistake("exchanged", lambda w, r: _nearest(w, r)[::-1], "the order is matrix, then squared distance"),
         Mistake("rest", lambda w, r: (w - _nearest(w, r)[0], _nearest(w, r)[1]),
                 "your matrix is the difference to w; the nearest matrix itself was asked for"),

@@ -56,6 +56,15 @@ def _large_angle(p, q):
     return _rotate(p, q, math.atan2(2 * gamma, alpha - beta) / 2)
 
 
+def _plus_45(p, q):
+    equal = abs(p @ p - q @ q) < 1e-12 and abs(p @ q) > 1e-12
+    return _rotate(p, q, math.pi / 4 if equal else _angle(p, q))
+
+
+def _longer_first(p, q):
+    return (q, -p) if abs(p @ q) < 1e-12 and q @ q > p @ p else _rotate(p, q, _angle(p, q))
+
+
 def _made_units(p, q):
     return tuple(v / (np.linalg.norm(v) or 1.0) for v in _rotate(p, q, _angle(p, q)))
 
@@ -93,6 +102,10 @@ MISTAKES = {
         Mistake("plus_45", lambda p, q: _rotate(
                     p, q, math.pi / 4 if abs(p @ p - q @ q) < 1e-12 else _angle(p, q)),
                 "of equal length: the way depends on the sign of p·q, and orthogonal ones stay as they are"),
+        Mistake("plus_45_not_orthogonal", _plus_45,
+                "of equal length the way depends on the sign of p·q: where it is below 0, turn back"),
+        Mistake("longer_first", _longer_first,
+                "orthogonal already: they stay as they are, also where q is the longer"),
         Mistake("made_units", _made_units,
                 "the turn is right; you divided by the lengths after it, which a rotation leaves alone"),
         Mistake("mirrored", lambda p, q: (lambda a, b: (a, -b))(*_rotate(p, q, _angle(p, q))),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mcomp.course.model import Mistake, Option, Question
+from mcomp.course.model import Mistake, Option, Question, quiet
 from mcomp.course.specs.ch11_blocks import MISTAKES as BLOCKS
 from mcomp.course.specs.ch11_passing import MISTAKES as PASSING
 
@@ -55,6 +55,8 @@ MISTAKES = {
                 "you added w2 * b1 up over the outputs too; each output has its own sum, w2 @ b1"),
         Mistake("second_alone", lambda w1, b1, w2, b2: (np.array(w2), np.array(b2)),
                 "that is the second layer as it was; the first must be in it"),
+        Mistake("bias_from_the_left", lambda w1, b1, w2, b2: (w2 @ w1, b1 @ w2 + b2),
+                "b1 @ w2 adds up over w2's rows, its outputs; a layer adds up over its inputs: w2 @ b1"),
         Mistake("zero_bias", lambda w1, b1, w2, b2: (w2 @ w1, np.zeros(len(w2))),
                 "the bias isn't 0: at x = 0 the two layers give w2 @ b1 + b2"),
     ),
@@ -84,6 +86,8 @@ MISTAKES = {
                 "the shift is lost: the layer sends it on to its outputs, as w @ shift"),
         Mistake("scaled_shift", lambda w, b, scale, shift: (w * scale, b + (w * scale) @ shift),
                 "the shift is added after the scale: it meets w itself, not w times scale"),
+        Mistake("shift_by_scale", quiet(lambda w, b, scale, shift: (w * scale, b + w @ (shift / scale))),
+                "you divided the shift by the scale; it is added after the scale, so it stays as it is"),
         Mistake("shift_alone", lambda w, b, scale, shift: (w * scale, w @ shift),
                 "the layer's own bias is lost: it stays, and w @ shift is added"),
         Mistake("summed_shift", lambda w, b, scale, shift: (w * scale, b + shift.sum()),

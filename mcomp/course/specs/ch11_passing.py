@@ -11,7 +11,7 @@ MISTAKES = {
                 "that is the mean cosine; the influence is 1 minus it"),
         Mistake("flattened", lambda before, after:
                 float(1 - wrong.cosine(before.ravel(), after.ravel(), 0)),
-                "you took one cosine of everything: long positions then count more. First each"),
+                "you took one cosine of everything: long positions count more; take the mean of each one's"),
         Mistake("of_means", lambda before, after:
                 float(1 - wrong.cosine(before.mean(0), after.mean(0), 0)),
                 "you took the mean over positions first; a cosine for each, then their mean"),

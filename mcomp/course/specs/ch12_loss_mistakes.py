@@ -153,6 +153,11 @@ SOFTMAX = (
     Mistake("clipped", _clipped,
             "you clipped the logits: where two lie beyond the limit, their difference is lost; subtract the "
             "row's largest instead"),
+    Mistake("clipped_at_500", quiet(lambda z, T: _naive(np.clip(z / T, -500, 500), 1.0)),
+            "you clipped the logits at 500: where two lie beyond it, their difference is lost; subtract the "
+            "row's largest instead"),
+    Mistake("heated_only", lambda z, T: soft(z, max(T, 1.0)),
+            "T below 1 isn't used; it sharpens the softmax as T above 1 softens it"),
     Mistake("not_divided", _not_divided, "your rows don't sum to 1: divide by the sum of each row"),
     Mistake("no_keepdims", _no_keepdims,
             "sum(axis=-1) drops the axis, so that row i isn't divided by its own sum: keepdims=True"),

@@ -36,6 +36,12 @@ def _one_row(labels, classes, epsilon):
     return row
 
 
+def _every_label(labels, classes, epsilon):
+    targets = np.full((len(labels), classes), epsilon / classes)
+    targets[:, labels] += 1 - epsilon
+    return targets
+
+
 def _at(p, labels):
     return p[np.arange(len(p)), labels]
 
@@ -70,6 +76,10 @@ def _with_target(target):
 def _teacher_s_rest(p, q, labels):
     rest = 1 - _at(p, labels)[:, None]
     return _others(p / rest, q / rest, labels)
+
+
+def _label_left_in(p, q, labels):
+    return kl(p / (1 - _at(p, labels)[:, None]), q / (1 - _at(q, labels)[:, None])).sum(1)
 
 
 def _q_not_scaled(p, q, labels):
@@ -142,6 +152,8 @@ TARGETS = (
             "that is the label's entry of each row; return all the classes, (images, classes)"),
     Mistake("only_shared", _either(lambda c, e: e / c, lambda c, e: e / c),
             "those are the shares; the label's 1 - epsilon is missing"),
+    Mistake("every_label", _every_label,
+            "t[:, labels] gives every image all the labels; t[np.arange(len(labels)), labels] is one a row"),
     Mistake("one_row", _one_row, "you made one row for all images; each image has a row of its own"),
 )  # fmt: skip
 
@@ -172,6 +184,8 @@ PARTS = (
             "your other part is multiplied by 1 - p of the label: that weight is not part of it"),
     Mistake("teacher_s_rest", _with_other(_teacher_s_rest),
             "you divided both sides by the teacher's rest; the student's must be divided by its own"),
+    Mistake("label_left_in", _with_other(_label_left_in),
+            "the label's own term is still in your other part: leave its class out of the sum"),
     Mistake("student_not_scaled", _with_other(_q_not_scaled),
             "you scaled the teacher's other classes, not the student's: each side by its own sum"),
     Mistake("softmax_of_rest", _with_other(_softmax_of_rest),

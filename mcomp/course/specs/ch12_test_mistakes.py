@@ -5,7 +5,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from mcomp.course.model import Mistake
+from mcomp.course.model import Mistake, quiet
 from mcomp.course.specs.ch12_loss_mistakes import log_soft, soft
 from mcomp.paired import t_p
 
@@ -25,6 +25,11 @@ def _matching(s, t, centre_s=None, centre_t=None):
 
 def _no_keepdims(s, t):
     return float((((s - s.mean(1)) - (t - t.mean(1))) ** 2).mean() / 2)
+
+
+def _standardised(s, t):
+    s, t = ((z - _row_mean(z)) / z.std(axis=1, keepdims=True) for z in (s, t))
+    return float(((s - t) ** 2).mean() / 2)
 
 
 def _largest(z):
@@ -133,6 +138,8 @@ MATCHING = (
             "only the student is centred: the teacher's rows need it, too"),
     Mistake("largest", lambda s, t: _matching(s, t, _largest, _largest),
             "you subtracted each row's largest logit; moved to mean 0, a row loses its mean"),
+    Mistake("standardised", quiet(_standardised),
+            "you divided each row by its standard deviation, too; only its mean is taken off"),
     Mistake("n_minus_one", lambda s, t: float((s - t).var(1, ddof=1).mean() / 2),
             "you divided by classes - 1 (torch's var does); the mean is over all entries"),
     Mistake("absolute", lambda s, t: float(abs(_gap(s, t)).mean() / 2),

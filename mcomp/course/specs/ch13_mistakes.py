@@ -87,6 +87,8 @@ HINT = (
             "you summed differences without the square: too much and too little cancel"),
     Mistake("square_of_sum", lambda s, t: float((s - t).sum() ** 2 / 2 / len(s)),
             "you squared the sum of the differences; square each one first"),
+    Mistake("square_of_each_sum", lambda s, t: float(((s - t).sum((1, 2, 3)) ** 2).mean() / 2),
+            "you squared each image's sum of differences; square each difference, then sum"),
     Mistake("added", lambda s, t: float(((s + t) ** 2).sum() / 2 / len(s)),
             "you added student and teacher; the difference is asked"),
     Mistake("pooled", _pooled,

@@ -116,6 +116,8 @@ SLICE = (
             "the bias is missing: return (first, bias, second)"),
     Mistake("dropped", _with(_dropped),
             "you removed the k neurons of largest score; they are the ones that stay"),
+    Mistake("all_but_k", _with(_plain, lambda score, k: _kept(score, len(score) - k)),
+            "you removed as many neurons as should stay: k is how many stay"),
     Mistake("first_few", _with(_plain, lambda score, k: np.arange(k)),
             "you kept the first k neurons; the scores say which"),
     Mistake("no_bias", _with(lambda a, b, c, keep: (a[keep], np.zeros(len(keep)), c[:, keep])),

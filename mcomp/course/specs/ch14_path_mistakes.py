@@ -95,6 +95,8 @@ BARRIER = (
             "you took the smallest difference; the largest is asked"),
     Mistake("inside", quiet(_inner),
             "you left out the ends, where the rise is 0: it is never negative"),
+    Mistake("inside_alone", lambda losses, at: float(_rise(losses, at)[1:-1].max()),
+            "you left out the ends, where the rise is 0; without them two places leave nothing over"),
     Mistake("mean_rise", lambda losses, at: float(_rise(losses, at).mean()),
             "you took the mean of the differences; the largest is asked"),
     Mistake("sum_rise", lambda losses, at: float(_rise(losses, at).sum()),

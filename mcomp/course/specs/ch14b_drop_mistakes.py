@@ -50,6 +50,8 @@ DARE = (
             "whatever was drawn"),
     Mistake("kept_dropped", lambda b, t, u, p: b + (t - b) * (u < p) / (1 - p),
             "you kept the entries that are dropped: u < drop means gone"),
+    Mistake("kept_up_to_drop", lambda b, t, u, p: b + (t - b) * (u <= p) / (1 - p),
+            "you kept the entries that are dropped, and where u equals drop: u < drop means gone, only that"),
     Mistake("kept_dropped_by_drop", quiet(lambda b, t, u, p: b + (t - b) * (u < p) / p),
             "you kept the entries with u < drop and divided by drop: these are dropped, the others stay"),
     Mistake("kept_dropped_plain", lambda b, t, u, p: b + (t - b) * (u < p),

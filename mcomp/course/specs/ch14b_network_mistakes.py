@@ -143,6 +143,8 @@ BESIDE = (
             "your answer is for three layers; there may be two, without an inner one, or more"),
     Mistake("three_layers_last", lambda a, b: _made()([*a[:2], a[-1]], [*b[:2], b[-1]]),
             "your answer always has one inner layer; there may be none, or more"),
+    Mistake("one_inner_layer", lambda a, b: _made()([*a[:-1][:2], a[-1]], [*b[:-1][:2], b[-1]]),
+            "only the first inner layer is in your answer; there may be more than one"),
     Mistake("all_rows", _each(lambda v, w: np.vstack([v, w])),
             "in every layer rows stand below each other; that is right for the first one only"),
     Mistake("all_columns", _each(lambda v, w: np.hstack([v, w])),

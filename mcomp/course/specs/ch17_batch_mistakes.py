@@ -145,6 +145,16 @@ def _cast(least):
     return quiet(lambda *a: np.maximum(np.ceil(_needed(*a) / _gained(*a)), least).astype(np.int64))
 
 
+def _in_32_bits(macs, weights, each, peak, bandwidth):
+    gained, needed = macs * bandwidth - each * peak, (weights * peak).astype(np.int32)
+    return _never(_rounded(needed / np.where(gained > 0, gained, 1)), gained, needed).astype(np.int64)
+
+
+def _one_for_zero(macs, weights, each, peak, bandwidth):
+    gained = macs * bandwidth - each * peak
+    return _rounded(weights * peak / np.where(gained == 0, 1, gained)).astype(np.int64)
+
+
 def _whole(macs, weights, each, peak, bandwidth):
     """Times by //, cut to whole nanoseconds."""
     gained, needed = macs // peak - each // bandwidth, weights // bandwidth
@@ -199,6 +209,9 @@ BATCHES = (
             "you go on while computing takes longer; go on while moving does"
               f", and not to {n}") for n in (1000, 10_000, 100_000)),
     Mistake("doubled", _doubled, "you tried powers of two; the smallest batch may lie between"),
+    Mistake("in_32_bits", _in_32_bits, "weight_bytes * peak may be too large for 32 bits"),
+    Mistake("one_for_zero", _one_for_zero,
+            "where each image moves as long as it computes, or longer, there is nothing to divide by: -1"),
     Mistake("whole", _whole,
             "// cuts the times to whole nanoseconds; compare times exactly, by cross multiplication"),
     Mistake("at_one", quiet(lambda m, w, e, p, b: np.where(m * b >= (w + e) * p, 1, -1)),
@@ -211,9 +224,9 @@ BATCHES = (
             "weights"),
     Mistake("all_layers", quiet(lambda m, w, e, p, b: _batch()(m.sum(keepdims=True), w.sum(keepdims=True),
             e.sum(keepdims=True), p, b)[0]),
-            "that is one batch for all layers together; one for each"),
+            "that is one batch for all layers together; one for each was asked for"),
     Mistake("whole_network", quiet(lambda m, w, e, p, b: _batch()(m, w, e, p, b).max()),
-            "that is one batch for all layers; one for each"),
+            "that is one batch for all layers; one for each was asked for"),
     Mistake("exact", quiet(lambda m, w, e, p, b: np.where(m * b > e * p, w * p / (m * b - e * p), -1.0)),
             "a batch is a whole number: round up, 1 at least"),
 )  # fmt: skip

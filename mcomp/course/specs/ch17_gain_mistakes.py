@@ -15,7 +15,7 @@ GAINS = {
     "no_conversions": (lambda p, r, t, a: (p + r) / (p / t + r),
             "the conversions' time is missing in the gain"),
     "conversions_faster": (lambda p, r, t, a: (p + r) / ((p + a) / t + r),
-            "the conversions aren't made `times` as fast"),
+            "you made the conversions `times` as fast; only touched nodes get faster"),
     "all_faster": (lambda p, r, t, a: (p + r) / ((p + r) / t + a),
             "only what is touched gets `times` as fast"),
     "all_and_conversions": (lambda p, r, t, a: (p + r) / ((p + r + a) / t),
@@ -31,7 +31,7 @@ GAINS = {
     "rest_gone": (lambda p, r, t, a: _over(p + r, p / t + a),
             "the rest is missing in the gain: it still takes its time"),
     "part_over": (lambda p, r, t, a: p / (p / t + a) if p else 1.0,
-            "that is the gain of the touched part; the whole network's"),
+            "that is the gain of the touched part; the whole network's was asked for"),
     "part_over_after": (lambda p, r, t, a: p / (p / t + r + a),
             "the time before is all of it, not the touched part alone"),
     "added_before": (lambda p, r, t, a: (p + r + a) / (p / t + r + a),
@@ -58,7 +58,7 @@ GAINS = {
             "those are percent; before / after was asked for"),
 }  # fmt: skip
 LIMITS = {
-    "no_conversions": (lambda p, r, t, a: _over(p + r, r), "the conversions' time stays in the limit too"),
+    "no_conversions": (lambda p, r, t, a: _over(p + r, r), "in the limit, too, add the conversions' time"),
     "share": (lambda p, r, t, a: p / (p + r),
             "that is the share int8 touches; the limit is before / what remains"),
     "rest_share": (lambda p, r, t, a: r / (p + r),
@@ -78,8 +78,7 @@ LIMITS = {
     "added_before": (lambda p, r, t, a: (p + r + a) / (r + a),
             "before int8 there were no conversions, in the limit either"),
     "conversions_faster": (lambda p, r, t, a: _over(p + r, r + a / t),
-            "the conversions aren't made `times` as fast, in the limit "
-                           "either"),
+            "in the limit you made the conversions `times` as fast; they keep their time"),
     "part_over_rest": (lambda p, r, t, a: p / (r + a),
             "the time before is all of it, not the touched part alone, in the limit "
                        "too"),
@@ -160,5 +159,8 @@ GAIN_MISTAKES = (
             SPLITS[a][0]),
               f"{SPLITS[a][1]}. And the conversions' time is missing") for a in ("parts_of_names", "one_name",
               "last_of_each", "counted")),
+    Mistake("counted_and_no_conversions",
+            _read(limit=LIMITS["no_conversions"][0], split=SPLITS["counted"][0]),
+            f"{SPLITS['counted'][1]}. And {LIMITS['no_conversions'][1]}"),
     Mistake("exchanged", quiet(lambda *args: _read()(*args)[::-1]), "the gain comes first: (gain, limit)"),
 )  # fmt: skip

@@ -40,7 +40,8 @@ def graph_cases(rng):
     yield case("Q DQ Conv Q DQ Add Q", np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [1, 5], [5, 6]]))
     yield case("Q DQ Conv Q DQ Add Q", np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [2, 5], [5, 6]]))
     yield case("Gemm Q DQ Conv DQ Q", np.array([[3, 5], [5, 4], [2, 3], [1, 2], [4, 0]]))
-    for _ in range(10):
+    yield case("DQ DQ Relu Concat Q", np.array([[0, 3], [1, 3], [2, 3], [3, 4]]))
+    for _ in range(9):
         yield network(rng)
 
 

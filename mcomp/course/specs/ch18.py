@@ -67,8 +67,8 @@ def _no_ties(w, bits, group):
 def wanda_mask(w, x, k):
     """Which k weights of each row of w (out, n) stay: True = keep, (out, n).
 
-    Those with the largest |w| times the root of the mean square of their input, a column of x (samples, n); of
-    equal ones the first.
+    Those with the largest |w| times the root of the mean square of their input, a column of x (samples, n);
+    of equal ones the first.
     """
     mask = np.zeros(w.shape, dtype=bool)
     size = [math.sqrt(sum(float(v) ** 2 for v in x[:, j]) / len(x)) for j in range(w.shape[1])]
