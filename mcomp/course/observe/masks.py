@@ -19,7 +19,7 @@ def of_masks(pairs, inputs):
     Examples
     --------
     >>> keep = np.array([True, False, False])
-    >>> of_masks([(~keep, keep)], [{}])
+    >>> of_masks([(~keep, keep)] * 3, [{}] * 3)
     'True and False are exchanged: True means keep'
     """
     for relation, sentence in RELATIONS:

@@ -47,12 +47,6 @@ SLIPS = {
                 "theta = 0 is a threshold like any other: a weight of 0 isn't above it and goes"),
     ),
     "02.2": (
-        Mistake("abs", lambda score, alpha: abs(score) > alpha * abs(score).max(),
-                "you took |score|; a score may be negative, and is compared as it comes"),
-        Mistake("abs_compared", lambda score, alpha: abs(score) > alpha * score.max(),
-                "you compared |score|; a negative score isn't above the threshold, however large its size"),
-        Mistake("abs_largest", lambda score, alpha: score > alpha * abs(score).max(),
-                "you took the largest |score|; the largest score itself may be smaller"),
         Mistake("by_row_equal", lambda score, alpha: score >= alpha * score.max(axis=-1, keepdims=True),
                 "two things: one threshold serves the whole array; and a score equal to it goes: >, not >="),
         Mistake("share_goes", _share,
