@@ -339,7 +339,7 @@ def test_a_mistake_that_does_otherwise_elsewhere_is_only_compared_with():
     task = dataclasses.replace(task, mistakes=[m for m in task.mistakes if m.name == "cold"])
     verdict = check(task, heated_only)
     assert verdict.mistake == "cold"
-    assert "in 4 of 4 failing cases yours does what this mistake does: T isn't used" in card.text(verdict)
+    assert "in all 4 failing cases yours does what this mistake does: T isn't used" in card.text(verdict)
 
 
 def test_none_in_some_cases_is_no_forgotten_return():
@@ -391,7 +391,7 @@ def test_a_case_that_is_wrong_where_most_others_crash_says_why_they_do():
 
     verdict = check(find("02.6"), joins_tables)
     assert verdict.status == "wrong"
-    assert re.match(r"in \d+ of \d+ failing cases: arrays that are joined agree", verdict.observation)
+    assert re.match(r"in (all \d+|\d+ of \d+) failing cases: arrays that are joined agree", verdict.observation)
 
 
 def test_an_answer_may_call_itself(capsys):

@@ -13,7 +13,7 @@ PARAMETERS = {"lenet300": 266_610, "lenet5": 431_080, "resnet": 77_754}
 # Test accuracy of each shipped network is at least the first; the mean of its three seeds the second.
 # Held half a point below what was measured when they were trained, so that another machine's rounding passes.
 ACCURACY = {"lenet300": (0.890, 0.895), "lenet5": (0.908, 0.910), "resnet": (0.913, 0.915)}
-BITS_PER_BYTE = 9.99  # of the first 2 kB of each test file
+BITS_PER_BYTE = 2.2  # of the first 2 kB of each test file; measured: 2.08 to 2.10
 
 
 @pytest.fixture(scope="module")
