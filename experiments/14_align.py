@@ -1,14 +1,14 @@
 """A planted order of channels, found again or not; and ResNets averaged, with which batch norm statistics?
 
-    python experiments/14_align.py      (about four minutes on one core)
+    python experiments/14_align.py      (about eight minutes on one core)
 
 A network's channels are renumbered by chance, and `match_weights` is asked for the order: 100 tries for each
 kind and width, of untrained networks each with weights of its own, of the zoo's each of three in turn. With
 noise 1 each weight of the copy has moved by its tensor's standard deviation, with noise 2 by twice that. Then
 the three pairs of the zoo's ResNets are averaged, as they are and matched; and pairs fine-tuned from one
 ResNet for an epoch of 6,000 images, each at the learning rate of 0.001 and with images in its own order.
-Statistics of batch norm: averaged, or anew from 2,000 training images. Accuracy on the first 5,000
-test images, asked once.
+Statistics of batch norm: averaged, or anew from 2,000 training images. Accuracy halfway, and the barrier in
+loss over five places of the straight line, on the first 5,000 test images, asked once.
 """
 
 import copy
@@ -16,15 +16,26 @@ import copy
 import numpy as np
 import torch
 from common import by_seed, write
+from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 import mcomp.data
 from mcomp import train, zoo
 from mcomp.channels import recalibrate
-from mcomp.merge import average, match_activations, match_weights, permute, random_orders, symmetries
+from mcomp.merge import (
+    average,
+    barrier,
+    line,
+    match_activations,
+    match_weights,
+    permute,
+    random_orders,
+    symmetries,
+)
 
 TRIES, SUBSET, LR, TESTED = 100, 6_000, 0.001, 5_000
 NOISES, PLAIN, RESIDUAL = (0, 1, 2), (4, 8, 16, 32, 64), (4, 16)
+PLACES = np.linspace(0, 1, 5)
 
 
 def untrained(name, sizes, seed):
@@ -80,11 +91,24 @@ def accuracy(model, data):
     return train.evaluate(model, [part[:TESTED] for part in data.test], batch_size=250)
 
 
+def loss(model, data):
+    """Cross-entropy in nats, on the same images."""
+    x, y = (part[:TESTED] for part in data.test)
+    model = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    return float(F.cross_entropy(train.predict(model, x, batch_size=250), y))
+
+
 def merged(a, b, data, ends):
-    """Test accuracy halfway between two networks, by how the statistics of batch norm are made."""
-    mean = average([a, b])
-    anew = recalibrate(mean, data.train[0][:2000])
-    return {"accuracy": accuracy(anew, data), "averaged": accuracy(mean, data), "ends": ends}
+    """Test accuracy halfway between two networks, and the barrier, by how batch norm gets its statistics."""
+    mean, anew = average([a, b]), lambda model: recalibrate(model, data.train[0][:2000])
+    ways = {"": anew, ", averaged": lambda model: model}
+    rises = {
+        f"barrier{way}": float(
+            barrier(np.array(line(a, b, lambda m, f=f: loss(f(m), data), at=PLACES)), PLACES)
+        )
+        for way, f in ways.items()
+    }
+    return {"accuracy": accuracy(anew(mean), data), "averaged": accuracy(mean, data), "ends": ends, **rises}
 
 
 def merges(pair, data):
