@@ -18,7 +18,7 @@ QUIZ = (
         Option("4.3125", "4 + (16 + 4) / 64: each weight carries its share of scale and zero", right=True),
         Option("24", "scale and zero are stored once for 64 weights, not with each"),
     )),
-    Question("The inputs of a layer aren't correlated. What does GPTQ give?", (
+    Question("The inputs of a layer have mean 0 and aren't correlated. What does GPTQ give?", (
         Option("rounding to the nearest", "H is diagonal: what one weight spoils no other can make up for",
                right=True),
         Option("its best result, as no input disturbs another",
