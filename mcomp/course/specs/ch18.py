@@ -81,7 +81,7 @@ def wanda_mask(w, x, k):
 
 def wanda_cases(rng):
     yield case(np.array([[1.0, -2.0]]), np.array([[1.0, 1.0]]), 1)
-    yield case(np.array([[1.0, 2.0]]), np.array([[4.0, 1.0]]), 1)
+    yield case(np.array([[1.0, 2.0, 0.5]]), np.array([[4.0, 1.0, 1.0]]), 1)
     yield case(np.array([[3.0, 1.0], [0.1, 0.2]]), np.array([[1.0, 1.0]]), 1)
     yield case(np.array([[1.0, 1.0, 1.0]]), np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]), 2)
     yield case(np.array([[2.0, 1.0, 1.5]]), np.array([[1.0, 0.0, 1.0], [-1.0, 4.0, 1.0]]), 1)

@@ -106,6 +106,7 @@ SMOOTHING = (
             "you scaled rows of x and of w by their own sizes; s belongs to an input, a column of both"),
     Mistake("exchanged", _used(lambda x, w, s: (w * s, x / s)), "the inputs come first, then the weights"),
     Mistake("s_alone", _used(lambda x, w, s: s), "that is s; x / s and w * s were asked for"),
+    Mistake("x_and_s", _used(lambda x, w, s: (x / s, s)), "the second is s; w * s was asked for"),
     Mistake("x_alone", _used(lambda x, w, s: x / s), "return w * s too"),
     Mistake("s_too", _used(lambda x, w, s: (x / s, w * s, s)), "two arrays were asked for, without s"),
 )  # fmt: skip

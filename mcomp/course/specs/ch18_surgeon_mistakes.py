@@ -142,6 +142,11 @@ def _with_error(w, inverse, j, value):
     return _moved(w, inverse, j, value), inverse - error * np.outer(inverse[:, j], inverse[j])
 
 
+def _of_the_inverse(w, inverse, j, value):
+    hessian = np.linalg.pinv(inverse)
+    return _moved(w, hessian, j, value), _left(hessian, j)
+
+
 INVERSES["in_place"] = (
     _in_place,
     "you changed the inverse while you still read row and column j: use a copy",
@@ -163,6 +168,8 @@ SURGEON = (
       for a, b in PAIRS),
     Mistake("with_error", quiet(_with_error),
             "the weights are right; how the inverse changes doesn't depend on the error"),
+    Mistake("inverted_again", quiet(_of_the_inverse),
+            "inverse is H's inverse already; you inverted it again"),
     Mistake("exchanged", lambda *a: _both()(*a)[::-1], "the weights come first, then the inverse"),
     Mistake("weights_alone", _moved, "the weights are right; return the inverse without weight j, too"),
     Mistake("shorter", quiet(lambda w, inv, j, value: (

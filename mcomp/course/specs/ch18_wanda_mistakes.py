@@ -33,6 +33,12 @@ def _limit(w, x, k):
     return -np.sort(-_score(w, x), axis=1)[:, max(k - 1, 0)][:, None]
 
 
+def _next(w, x, k):
+    """The largest score of each row that goes."""
+    rows = -np.sort(-_score(w, x), axis=1)
+    return rows[:, [k]] if k < w.shape[1] else -np.ones((len(w), 1))
+
+
 def _last_of_equals(w, x, k):
     return _ranks(_score(w, x)[:, ::-1])[:, ::-1] < k
 
@@ -91,6 +97,8 @@ WANDA = (
             "you kept the smallest; the largest stay"),
     Mistake("k_go", quiet(lambda w, x, k: _ranks(_score(w, x)) < w.shape[1] - k),
             "k is how many stay; you removed k"),
+    Mistake("k_go_rising", quiet(lambda w, x, k: _ranks(-_score(w, x)) >= k),
+            "k is how many stay; you removed k, and of equal ones the first"),
     Mistake("upside_down", quiet(lambda w, x, k: _ranks(_score(w, x)) >= k),
             "your mask is upside down: True = keep"),
     Mistake("one_more", quiet(lambda w, x, k: _ranks(_score(w, x)) <= k),
@@ -99,6 +107,12 @@ WANDA = (
             "the k-th itself went, and its equals: > the k-th largest keeps fewer than k"),
     Mistake("equals_too", quiet(lambda w, x, k: _score(w, x) >= _limit(w, x, k)),
             ">= the k-th largest keeps all equals (and one where k is 0); exactly k stay"),
+    Mistake("equals_kept", quiet(lambda w, x, k: (_score(w, x) >= _limit(w, x, k)) & (k > 0)),
+            ">= the k-th largest keeps all equals; exactly k stay"),
+    Mistake("equals_from_behind", quiet(lambda w, x, k: _score(w, x) >= np.sort(_score(w, x))[:, [-k]]),
+            ">= the k-th largest keeps all equals, and [-k] all where k is 0; exactly k stay"),
+    Mistake("next_and_equals", quiet(lambda w, x, k: _score(w, x) > _next(w, x, k)),
+            "> the next one drops what equals it; exactly k stay"),
     Mistake("last_of_equals", _last_of_equals,
             "of equal ones you kept the last; the first stay"),
     Mistake("from_behind", quiet(_from_behind),
