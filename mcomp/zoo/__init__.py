@@ -25,7 +25,7 @@ TEXTS = ("tinygpt",)  # trained on bytes, not on images
 
 def weights(name, seed=0):
     """The path of the shipped weights of network `name`, trained from `seed`."""
-    if name not in RECIPES:
+    if name not in [*RECIPES]:
         raise bad_value("name", name, f"one of {', '.join(RECIPES)}")
     return Path(__file__).with_name(f"{name}-{check_int('seed', seed, SEEDS[0], SEEDS[-1])}.safetensors")
 
