@@ -24,6 +24,7 @@ TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".cfg", ".txt", ".cff", ".ipynb"
 SKIPPED = {
     ".git",
     ".venv",
+    ".venv-engines",
     ".pytest_cache",
     ".ruff_cache",
     ".hypothesis",
