@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from mcomp.gpt import TinyGPT
-from mcomp.transformers import Cache, cache_bytes, run
+from mcomp.gpt import Layer, TinyGPT
+from mcomp.transformers import Cache, cache_bytes, generate, quantized_cache, run, share_heads, window_cache
 
 quick = settings(derandomize=True, deadline=None, max_examples=20)
 SHAPES = [{}, {"kv_heads": 1}, {"heads": 4, "kv_heads": 2}, {"tied": False}]
@@ -86,3 +87,60 @@ def test_bad_input():
         run(small(layers=1), text(2, 3), cache=cache)
     with pytest.raises(ValueError, match="positions is -1"):
         cache_bytes(model, -1)
+
+
+class Twice(TinyGPT):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Loud(Layer):
+    def forward(self, x, past=None):
+        return 2 * super().forward(x, past)
+
+
+def hooked():
+    model = small()
+    model.register_forward_hook(lambda module, inputs, y: 2 * y)
+    return model
+
+
+def patched():
+    model = small()
+    model.forward = lambda x: TinyGPT.forward(model, x) * 2
+    return model
+
+
+def with_a_layer_of_its_own():
+    model = small()
+    model.layers[1] = Loud(16, 2, 2, 12).double()
+    return model
+
+
+USES = [
+    Cache, lambda m: cache_bytes(m, 3), lambda m: generate(m, b"a", n=1), lambda m: share_heads(m, 1),
+    lambda m: quantized_cache(m, group=8), window_cache, lambda m: run(m, text(1, 2), cache=Cache(small())),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (nn.Linear(3, 3), "model is 'Linear'; allowed: a TinyGPT"),
+        (Twice(dim=16, layers=2, heads=2, hidden=12).double(), "model is 'Twice'"),
+        (hooked(), "model is 'a TinyGPT with hooks'"),
+        (patched(), "model is 'TinyGPT'; allowed: a TinyGPT with TinyGPT's forward"),
+        (with_a_layer_of_its_own(), "layers.1 is 'Loud'"),
+    ],
+)
+def test_what_would_be_another_function_is_refused(model, said, use):
+    with pytest.raises(ValueError, match=said):
+        use(model)
+
+
+def test_a_hook_on_a_layer_sees_what_passes():
+    model = small()
+    model.layers[0].register_forward_hook(lambda module, inputs, y: 1.1 * y)
+    x = text(1, 6)
+    torch.testing.assert_close(run(model, x, cache=Cache(model)), model(x), **close)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mcomp import zoo
+from mcomp.codecs import Uniform, attach
 from mcomp.gpt import TinyGPT
 from mcomp.transformers import Cache, cache_bytes, run, share_heads
 
@@ -86,3 +88,27 @@ def test_it_can_be_trained():
 def test_bad_input(kv_heads, said):
     with pytest.raises(ValueError, match=said):
         share_heads(small(), kv_heads)
+
+
+def coded(model):
+    attach(model, {"layers.1.attention.v_proj.weight": Uniform(4, axis=0)})
+
+
+def normed(model):
+    nn.utils.parametrizations.weight_norm(model.layers[1].attention.v_proj)
+
+
+def shared(model):
+    model.layers[1].attention.v_proj.weight = model.layers[0].attention.v_proj.weight
+
+
+def biased(model):
+    model.layers[1].attention.v_proj = nn.Linear(16, 16).double()
+
+
+@pytest.mark.parametrize("change", [coded, normed, shared, biased])
+def test_a_projection_that_is_not_plain_is_refused_by_name(change):
+    model = small()
+    change(model)
+    with pytest.raises(ValueError, match=r"layers\.[01]\.attention\.v_proj"):
+        share_heads(model, 1)

@@ -25,8 +25,10 @@ from mcomp.structure import (
     droppable,
     factorize,
     fold_batchnorm,
+    lora,
     merge,
     merge_branches,
+    merge_lora,
     mergeable,
     unfactorized,
     unfolded,
@@ -146,6 +148,24 @@ def factorized(s):
     check(not thawed, f"{', '.join(thawed)} was frozen and isn't any more")
     same_state(model, s.network, "the input")
     return "; ".join(f"{name} stays, {why}" for name, why in whole.items())
+
+
+@operation("lora", "unchanged at the start; merged, what it was with its updates; all else frozen")
+def adapted(s):
+    model = s.model()
+    left = unfactorized(model)
+    linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and n]
+    names = [n for n in linear if n not in left] or linear or [next(n for n, _ in model.named_parameters())]
+    found = lora(model, names, rank=1)
+    same(s.logits(found), s.out, "at the start")
+    free = {n for n, p in found.named_parameters() if p.requires_grad}
+    check(free == {f"{n}.{part}.weight" for n in names for part in ("down", "up")}, f"{free} learn")
+    with torch.no_grad():
+        for name in names:
+            found.get_submodule(name).up.weight.fill_(0.1)
+    same(s.logits(merge_lora(found)), s.logits(found), "merged")
+    same_state(model, s.network, "the input")
+    return "; ".join(f"{name} stays, {why}" for name, why in left.items())
 
 
 @operation("remove channels", "the network without half its channels is the one with them at zero")

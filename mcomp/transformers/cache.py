@@ -7,9 +7,28 @@ later one. What is saved in time is paid in memory, `cache_bytes`. Derived in ch
 import torch
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.gpt import rotary
+from mcomp.gpt import Attention, Layer, TinyGPT, rotary
 
-__all__ = ["Cache", "Past", "Rows", "cache_bytes", "run"]
+__all__ = ["Cache", "Past", "Rows", "cache_bytes", "check_gpt", "run"]
+
+
+def check_gpt(model):
+    """`model`, if it is a `TinyGPT` through and through; else ValueError that names what isn't.
+
+    With a cache its layers are called one by one: a forward of the network's own, or a hook on the whole of
+    it, would be passed by in silence.
+    """
+    parts = {"model": (model, TinyGPT)}
+    for i, layer in enumerate(model.layers if isinstance(model, TinyGPT) else ()):
+        attention = getattr(layer, "attention", None)
+        parts |= {f"layers.{i}": (layer, Layer), f"layers.{i}.attention": (attention, Attention)}
+    for name, (part, kind) in parts.items():
+        own = "forward" in vars(part) or getattr(type(part), "forward", None) is not kind.forward
+        if not isinstance(part, kind) or own:
+            raise bad_value(name, type(part).__name__, f"a {kind.__name__} with {kind.__name__}'s forward")
+    if model._forward_hooks or model._forward_pre_hooks:
+        raise bad_value("model", "a TinyGPT with hooks", "one without: it isn't called as a whole")
+    return model
 
 
 class Rows:
@@ -85,6 +104,11 @@ class Cache:
     past : function without arguments
         Makes what holds one layer: `Past`, or one of `mcomp.transformers.kv` and `.window`.
 
+    Raises
+    ------
+    ValueError
+        If `model` isn't a `TinyGPT`, or computes something else than one: see `check_gpt`.
+
     Attributes
     ----------
     length : int, the positions that it holds
@@ -105,7 +129,7 @@ class Cache:
     """
 
     def __init__(self, model, *, past=Past):
-        self.layers = [past() for _ in model.layers]
+        self.layers = [past() for _ in check_gpt(model).layers]
 
     @property
     def length(self):
@@ -145,11 +169,12 @@ def run(model, x, *, cache):
     Raises
     ------
     ValueError
-        If `x` has another shape, or the cache was filled by another batch or network.
+        If `x` has another shape, `model` isn't what `check_gpt` lets pass, or the cache was filled by another
+        batch or network.
     """
     if x.ndim != 2 or x.numel() == 0:
         raise bad_value("x.shape", tuple(x.shape), "(batch, positions), at least one of each")
-    attention, held = model.layers[0].attention, cache.layers[0].tensors()
+    attention, held = check_gpt(model).layers[0].attention, cache.layers[0].tensors()
     wanted = (len(x), attention.kv_heads)
     if len(cache.layers) != len(model.layers) or any(t.shape[:2] != wanted for t in held):
         found = len(cache.layers), *(held[0].shape[:2] if held else ())
@@ -176,6 +201,6 @@ def cache_bytes(model, positions, *, batch=1):
     (1572864, 393216)
     """
     positions, batch = check_int("positions", positions, 0), check_int("batch", batch, 1)
-    width = model.config["dim"] // model.config["heads"] * model.config["kv_heads"]
+    width = check_gpt(model).config["dim"] // model.config["heads"] * model.config["kv_heads"]
     itemsize = model.embed.weight.element_size()
     return 2 * model.config["layers"] * batch * positions * width * itemsize

@@ -11,6 +11,8 @@ import copy
 from torch import nn
 
 from mcomp.arrays import bad_value, check_int
+from mcomp.plain import check_plain
+from mcomp.transformers.cache import check_gpt
 
 __all__ = ["share_heads"]
 
@@ -35,7 +37,7 @@ def share_heads(model, kv_heads):
     Raises
     ------
     ValueError
-        If the heads can't be grouped.
+        If the heads can't be grouped, or `model` isn't a `TinyGPT`; by name, if a projection isn't plain.
 
     Examples
     --------
@@ -46,16 +48,21 @@ def share_heads(model, kv_heads):
     >>> shared.layers[0].attention.k_proj, cache_bytes(model, 9), cache_bytes(shared, 9)
     (Linear(in_features=16, out_features=8, bias=False), 1152, 576)
     """
-    before = model.config["kv_heads"]
+    before = check_gpt(model).config["kv_heads"]
     kv_heads = check_int("kv_heads", kv_heads, 1, before)
     if before % kv_heads:
         raise bad_value("kv_heads", kv_heads, f"a divisor of {before}")
+    names = [f"layers.{i}.attention.{p}" for i in range(len(model.layers)) for p in ("k_proj", "v_proj")]
+    for name in names:
+        check_plain(model, name, (nn.Linear,), what="a layer to average")
+        if model.get_submodule(name).bias is not None:
+            raise bad_value("a layer to average", f"{name!r}: it has a bias", "one without, as TinyGPT's")
     model = copy.deepcopy(model)
     model.config["kv_heads"] = kv_heads
     for layer in model.layers:
         layer.attention.kv_heads = kv_heads
-        for projection in (layer.attention.k_proj, layer.attention.v_proj):
-            _average(projection, before, kv_heads)
+    for name in names:
+        _average(model.get_submodule(name), before, kv_heads)
     return model
 
 

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 from mcomp.arrays import bad_value, check_int
-from mcomp.transformers.cache import Cache, Past, Rows
+from mcomp.transformers.cache import Cache, Past, Rows, check_gpt
 
 __all__ = ["QuantizedRows", "quantized_bytes", "quantized_cache"]
 
@@ -95,7 +95,7 @@ def _checked(model, *, bits, keys, values, group, residual):
     for name, by in (("keys", keys), ("values", values)):
         if by not in AXES:
             raise bad_value(name, by, f"one of {AXES}")
-    size = model.config["dim"] // model.config["heads"]
+    size = check_gpt(model).config["dim"] // model.config["heads"]
     if check_int("group", group, 1) == 1:
         raise bad_value("group", group, "at least 2; one number alone is its own range, nothing is quantized")
     if group * bits % 8 or ("token" in (keys, values) and size % group):
