@@ -1,0 +1,4 @@
+"""Chapter 19: wrong answers that people give, each with what happened, and the quiz."""
+
+MISTAKES = {f"19.{i}": () for i in range(1, 7)}
+QUIZ = ()
