@@ -22,7 +22,7 @@ def numpy_keys_by_channel(x, bits, group):
     runs = x[:due].reshape(-1, group, x.shape[1])
     low, high = runs.min(axis=1, keepdims=True), runs.max(axis=1, keepdims=True)
     scale = np.where(high > low, high - low, 1) / (2**bits - 1)
-    return np.concatenate([(low + scale * np.round((runs - low) / scale)).reshape(due, -1), x[due:]])
+    return np.concatenate([(low + scale * np.round((runs - low) / scale)).reshape(due, x.shape[1]), x[due:]])
 
 
 def torch_keys_by_channel(x, bits, group):

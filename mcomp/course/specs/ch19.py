@@ -115,7 +115,7 @@ EXERCISES = (
         hints=(
             "How many whole runs are there? What is behind them isn't touched.",
             "x[:due].reshape(runs, group, channels): lowest and highest of each run over axis 1, keepdims.",
-            "scale = (high - low) / (2 ** bits - 1), 1 where it is 0; low + scale * round((x - low) / scale); "
+            "scale = (high - low) / (2 ** bits - 1), or 1 for 0; low + scale * round((x - low) / scale); "
             "then the tokens that wait, as they came",
         ),
         mistakes=MISTAKES["19.2"], rtol=1e-6, atol=1e-9,
