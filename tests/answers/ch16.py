@@ -12,7 +12,7 @@ def numpy_code_words(lengths):
         return []
     longest, at, words = max(lengths), 0, {}
     for n, symbol in sorted((n, s) for s, n in enumerate(lengths)):
-        words[symbol] = format(at, f"0{longest}b")[:n]
+        words[symbol] = at >> (longest - n)
         at += 2 ** (longest - n)
     return [words[s] for s in range(len(lengths))]
 

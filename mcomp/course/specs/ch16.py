@@ -127,7 +127,7 @@ EXERCISES = (
         hints=(
             "Sort the symbols by length, of equal lengths the lower first. The first word is all zeros.",
             "The next word is the last one plus 1; where it is longer, zeros are put behind.",
-            "code = (code + 1) << (length - last), from code = -1 and last = 0; f'{code:0{length}b}'",
+            "code = (code + 1) << (length - last), from code = -1 and last = 0: a shift puts zeros behind.",
         ),
         mistakes=MISTAKES["16.1"],
     ),

@@ -4,19 +4,19 @@ from mcomp.course.model import case
 
 
 def code_words(lengths):
-    """The canonical code words of these lengths, strings of 0 and 1, one for each symbol in a list.
+    """The canonical code words of these lengths: a list of whole numbers, one for each symbol.
 
-    Symbols in the order of their lengths, of equal lengths the lower first. The first word is all zeros; each
-    next word is the number after the last one, with zeros behind it if it is longer. No length is 0. Where no
-    prefix code has such lengths (2 ** -length adds up to more than 1), the list is empty.
+    Word s is its number in lengths[s] binary digits. Symbols come in the order of their lengths, of equal
+    lengths the lower first. The first word is all zeros; each next word is the number after the last one, with
+    zeros behind it if it is longer. No length is 0. Where no prefix code has such lengths (2 ** -length adds up
+    to more than 1), the list is empty.
     """
     if sum(2.0**-n for n in lengths) > 1:
         return []
-    words, code, last = [""] * len(lengths), -1, 0
+    words, code, last = [0] * len(lengths), -1, 0
     for symbol in sorted(range(len(lengths)), key=lambda s: (lengths[s], s)):
         code = (code + 1) << (lengths[symbol] - last)
-        last = lengths[symbol]
-        words[symbol] = format(code, f"0{last}b")
+        words[symbol], last = code, lengths[symbol]
     return words
 
 
