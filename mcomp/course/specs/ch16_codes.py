@@ -7,9 +7,9 @@ def code_words(lengths):
     """The canonical code words of these lengths: a list of whole numbers, one for each symbol.
 
     Word s is its number in lengths[s] binary digits. Symbols come in the order of their lengths, of equal
-    lengths the lower first. The first word is all zeros; each next word is the number after the last one, with
-    zeros behind it if it is longer. No length is 0. Where no prefix code has such lengths (2 ** -length adds up
-    to more than 1), the list is empty.
+    lengths the lower first. The first word is all zeros; each next word is the number after the last one,
+    with zeros behind it if it is longer. No length is 0. Where no prefix code has such lengths (2 ** -length
+    adds up to more than 1), the list is empty.
     """
     if sum(2.0**-n for n in lengths) > 1:
         return []
