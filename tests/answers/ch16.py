@@ -8,6 +8,7 @@ import torch
 
 
 def numpy_code_words(lengths):
+    lengths = [int(n) for n in lengths]
     if sum(Fraction(1, 2**n) for n in lengths) > 1:
         return []
     longest, at, words = max(lengths), 0, {}
@@ -29,16 +30,14 @@ def numpy_interval(message, chances):
 
 
 def torch_interval(message, chances):
-    width = math.prod(chances[s] for s in message)
-    low = sum(
-        math.prod(chances[s] for s in message[:i]) * sum(chances[: message[i]]) for i in range(len(message))
-    )
-    return low, width
+    parts = chances[message]
+    before = torch.cat([torch.ones(1, dtype=chances.dtype), torch.cumprod(parts, 0)])
+    below = torch.cumsum(chances, 0)[message] - parts
+    return float((before[:-1] * below).sum()), float(before[-1])
 
 
 def numpy_rans_number(message, freqs, start):
-    below = np.cumsum([0, *freqs]).tolist()
-    x = start
+    below, freqs, x = np.cumsum([0, *freqs]).tolist(), freqs.tolist(), start
     for s in message[::-1]:
         rounds, place = divmod(x, freqs[s])
         x = rounds * below[-1] + below[s] + place
@@ -46,15 +45,14 @@ def numpy_rans_number(message, freqs, start):
 
 
 def torch_rans_number(message, freqs, start):
-    if not message:
+    if len(message) == 0:
         return start
-    first, *rest = message
-    x = torch_rans_number(rest, freqs, start)
+    first, x, freqs = int(message[0]), torch_rans_number(message[1:], freqs, start), freqs.tolist()
     return sum(freqs) * (x // freqs[first]) + sum(freqs[:first]) + x % freqs[first]
 
 
 def numpy_adaptive_bits(bits, contexts):
-    total, counts = 0.0, np.full((max(contexts) + 1, 2), 0.5)
+    total, counts = 0.0, np.full((contexts.max() + 1, 2), 0.5)
     for bit, context in zip(bits, contexts, strict=True):
         total -= np.log2(counts[context, bit] / counts[context].sum())
         counts[context, bit] += 1
@@ -63,9 +61,8 @@ def numpy_adaptive_bits(bits, contexts):
 
 def torch_adaptive_bits(bits, contexts):
     total = 0.0
-    for context in set(contexts):
-        ones = sum(b for b, c in zip(bits, contexts, strict=True) if c == context)
-        n = contexts.count(context)
+    for context in contexts.unique():
+        ones, n = int(bits[contexts == context].sum()), int((contexts == context).sum())
         logs = [math.lgamma(k + 0.5) - math.lgamma(0.5) for k in (ones, n - ones)]
         total -= (sum(logs) - math.lgamma(n + 1)) / math.log(2)
     return total

@@ -61,14 +61,14 @@ def torch_judged(p, q, guess, u, v):
     return int((torch.cumsum(rest / rest.sum(), 0) <= v).sum())
 
 
-def numpy_best_gamma(alpha, cost, most):
-    gamma = np.arange(most + 1)
-    return int(np.argmax(np.cumsum(alpha ** gamma.astype(float)) / (gamma * cost + 1)))
+def numpy_best_gamma(alphas, cost):
+    tokens = 1 + np.cumsum(np.concatenate([[0.0], np.cumprod(alphas)]))
+    return int(np.argmax(tokens / (np.arange(len(tokens)) * cost + 1)))
 
 
-def torch_best_gamma(alpha, cost, most):
-    gamma = torch.arange(most + 1, dtype=torch.float64)
-    return int((torch.cumsum(alpha**gamma, 0) / (gamma * cost + 1)).argmax())
+def torch_best_gamma(alphas, cost):
+    kept = torch.cat([torch.ones(1, dtype=alphas.dtype), torch.cumprod(alphas, 0)])
+    return int((torch.cumsum(kept, 0) / (torch.arange(len(kept)) * cost + 1)).argmax())
 
 
 def numpy_next_byte_kd(student, teacher, temperature):

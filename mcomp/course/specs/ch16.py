@@ -25,14 +25,14 @@ TITLE = "Coding to the limit"
 
 
 def adaptive_bits(bits, contexts):
-    """How many bits a code that learns spends on the list `bits` of 0 and 1: a float.
+    """How many bits a code that learns spends on `bits` (n,), each 0 or 1: a float.
 
-    contexts[i], a whole number, is what is known when bit i comes. Its chance is (k + 1/2) / (n + 1), where n
-    counts the earlier bits with the same context and k those of them that were equal to bit i. It costs
-    -log2 of that chance.
+    contexts[i], a whole number from 0 on, is what is known when bit i comes. Its chance is (k + 1/2) / (n + 1),
+    where n counts the earlier bits with the same context and k those of them that were equal to bit i. It
+    costs -log2 of that chance.
     """
     total, seen = 0.0, {}
-    for bit, context in zip(bits, contexts, strict=True):
+    for bit, context in zip(map(int, bits), map(int, contexts), strict=True):
         counts = seen.setdefault(context, [0, 0])
         total -= math.log2((counts[bit] + 0.5) / (sum(counts) + 1))
         counts[bit] += 1
@@ -40,17 +40,17 @@ def adaptive_bits(bits, contexts):
 
 
 def adaptive_cases(rng):
-    yield case([1], [0])
-    yield case([0, 0], [0, 0])
-    yield case([1, 0], [0, 0])
-    yield case([1, 1], [0, 1])
-    yield case([0, 0, 0, 1], [5, 5, 5, 5])
-    yield case([0, 1, 0, 1, 0, 1], [0, 1, 0, 1, 0, 1])
-    yield case([1, 1, 0, 1, 1, 0], [2, 2, 0, 2, 2, 0])
+    yield case(np.array([1]), np.array([0]))
+    yield case(np.array([0, 0]), np.array([0, 0]))
+    yield case(np.array([1, 0]), np.array([0, 0]))
+    yield case(np.array([1, 1]), np.array([0, 1]))
+    yield case(np.array([0, 0, 0, 1]), np.array([5, 5, 5, 5]))
+    yield case(np.array([0, 1, 0, 1, 0, 1]), np.array([0, 1, 0, 1, 0, 1]))
+    yield case(np.array([1, 1, 0, 1, 1, 0]), np.array([2, 2, 0, 2, 2, 0]))
     for n in range(4, 18):
         contexts = rng.integers(0, n % 3 + 1, n)
         bits = rng.uniform(size=n) < np.array([0.2, 0.8, 0.5])[contexts]
-        yield case(bits.astype(int).tolist(), contexts.tolist())
+        yield case(bits.astype(int), contexts)
 
 
 def soft_entropy(w, values, beta):
@@ -145,7 +145,7 @@ EXERCISES = (
         hints=(
             "What is put on last comes off first. From which end do you begin?",
             "x // freqs[s] counts whole rounds of all slots, x % freqs[s] which of the symbol's slots it is.",
-            "for s in reversed(message): x = sum(freqs) * (x // freqs[s]) + sum(freqs[:s]) + x % freqs[s]",
+            "for s in message[::-1]: x = sum(freqs) * (x // freqs[s]) + sum(freqs[:s]) + x % freqs[s]",
         ),
         mistakes=MISTAKES["16.3"],
     ),

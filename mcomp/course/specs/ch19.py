@@ -142,8 +142,8 @@ EXERCISES = (
         "19.5", best_gamma, gamma_cases, title="How many guesses pay",
         hints=(
             "What does a round give, in bytes, and what does it take, in passes of the target?",
-            "1 + alpha + ... + alpha ** gamma bytes; gamma * cost + 1 passes. Gamma 0 is a choice, too.",
-            "max(range(most + 1), key=lambda g: sum(alpha ** i for i in range(g + 1)) / (g * cost + 1))",
+            "Guess i counts if it and all before it are kept: a product. And 1 for the target's own byte.",
+            "tokens = 1 + np.cumsum(np.cumprod(alphas)), over gamma * cost + 1; and 1 in front, for no guess.",
         ),
         mistakes=MISTAKES["19.5"],
     ),

@@ -6,33 +6,28 @@ from mcomp.course.model import Mistake, quiet
 
 
 def _gamma(speed, *, first=0):
-    """The gamma of the greatest ``speed(alpha, cost, gamma)``, the smallest of equal ones."""
+    """The gamma of the greatest ``speed(alphas, cost, gamma)``, the smallest of equal ones."""
 
-    def answer(alpha, cost, most):
-        found = [speed(alpha, cost, gamma) for gamma in range(first, most + 1)]
-        return first + int(np.argmax(found)) if found else first
+    def answer(alphas, cost):
+        return first + int(np.argmax([speed(alphas, cost, g) for g in range(first, len(alphas) + 1)]))
 
     return quiet(answer)
 
 
-def _bytes(alpha, gamma):
-    return sum(alpha**i for i in range(gamma + 1))
+def _bytes(alphas, gamma):
+    return 1 + np.cumprod(alphas[:gamma]).sum()
 
 
-def _speed(alpha, cost, gamma):
-    return _bytes(alpha, gamma) / (gamma * cost + 1)
+def _speed(alphas, cost, gamma):
+    return _bytes(alphas, gamma) / (gamma * cost + 1)
 
 
-def _value(alpha, cost, most):
-    return max(_speed(alpha, cost, gamma) for gamma in range(most + 1))
+def _value(alphas, cost):
+    return max(_speed(alphas, cost, gamma) for gamma in range(len(alphas) + 1))
 
 
-def _slowest(alpha, cost, most):
-    return min(range(most + 1), key=lambda gamma: _speed(alpha, cost, gamma))
-
-
-def _formula(alpha, cost, gamma):
-    return (1 - alpha ** (gamma + 1)) / np.float64(1 - alpha) / (gamma * cost + 1)
+def _slowest(alphas, cost):
+    return min(range(len(alphas) + 1), key=lambda gamma: _speed(alphas, cost, gamma))
 
 
 GAMMA = (
@@ -51,8 +46,11 @@ GAMMA = (
         _gamma(_speed, first=1),
         "no guesses, 0, is a choice, too: a poor or dear draft only delays",
     ),
+    Mistake("no_last", quiet(lambda a, c: _gamma(_speed)(a[:-1], c)), "len(alphas) guesses are allowed, too"),
     Mistake(
-        "no_last", quiet(lambda a, c, m: _gamma(_speed)(a, c, max(m - 1, 0))), "`most` itself is allowed"
+        "counted_from_0",
+        quiet(lambda a, c: _gamma(_speed)(a, c) - 1),
+        "that is the place of the last guess; how many guesses is one more",
     ),
     Mistake(
         "no_target_pass",
@@ -62,22 +60,32 @@ GAMMA = (
     Mistake(
         "no_own_byte",
         _gamma(lambda a, c, g: (_bytes(a, g) - 1) / (g * c + 1)),
-        "the target adds a byte of its own to those kept: 1 + alpha + ...",
+        "the target adds a byte of its own to those kept",
     ),
     Mistake(
         "no_top",
-        _gamma(lambda a, c, g: sum(a**i for i in range(max(g, 1))) / (g * c + 1)),
-        "the sum goes to alpha ** gamma: with gamma guesses all kept there are gamma + 1 bytes",
+        _gamma(lambda a, c, g: _bytes(a, max(g - 1, 0)) / (g * c + 1)),
+        "the last guess counts, too, if it is kept: gamma guesses give up to gamma + 1 bytes",
     ),
     Mistake(
         "not_in_a_row",
-        _gamma(lambda a, c, g: (1 + a * g) / (g * c + 1)),
-        "you counted alpha for each guess; one counts only if all before it were kept: alpha ** i",
+        _gamma(lambda a, c, g: (1 + a[:g].sum()) / (g * c + 1)),
+        "the alphas were added up; a guess counts only if all before it were kept, so multiply them",
     ),
     Mistake(
         "all_or_none",
-        _gamma(lambda a, c, g: (1 + g * a**g) / (g * c + 1)),
-        "a round that keeps some guesses keeps those: add alpha ** i up, don't wait for all",
+        _gamma(lambda a, c, g: (1 + g * np.prod(a[:g])) / (g * c + 1)),
+        "a round that keeps some guesses gives those: don't count only rounds that keep all",
+    ),
+    Mistake(
+        "first_alpha",
+        _gamma(lambda a, c, g: sum(a[0] ** i for i in range(g + 1)) / (g * c + 1)),
+        "you took alphas[0] for all guesses; each has a chance of its own",
+    ),
+    Mistake(
+        "mean_alpha",
+        _gamma(lambda a, c, g: sum(a.mean() ** i for i in range(g + 1)) / (g * c + 1)),
+        "you took the mean of alphas for all guesses; each has a chance of its own",
     ),
     Mistake(
         "cost_of_one",
@@ -102,17 +110,12 @@ GAMMA = (
     Mistake(
         "refusals",
         _gamma(lambda a, c, g: _speed(1 - a, c, g)),
-        "alpha is the chance that a guess is kept; you took it for that of a refusal",
+        "alphas are the chances that a guess is kept; you took them for refusals",
     ),
     Mistake("slowest", _slowest, "that is the slowest choice; the fastest is asked for"),
     Mistake(
         "always_most",
-        lambda alpha, cost, most: most,
+        lambda alphas, cost: len(alphas),
         "more guesses aren't always faster: each costs a pass, and later ones are kept more seldom",
-    ),
-    Mistake(
-        "alpha_one",
-        _gamma(_formula),
-        "for alpha = 1 the formula divides by 0; there a round gives gamma + 1 bytes",
     ),
 )

@@ -54,43 +54,45 @@ def _clear(found):
     return bool(abs(at - v).min() > 0.02) and (u > p[guess] / q[guess] or rest.argmax() % 2 == 0)
 
 
-def best_gamma(alpha, cost, most):
-    """How many guesses a round, from 0 to `most`, write the text fastest: an int, of equal ones the smallest.
+def best_gamma(alphas, cost):
+    """How many guesses a round write the text fastest: an int, of equal ones the smallest.
 
-    Each guess is kept with the chance alpha if those before it were, and the target adds a byte of its own: a
-    round gives 1 + alpha + ... + alpha ** gamma bytes. It takes one pass of the target and gamma of the
-    draft, of which each costs `cost` passes of the target.
+    alphas[i] is the chance that guess i is kept if all before it were; from 0 to len(alphas) guesses are
+    allowed. A round of gamma gives those that are kept, up to the first refusal, and one byte of the target's
+    own. It takes one pass of the target and gamma of the draft, of which each costs `cost` passes of the
+    target.
     """
-    best, fastest = 0, 1.0
-    for gamma in range(1, most + 1):
-        tokens = sum(alpha**i for i in range(gamma + 1))
+    best, fastest, tokens, still = 0, 1.0, 1.0, 1.0
+    for gamma, alpha in enumerate(alphas, 1):
+        still *= float(alpha)
+        tokens += still
         if tokens / (gamma * cost + 1) > fastest:
             best, fastest = gamma, tokens / (gamma * cost + 1)
     return best
 
 
 def gamma_cases(rng):
-    yield case(0.5, 1.0, 4)
-    yield case(0.5, 0.25, 4)
-    yield case(0.0, 0.1, 3)
-    yield case(1.0, 0.1, 5)
-    yield case(0.8, 0.0, 6)
-    yield case(0.9, 0.05, 0)
-    yield case(0.9, 0.05, 10)
-    for _ in range(16):
-        while not _apart(
-            found := (
-                float(rng.uniform(0.2, 0.98).__round__(2)),
-                float(rng.uniform(0.01, 0.5).__round__(2)),
-                int(rng.integers(2, 13)),
-            )
-        ):
+    yield case(np.array([0.5]), 1.0)
+    yield case(np.array([0.5, 0.5]), 0.25)
+    yield case(np.array([0.0, 0.9]), 0.125)
+    yield case(np.array([0.5, 1.0, 1.0]), 0.25)
+    yield case(np.full(5, 1.0), 0.125)
+    yield case(np.full(6, 0.75), 0.0)
+    yield case(np.full(4, 0.25), 0.5)
+    for n in range(16):
+        while not _apart(found := _rounds(rng, n)):
             pass
         yield case(*found)
 
 
+def _rounds(rng, n):
+    alphas = np.full(n % 9 + 2, rng.uniform(0.3, 0.98)) if n % 2 else rng.uniform(0.4, 1.0, n % 9 + 2)
+    return alphas.round(2), float(rng.uniform(0.02, 0.4).__round__(2))
+
+
 def _apart(found):
     """Whether the best is clearly above the others, so that rounding can't choose."""
-    alpha, cost, most = found
-    speeds = sorted(sum(alpha**i for i in range(g + 1)) / (g * cost + 1) for g in range(most + 1))
-    return speeds[-1] > speeds[-2] + 1e-4
+    alphas, cost = found
+    tokens = 1 + np.concatenate([[0], np.cumsum(np.cumprod(alphas))])
+    speeds = np.sort(tokens / (np.arange(len(tokens)) * cost + 1))
+    return bool(speeds[-1] > speeds[-2] + 1e-4)
