@@ -31,7 +31,7 @@ from mcomp.coding.random_code import decode_block, encode_block
 from mcomp.train import one_cycle
 
 SEEDS, TUNED, GRID = (0, 1, 2), (0, 1), (0.001, 0.003, 0.01)
-STEPS, AFTER, BATCH, BITS, STEER = 8_000, 30, 256, 12, 1.01
+STEPS, AFTER, BATCH, BITS, STEER = 4_000, 15, 256, 12, 1.01
 SHAPES = ((20, 49), (20,), (10, 20), (10,))
 SIZES = [math.prod(shape) for shape in SHAPES]
 BLOCKS = {"random code, 24 a block": 24, "random code, 12 a block": 12, "random code, 6 a block": 6}

@@ -27,9 +27,9 @@ TITLE = "Coding to the limit"
 def adaptive_bits(bits, contexts):
     """How many bits a code that learns spends on `bits` (n,), each 0 or 1: a float.
 
-    contexts[i], a whole number from 0 on, is what is known when bit i comes. Its chance is (k + 1/2) / (n + 1),
-    where n counts the earlier bits with the same context and k those of them that were equal to bit i. It
-    costs -log2 of that chance.
+    contexts[i], a whole number from 0 on, is what is known when bit i comes. Its chance is
+    (k + 1/2) / (n + 1), where n counts the earlier bits with the same context and k those of them that were
+    equal to bit i. It costs -log2 of that chance.
     """
     total, seen = 0.0, {}
     for bit, context in zip(map(int, bits), map(int, contexts), strict=True):

@@ -143,7 +143,7 @@ EXERCISES = (
         hints=(
             "What does a round give, in bytes, and what does it take, in passes of the target?",
             "Guess i counts if it and all before it are kept: a product. And 1 for the target's own byte.",
-            "tokens = 1 + np.cumsum(np.cumprod(alphas)), over gamma * cost + 1; and 1 in front, for no guess.",
+            "tokens = 1 + np.cumsum(np.cumprod(alphas)), over gamma * cost + 1; 1 in front, for none.",
         ),
         mistakes=MISTAKES["19.5"],
     ),
