@@ -16,9 +16,9 @@ import time
 from dataclasses import dataclass
 
 from mcomp.course import fence
-from mcomp.course.check import run
 from mcomp.course.clock import PATIENCE, Passing
 from mcomp.course.model import Case
+from mcomp.course.outcomes import run
 from mcomp.course.sandbox import Outcome, call
 from mcomp.course.wire import unpack, write_outcomes
 
