@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = {
     "architectures", "arrays", "asked", "averages", "calling", "chance", "channels", "cli",
-    "codecs", "coding", "course", "data", "deploy", "distill", "factories", "figures", "file",
+    "codecs", "coding", "course", "data", "deploy", "distill", "estimates", "factories", "figures", "file",
     "files", "gpt", "integer", "kept", "language", "layers", "lowrank", "made", "measure", "merge",
     "multitask", "paired", "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes",
     "sparse_training", "strangers", "structure", "threads", "trace", "train", "transformers", "watch",

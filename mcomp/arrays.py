@@ -6,6 +6,7 @@ The other array modules are written once against the Python array API standard
 
 import math
 import numbers
+import re
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array, is_torch_array, size
@@ -18,8 +19,12 @@ __all__ = [
 
 
 def bad_value(name, value, allowed):
-    """The one form of every complaint: the name, the value that came, what is allowed."""
-    return ValueError(f"{name} is {value!r}; allowed: {allowed}")
+    """The one form of every complaint: the name, the value that came, what is allowed.
+
+    No addresses: they say nothing, and are others in each run.
+    """
+    shown = repr(value) if isinstance(value, str) else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    return ValueError(f"{name} is {shown}; allowed: {allowed}")
 
 
 def check_int(name, value, low, high=None):

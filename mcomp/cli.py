@@ -52,7 +52,8 @@ def compress(
     model: Model = None,
 ):
     """Prune, share values, code: a network in, a small file out, and what it lost."""
-    from mcomp.pipeline import compress, estimate, recipe_for
+    from mcomp.estimates import estimate
+    from mcomp.pipeline import compress, recipe_for
 
     original, out, images = network_of(network, seed, model), writable(out), data_of(data)
     steps, notes = recipe_for(recipe, original, images)

@@ -6,18 +6,14 @@ Chapter 00 walks through it.
 
 import copy
 import functools
-import math
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from rich.table import Table
 
 from mcomp import distill, zoo
-from mcomp.calling import take
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, attached, bake
 from mcomp.file.container import load, save
@@ -30,8 +26,8 @@ from mcomp.sparse_training.dynamic import Scheduled
 from mcomp.train import Callback, evaluate, fit
 
 __all__ = [
-    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
-    "recipe_for", "recipes", "teaching",
+    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "load_recipe", "recipe_for",
+    "recipes", "start_pruning", "start_sharing", "teaching",
 ]  # fmt: skip
 
 
@@ -69,39 +65,6 @@ class Result:
         return table
 
 
-def estimate(model, recipe, data, *, epochs=5):
-    """Seconds that `compress`, then `Result.save` and `Result.table`, will take here.
-
-    Each part is tried on a copy: the teacher on four batches, both kinds of training on them for a few
-    `epochs`, one choice of masks, the file, and what the table evaluates.
-    """
-    recipe, _ = recipe_for(recipe, model, data)
-    trial, (x, y) = copy.deepcopy(model), data.train
-    y_few = y[: 4 * recipe.batch_size]
-    few = SimpleNamespace(train=(take(x, slice(0, len(y_few))), y_few))
-    loss, part = [], len(y_few) / len(y)
-    teacher = _seconds(lambda: loss.append(teaching(model, recipe, few))) / part
-    options = {"batch_size": recipe.batch_size, "loss": loss[0], "progress": False}
-    train = lambda *callbacks, epochs=epochs: fit(trial, few, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
-    pruning = _start_pruning(trial, recipe)
-    train(epochs=1)  # warm up
-    steps = math.ceil(len(y) / recipe.batch_size) * recipe.prune.epochs
-    total = teacher + _seconds(train) / epochs / part * recipe.prune.epochs
-    total += _seconds(pruning.finish) * pruning.choices(steps)
-    total += _seconds(lambda: _start_sharing(trial, recipe))
-    total += _seconds(lambda: train(Settle(trial, recipe.share.settle))) / epochs / part * recipe.share.epochs
-    with tempfile.TemporaryDirectory() as folder:
-        total += _seconds(lambda: save(bake(trial), Path(folder, "trial.safetensors")))
-    shown = 2 * (len(data.validation[1]) + len(data.test[1])) / len(y_few)
-    return total + _seconds(lambda: evaluate(trial, few.train)) * shown
-
-
-def _seconds(work):
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
 def compress(model, recipe, data, *, progress=True):
     """Compress a trained classifier by a recipe; the model given isn't changed.
 
@@ -127,13 +90,13 @@ def compress(model, recipe, data, *, progress=True):
     loss = teaching(model, recipe, data)
     options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
     history = {}
-    pruning = _start_pruning(small, recipe)
+    pruning = start_pruning(small, recipe)
     history["prune"] = fit(
         small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
     )
     pruning.finish()
     notes += _held_note(pruning) + _whole_note(model)
-    _start_sharing(small, recipe)
+    start_sharing(small, recipe)
     history["share"] = fit(
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,
@@ -159,13 +122,13 @@ def _whole_note(model):
     return (f"neither pruned nor shared: {said}",) if left else ()
 
 
-def _start_pruning(model, recipe):
+def start_pruning(model, recipe):
     """The callback of the first stage, its masks on the matrices."""
     attach(model, {name: Sparse(0.0) for name in matrices(model)}, refresh="never")
     return GradualPruning(model, recipe.prune)
 
 
-def _start_sharing(model, recipe):
+def start_sharing(model, recipe):
     """From the first stage to the second: the zeros stay, what is left shares values."""
     attach(bake(model), _sharing(model, recipe.share), refresh="step")
 

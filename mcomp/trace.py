@@ -8,7 +8,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from mcomp.arrays import bad_value
 
 __all__ = [
-    "LINEAR", "Tracer", "between", "calls", "check_own_tensors", "layer", "sole_user", "trace",
+    "LINEAR", "Tracer", "between", "called", "calls", "check_own_tensors", "layer", "sole_user", "trace",
     "untraceable",
 ]  # fmt: skip
 
@@ -122,6 +122,19 @@ def _is_ours(maker):
 def layer(model, node):
     """The module that `node` calls, or None if it is no call of a module."""
     return model.get_submodule(node.target) if node.op == "call_module" else None
+
+
+def called(node, module=None):
+    """What a node does, as a message says it: its module as printed, else the name of what it calls.
+
+    Examples
+    --------
+    >>> [called(node) for node in trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())).nodes]
+    ['input', '0', '1', 'output']
+    """
+    if module is not None or isinstance(node.target, str):
+        return str(module or node.target)
+    return getattr(node.target, "__name__", type(node.target).__name__)
 
 
 def sole_user(node):

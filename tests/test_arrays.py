@@ -149,6 +149,8 @@ def test_check_finite_counts_what_is_wrong(xp):
 
 def test_bad_value_shows_the_value_and_what_is_allowed():
     assert str(bad_value("bits", 0, "1 to 16")) == "bits is 0; allowed: 1 to 16"
+    assert str(bad_value("bits", object(), "1 to 16")) == "bits is <object object>; allowed: 1 to 16"
+    assert "'jumps at 0x10'" in str(bad_value("text", "jumps at 0x10", "no jump"))
 
 
 def test_to_numpy_drops_the_gradient():

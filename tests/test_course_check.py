@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcomp.course import card
-from mcomp.course.check import SECONDS, STATUSES, Verdict, check, judge, run
+from mcomp.course.check import STATUSES, Verdict, check, judge
 from mcomp.course.compare import difference, plain, same, to_torch
 from mcomp.course.model import Exercise, Mistake, case, find
+from mcomp.course.outcomes import SECONDS, run
 from mcomp.course.sandbox import ROOM, call
 from mcomp.course.show import escape
 

@@ -1,13 +1,17 @@
 """The clock of an answer counts what it computes: not what a busy machine does, nor an import."""
 
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from mcomp.course import clock
-from mcomp.course.clock import PATIENCE, Clock
+from mcomp.course import clock, jail, supervise
+from mcomp.course.clock import BEAT, PATIENCE, TICK, Clock
 from mcomp.course.sandbox import call
 
 
@@ -20,8 +24,10 @@ def made(monkeypatch):
         monkeypatch.setattr(clock, "_thread_clock", lambda: lambda: times["used"])
         monkeypatch.setattr(clock.time, "monotonic", lambda: times["wall"])
         made = Clock(1.0)
-        times |= {"used": used, "wall": wall}
-        made.importing = importing
+        times["used"], made.importing = used, importing
+        for look in range(round(wall / TICK)):  # as it is looked at, tick by tick
+            made.passing.look()
+            times["wall"] = (look + 1) * TICK
         return made
 
     return make
@@ -42,6 +48,78 @@ def made(monkeypatch):
 )
 def test_when_a_call_must_end(made, used, wall, importing, up):
     assert made(used, wall, importing=importing).up() is up
+
+
+@pytest.mark.parametrize("still", [7.0, 1e6])
+def test_a_machine_that_stands_still_lets_no_time_pass(made, monkeypatch, still):
+    answer, now = made(0.0, 1.9), 1.9
+    assert not answer.up()
+    monkeypatch.setattr(clock.time, "monotonic", lambda: now + still)
+    assert not answer.up()
+    assert answer.passing.total == pytest.approx(1.9 + BEAT)
+
+
+STOPPED = """
+import os, signal
+from mcomp.course.sandbox import call
+def answer():
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return 6
+print(call(answer, (), {}, seconds=0.5).value)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signal stops a process there")
+def test_a_process_that_was_stopped_did_not_wait():
+    child = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True)
+    try:
+        assert os.WIFSTOPPED(os.waitpid(child.pid, os.WUNTRACED)[1])
+        time.sleep(2.5)  # more than twice its limit: awake, it would be out of time
+    finally:
+        child.send_signal(signal.SIGCONT)
+    assert child.communicate()[0].strip() == "6"
+
+
+@pytest.fixture
+def leaping(monkeypatch):
+    """A machine that sleeps for a day between any two looks at the clock."""
+    days = iter(range(10**6))
+    monkeypatch.setattr(clock.time, "monotonic", lambda: 86_400.0 * next(days))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it needs fork")
+def test_the_jail_waits_on_after_the_machine_slept(leaping):
+    child = os.fork()
+    if child == 0:
+        time.sleep(0.2)
+        os._exit(0)
+    assert jail._wait(child, 5.0)
+
+
+def test_the_supervisor_waits_on_after_the_machine_slept(leaping):
+    sent, theirs = os.pipe()
+
+    def speak():
+        for line in (b'{"guard": "none"}\n', b"no result\n"):
+            time.sleep(0.1)
+            os.write(theirs, line)
+        os.close(theirs)
+
+    threading.Thread(target=speak, daemon=True).start()
+    with open(sent, "rb") as stdout:
+        guard, got, end = supervise._listen(SimpleNamespace(stdout=stdout), ["02.1"], 230.0)
+    assert (guard, got, end.kind) == ("none", {}, "error")  # it ended, and was not out of time
+
+
+def test_the_supervisor_gives_up_on_who_sends_nothing(monkeypatch):
+    monkeypatch.setattr(supervise, "START", 0.05)
+    sent, theirs = os.pipe()
+    with (
+        open(sent, "rb") as stdout,
+        open(theirs, "wb"),
+        pytest.raises(RuntimeError, match="can't be started"),
+    ):
+        supervise._listen(SimpleNamespace(stdout=stdout), ["02.1"], 230.0)
 
 
 def test_of_nested_imports_the_outer_one_is_taken_off():

@@ -19,10 +19,11 @@ from notebooks import ROOT
 
 from mcomp import prune
 from mcomp.course import card
-from mcomp.course.check import check, judge, outcomes_of, right_value, run
+from mcomp.course.check import check, judge
 from mcomp.course.compare import difference, plain, to_torch
 from mcomp.course.harvest import answers
 from mcomp.course.model import Exercise, Mistake, case, chapters, find, load
+from mcomp.course.outcomes import outcomes_of, right_value, run
 from mcomp.course.sandbox import call
 
 EXERCISES = [exercise for number in chapters() for exercise in load(number).exercises]

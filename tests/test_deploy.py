@@ -79,6 +79,20 @@ def test_an_integer_network_is_openvino_to_a_step(made, tmp_path):
     assert len(layers) == 10
 
 
+def test_without_integer_kernels_openvino_is_as_near(made, tmp_path, monkeypatch):
+    """As on a processor where its sums would saturate."""
+    network = made["resnet"][1]
+    monkeypatch.setattr(openvino_engine, "saturates", lambda: True)
+    path = openvino_engine.export(network, tmp_path / "net.xml", example=IMAGES[:5])
+    exact = network(quantize(IMAGES, network.grid), fixed=False).numpy()
+    away = abs(steps(openvino_engine.run(path, IMAGES), network) - exact)
+    assert away.max() <= 1  # a float beside the middle between two steps
+    assert (away > 0).mean() < 0.03
+    ops = [op.get_rt_info() for op in openvino_engine.compiled(path).get_runtime_model().get_ordered_ops()]
+    kinds = {op["runtimePrecision"].astype(str) for op in ops if op["layerType"].astype(str) == "Convolution"}
+    assert kinds == {"f32"}
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_a_loaded_file_called_again_and_again(made, engine, tmp_path):
     """Buffers are kept from call to call: no later call, and no other thread, changes the logits of one."""
@@ -229,7 +243,8 @@ def test_openvino_s_sums_never_saturate(tmp_path):
     """As above: where its kernels would, it computes in floats between the pairs; others keep theirs."""
     state = torch.random.get_rng_state()
     openvino_engine.saturates.cache_clear()
-    assert openvino_engine.saturates() == onnxruntime.saturates()  # both by the same instruction
+    # by the same instruction; ONEDNN_MAX_CPU_ISA, of `make portable`, keeps it from OpenVINO alone
+    assert openvino_engine.saturates() >= onnxruntime.saturates()
     assert torch.equal(torch.random.get_rng_state(), state)
     layer, x = nn.Linear(64, 16), torch.stack([torch.zeros(64), torch.ones(64)])
     nn.init.ones_(layer.weight)

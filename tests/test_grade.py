@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_notebook
 
 from mcomp.course import fence, supervise, wire
-from mcomp.course.check import check, judge, run
+from mcomp.course.check import check, judge
 from mcomp.course.compare import same
 from mcomp.course.flags import flags_of
 from mcomp.course.grade import Row, find_notebooks, grade
 from mcomp.course.gradebook import harmless, main_grade, write_csv
 from mcomp.course.harvest import harvest
 from mcomp.course.model import find, load
+from mcomp.course.outcomes import run
 from mcomp.course.sandbox import Outcome
 from mcomp.course.supervise import Limits
 
@@ -86,9 +87,9 @@ def forged(outcomes):
 
 
 FIRST = Outcome("value", np.array([True, True]))  # right for the first case
-PATCH = """import mcomp.course.check, mcomp.course.compare, sys
-for module in (mcomp.course.check, mcomp.course.compare):
-    for name in ("judge", "difference", "same", "check", "_compare", "_fault"):
+PATCH = """import mcomp.course.check, mcomp.course.compare, mcomp.course.outcomes, sys
+for module in (mcomp.course.check, mcomp.course.compare, mcomp.course.outcomes):
+    for name in ("judge", "difference", "same", "check", "compared", "_fault", "_settled"):
         setattr(module, name, lambda *a, **k: None)
 np.allclose = np.array_equal = lambda *a, **k: True
 return np.zeros(3)"""

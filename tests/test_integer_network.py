@@ -284,6 +284,7 @@ def hooked():
         (lambda: Does(lambda m, x: m.relu(m.fc(x))), "relu: an operation is 'Sigmoid"),  # whatever its name
         (lambda: Does(lambda m, x: m.fc(x) * 2), "mul: an operation"),
         (lambda: Does(lambda m, x: torch.add(m.fc(x), x, alpha=2)), "add: an operation"),
+        (lambda: Does(lambda m, x: torch.cat([m.fc(x), x], 1)), "cat: an operation is 'cat'"),
         (lambda: Does(lambda m, x: m.fc(x) * m.scale), "scale is 'Parameter'"),
         (lambda: Does(lambda m, x: m.fc(x).mean()), "the shape of 'Does', mean"),
         (lambda: Does(lambda m, x: m.fc(x).mean(1)), "mean: an operation"),

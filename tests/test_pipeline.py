@@ -15,11 +15,12 @@ from rich.console import Console
 
 import mcomp
 import mcomp.data
-from mcomp import zoo
+from mcomp import estimates, zoo
 from mcomp.codecs import Codebook, Sparse, attach, attached
 from mcomp.distill import kd_loss
+from mcomp.estimates import MOST, SPENT, estimate
 from mcomp.measure import float32_bytes
-from mcomp.pipeline import GradualPruning, Prune, Settle, compress, estimate, teaching
+from mcomp.pipeline import GradualPruning, Prune, Settle, compress, teaching
 from mcomp.prune import cubic_sparsity, global_topk_masks, kept_count
 from mcomp.recipes import Recipe, Share, load_recipe, recipes
 from mcomp.recipes.fitting import recipe_for
@@ -116,18 +117,33 @@ def test_estimate_is_a_time_and_trains_nothing(data):
 
 
 def test_estimate_adds_up_every_part(data, monkeypatch):
-    """Each part takes a second by this clock; 1,024 of the 2,000 images are tried, 5 epochs of them."""
+    """Each part takes SPENT of the processor and thrice that; 1,024 of the 2,000 images are tried."""
     tried = []
-    monkeypatch.setattr("mcomp.pipeline._seconds", lambda work: tried.append(work()) or 1.0)
+
+    def trial(work, log):
+        tried.append(work())
+        log.append((3 * SPENT, SPENT))
+        return SPENT
+
+    monkeypatch.setattr("mcomp.estimates._tried", trial)
     model, part = tiny(), 1024 / 2_000
     shown = 2 * (5_000 + 10_000) / 1024
     once = 1 / part + 1 + 1 + shown  # the teacher, the start of sharing, the file, the table
     nothing = {"prune": {"epochs": 0}, "share": {"epochs": 0}}
-    assert estimate(model, nothing, data) == pytest.approx(once)
+    assert estimate(model, nothing, data) == pytest.approx(3 * SPENT * once)
+    assert len(tried) == 5  # and a choice of masks, of which there will be none
     steps = 2 * 8  # two epochs of 8 batches; below 40 steps masks are chosen at each of the ramp's
     found = estimate(model, QUICK, data)
-    assert found == pytest.approx(once + (2 + 1) / 5 / part + math.ceil(0.6 * steps))
-    assert len(tried) == 2 * 7
+    assert found == pytest.approx(3 * SPENT * (once + (2 + 1) / part + math.ceil(0.6 * steps)))
+    assert len(tried) == 5 + 9  # an epoch of each kind of training says how many are tried: here one
+
+
+def test_estimate_tries_enough_epochs_and_not_too_many(monkeypatch):
+    for once, wanted in ((SPENT / 4, 4), (10 * SPENT, 1), (0.0, MOST)):
+        ran = []
+        monkeypatch.setattr("mcomp.estimates._tried", lambda work, log, once=once: work() or once)
+        assert estimates._epochs(ran.append, 7, []) == pytest.approx(7 * once / wanted)
+        assert ran == [1, 1, wanted]
 
 
 class Schedule(GradualPruning):
@@ -296,7 +312,7 @@ def test_a_network_with_several_inputs(tmp_path):
     pair = (x, torch.arange(40) % 4)
     data = SimpleNamespace(train=pair, validation=pair, test=pair)
     model = Two()
-    assert estimate(model, QUICK, data, epochs=1) > 0
+    assert estimate(model, QUICK, data) > 0
     small = compress(model, {**QUICK, "batch_size": 20}, data, progress=False)
     zeros = {name: int((p == 0).sum()) for name, p in small.model.named_parameters()}
     total = sum(m.value.numel() for m in mcomp.matrices(model).values())

@@ -17,7 +17,7 @@ from mcomp.channels.groups import ChannelGraph, Group
 from mcomp.channels.labels import Channels, Walk
 from mcomp.channels.rules import FUNCTIONS, HINTS, METHODS, MODULES, Step, functional_layer, opaque
 from mcomp.channels.tracing import trace_shapes
-from mcomp.trace import check_own_tensors
+from mcomp.trace import called, check_own_tensors
 
 __all__ = ["channel_graph"]
 
@@ -105,7 +105,7 @@ def _visit(walk, model, node, known, rules, closed):
         module = model.get_submodule(node.target)
         rule, name = rules.get(type(module)), f"{node.target} ({type(module).__name__})"
     else:
-        module, name = None, getattr(node.target, "__name__", str(node.target))
+        module, name = None, called(node)
         rule = (METHODS if node.op == "call_method" else FUNCTIONS).get(node.target)
     step = Step(walk, node, name, module, known)
     try:
@@ -143,7 +143,7 @@ def _stored(walk, model, node):
         return Channels(long[0], walk.slot(name, long[0]), zero=isinstance(tensor, nn.Parameter))
     for user in node.users:
         if FUNCTIONS.get(user.target) is not functional_layer or node not in user.args[1:2]:
-            walk.close(name, f"{name} is used by {getattr(user.target, '__name__', user.target)}")
+            walk.close(name, f"{name} is used by {called(user)}")
     return None
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mcomp.course.check import SECONDS
 from mcomp.course.compare import is_array
+from mcomp.course.outcomes import SECONDS
 from mcomp.course.show import COLOURS, code, escape, panel
 
 KINDS = {"right": "good", "to do": "quiet"}  # all others are bad

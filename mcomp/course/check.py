@@ -1,17 +1,16 @@
-"""Run a candidate against an exercise's cases and judge it: function in, Verdict out. Never raises."""
+"""Judge a candidate by what it does on an exercise's cases: function in, Verdict out. Never raises."""
 
 from collections import Counter
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
-from mcomp.course.compare import NO_RETURN, has_torch, plain, same, to_torch
+from mcomp.course.compare import NO_RETURN, has_torch
 from mcomp.course.diagnose import compared, diagnosed
 from mcomp.course.observe import explained, observed, only_where
-from mcomp.course.sandbox import ROOM, STUB, Outcome, call
+from mcomp.course.outcomes import SECONDS, cases_of, outcomes_of, right_value, run
+from mcomp.course.sandbox import STUB
 
-SECONDS = 3.0  # of computing, for all cases together
 STATUSES = (
     "right", "wrong", "to do", "crashed", "timed out", "printed too much", "changed its input",
     "wrong type", "wrong dtype", "wrong shape",
@@ -82,46 +81,9 @@ def _reach(verdict):
     return verdict.ok, told, verdict.right, verdict.status != "crashed", verdict.line
 
 
-def run(exercise, function, *, library="numpy", seconds=SECONDS, seed=0):
-    """Call `function` on every case: a list of Outcome. It stops early where going on is pointless."""
-    convert, outcomes = (to_torch if library == "torch" else None), []
-    left, room = seconds, ROOM
-    for case in _cases(exercise, seed):
-        args, kwargs = case.fresh(convert)
-        outcome = call(function, args, kwargs, seconds=max(left, 0.01), room=room)
-        outcomes.append(_settled(outcome, case.fresh(convert)))
-        left, room = left - outcome.seconds, room - len(outcome.printed)
-        if outcome.kind in ("to do", "time", "output"):
-            break
-    return outcomes
-
-
-def _settled(outcome, before):
-    """The outcome with its value as numpy, and which arguments are no longer as `before`."""
-    if outcome.kind != "value":
-        return outcome
-    try:
-        value, changed = plain(outcome.value), _changed(outcome.inputs, before)
-    except Exception as error:  # a sparse tensor, say
-        return Outcome("error", error=f"the result can't be read: {type(error).__name__}")
-    return replace(outcome, value=value, changed=changed, inputs=None)
-
-
-def _changed(after, before):
-    """The places of the arguments that differ."""
-    pairs = [(b, a) for one, other in zip(before, after, strict=True) for b, a in _in_order(one, other)]
-    return tuple(place for place, (b, a) in enumerate(pairs) if not same(b, a))
-
-
-def _in_order(before, after):
-    """Pairs of two tuples, or of the values of two dicts."""
-    keys = before if isinstance(before, dict) else range(len(before))
-    return [(before[key], after[key]) for key in keys]
-
-
 def judge(exercise, outcomes, *, seed=0):
     """Compare what `run` brought with the oracle and, if it is wrong, with the known mistakes."""
-    cases = _cases(exercise, seed)
+    cases = cases_of(exercise, seed)
     faults = [_fault(exercise, seed, i, outcome) for i, outcome in enumerate(outcomes[: len(cases)])]
     right, bad = faults.count(None), [i for i, fault in enumerate(faults) if fault]
     head = {"exercise": exercise.id, "name": exercise.name, "right": right, "total": len(cases)}
@@ -152,26 +114,6 @@ def judge(exercise, outcomes, *, seed=0):
     )
 
 
-# What is the same for every answer is worked out once: the cases, the slow loops, the known mistakes. None of
-# it is changed: answers get copies of the arguments, and so does the card.
-@lru_cache(maxsize=128)
-def _cases(exercise, seed):
-    return exercise.make_cases(seed)
-
-
-@lru_cache(maxsize=4096)
-def right_value(exercise, number, *, seed=0):
-    """What the oracle returns for case `number` of that seed."""
-    args, kwargs = _cases(exercise, seed)[number].fresh()
-    return exercise.oracle(*args, **kwargs)
-
-
-@lru_cache(maxsize=1024)
-def outcomes_of(exercise, mistake):
-    """What a known mistake comes to on the cases that a learner's kernel shows: a list of Outcome."""
-    return run(exercise, mistake.answer)
-
-
 def _known(exercise):
     """(mistake, what it comes to), one after the other."""
     return ((mistake, outcomes_of(exercise, mistake)) for mistake in exercise.mistakes)
@@ -183,7 +125,7 @@ def _fault(exercise, seed, number, outcome):
         place = f"line {outcome.line}: {outcome.code}  →  " if outcome.line else ""
         return ENDS[outcome.kind], place + outcome.error if outcome.error else ""
     if outcome.changed:
-        names = _names(exercise, _cases(exercise, seed)[number], outcome.changed)
+        names = _names(exercise, cases_of(exercise, seed)[number], outcome.changed)
         return "changed its input", f"{names} must stay unchanged: work on a copy"
     return compared(exercise, outcome.value, right_value(exercise, number, seed=seed))
 

@@ -2,6 +2,7 @@
 
 What the time goes into matters: an import is not the answer's work and is neither counted nor interrupted
 (a module that is left half imported would spoil the kernel); an answer that only waits is stopped as well.
+Waiting is measured in looks at the clock: while the machine stands still nobody looks.
 """
 
 import builtins
@@ -15,12 +16,30 @@ import time
 
 TICK = 0.02  # seconds between two looks at the clock
 WAITING = 0.02  # an answer that computes for a smaller part of the time than this waits: for a lock, in sleep
+BEAT = 0.1  # seconds that count at most between two looks: no process waits while it is stopped
 TRIES = 500  # to end a thread; one that stays inside compiled code is given up
-PATIENCE = 20  # times its limit, by the clock on the wall, that an answer which computes slowly may take
+PATIENCE = 20  # times its limit, as it passes, that an answer which computes slowly may take
 
 
 class TimeUp(BaseException):
     """Raised inside the learner's function; not an Exception, so that `except Exception` lets it through."""
+
+
+class Passing:
+    """Seconds that pass while somebody looks: of a gap between two looks no more than `BEAT` counts.
+
+    A longer gap says that this process stood still: stopped, its machine asleep, or too busy to look.
+    """
+
+    def __init__(self):
+        self.total, self.seen = 0.0, time.monotonic()
+
+    def look(self):
+        """Seconds so far; to be called every `TICK`."""
+        now = time.monotonic()
+        self.total += min(now - self.seen, BEAT)
+        self.seen = now
+        return self.total
 
 
 class Clock:
@@ -29,7 +48,7 @@ class Clock:
     def __init__(self, limit):
         self.limit, self.importing, self.imports = limit, False, 0.0
         self.read = _thread_clock()
-        self.begin, self.wall = self.read(), time.monotonic()
+        self.begin, self.passing = self.read(), Passing()
 
     def used(self):
         """Processor seconds so far."""
@@ -37,7 +56,7 @@ class Clock:
 
     def up(self):
         """Must the call end? Not before `limit` seconds of work, or of nothing but waiting."""
-        wall = time.monotonic() - self.wall
+        wall = self.passing.look()
         if wall > PATIENCE * self.limit:
             return True
         if self.importing:
@@ -99,7 +118,7 @@ def _by_alarm(work, seconds):
     before, trace, start = signal.signal(signal.SIGALRM, ring), sys.gettrace(), time.monotonic()
     clock, usual = Clock(seconds), builtins.__import__
     builtins.__import__ = clock.without(usual)
-    left, again = signal.setitimer(signal.ITIMER_REAL, seconds, TICK)
+    left, again = signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
     try:
         value = work()
     except BaseException as error:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from mcomp.course.clock import TICK, Passing
 from mcomp.course.show import static
 
 EMPTY = {"version": 1, "exercises": {}, "quiz": {}, "predictions": {}}
@@ -116,11 +117,11 @@ def _replace(path, text):
 def _locked(path):
     """One kernel at a time: the system's lock on a file beside, which ends with the process that holds it."""
     with open(path.with_name(f"{path.name}.lock"), "a+b") as file:
-        give_up = time.monotonic() + PATIENCE
+        passing = Passing()
         while not _try_lock(file):
-            if time.monotonic() > give_up:
+            if passing.look() > PATIENCE:
                 raise OSError(f"another program has kept the lock for {PATIENCE:.0f} seconds")
-            time.sleep(0.01)
+            time.sleep(TICK)
         yield  # closing the file ends the lock
 
 

@@ -8,12 +8,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from mcomp.course import specs
-from mcomp.course.clock import PATIENCE
+from mcomp.course.clock import PATIENCE, TICK, Passing
 from mcomp.course.jail import ENDED
 from mcomp.course.sandbox import Outcome
 from mcomp.course.wire import read_outcomes
@@ -119,18 +118,20 @@ def _listen(child, ids, patience):
     lines, got, guard = queue.SimpleQueue(), {}, ""
     threading.Thread(target=_read, args=(child.stdout, lines), daemon=True).start()
     end = Outcome("error", error=ENDED)
-    deadline = time.monotonic() + START
+    passing, most = Passing(), START
     while len(got) < len(ids):
-        try:
-            line = lines.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
+        if passing.look() > most:
             end = Outcome("time")
             break
+        try:
+            line = lines.get(timeout=TICK)
+        except queue.Empty:
+            continue
         if line is None:
             break
         guard, news = (guard, _take(line, ids, got)) if guard else (_guard(line), True)
         if news:
-            deadline = time.monotonic() + patience
+            passing, most = Passing(), patience
     if not guard:
         raise RuntimeError("a process for grading can't be started on this machine")
     return guard, got, end

@@ -19,7 +19,7 @@ from mcomp.integer.steps import averages, rectifies, reshapes
 from mcomp.integer.walk import tensor_name, walk
 from mcomp.plain import graph_of, naming, own_forward
 from mcomp.quantize.grids import Grid
-from mcomp.trace import layer
+from mcomp.trace import called, layer
 
 __all__ = ["floats"]
 
@@ -139,7 +139,7 @@ def _module(graph, name, node, module, source):
         sizes = {key: _both(getattr(module, key)) for key in ("stride", "padding")}
         more["ceil_mode"] = int(module.ceil_mode)
         return pooled(graph, name, source, kernel=_both(module.kernel_size), **sizes, **more)
-    raise bad_value("an operation", str(module or node.target), KNOWN)
+    raise bad_value("an operation", called(node, module), KNOWN)
 
 
 def _layer(graph, name, module, source, shape):

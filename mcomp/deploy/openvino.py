@@ -4,8 +4,8 @@ OpenVINO computes in bfloat16 by itself where the processor can; `run` asks for 
 converter runs in a process of its own, so that one that dies takes nothing with it.
 
 On an x86 processor without VNNI its integer kernels add pairs of products in 16 bits, where they may saturate
-(`saturates`), and it has no other kernels. There `compiled` asks it not to join the pairs with the layers: it
-computes in floats between them, which is exact but for roundings, and slower.
+(`saturates`), and it has no other kernels. There `compiled` gives it the weights as floats, so that there are
+no integers to join: it computes in floats between the pairs, which is exact but for roundings, and slower.
 
 Reshapings that do nothing stay in the file (`mcomp.deploy.tidy`): without them OpenVINO joins a convolution
 with the addition behind it, one rounding is gone, and half of the outputs are others.
@@ -21,6 +21,7 @@ from threading import Lock
 import numpy as np
 import openvino
 import torch
+from openvino.passes import ConstantFolding, Manager
 from torch import nn
 
 from mcomp.arrays import bad_value, check_int
@@ -99,10 +100,13 @@ def saturates():
 
 def _compiled(source, threads, precision, *, joined):
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
-    if not joined:
-        options["LP_TRANSFORMS_MODE"] = False
     core = openvino.Core()
-    return core.compile_model(core.read_model(source), "CPU", options)
+    network = core.read_model(source)
+    if not joined:  # not by its LP_TRANSFORMS_MODE: integer weights ask for kernels that old processors lack
+        passes = Manager()
+        passes.register_pass(ConstantFolding())
+        passes.run_passes(network)
+    return core.compile_model(network, "CPU", options)
 
 
 def _logits(request, lock, x):

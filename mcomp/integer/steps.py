@@ -24,6 +24,7 @@ from mcomp.integer.requantize import (
 )
 from mcomp.plain import made_by, own_forward
 from mcomp.quantize.grids import Grid, quantize, range_grid
+from mcomp.trace import called
 
 __all__ = ["Average", "Largest", "Product", "Rectify", "Reshape", "Sum", "make_step"]
 
@@ -170,7 +171,7 @@ def make_step(node, module, sources, grid, *, bits, shapes):
     known = (
         "Linear, Conv2d, ReLU, MaxPool2d, means over all positions, reshapings of each image, and additions"
     )
-    raise bad_value("an operation", str(module or node.target), f"{known}; fold batch norm first")
+    raise bad_value("an operation", called(node, module), f"{known}; fold batch norm first")
 
 
 def rectifies(node, module):
@@ -197,10 +198,9 @@ def averages(node, module):
 
 
 def _adds(node):
-    name = getattr(node.target, "__name__", node.target)
     return (
         node.op in ("call_function", "call_method")
-        and name in ADDITIONS
+        and called(node) in ADDITIONS
         and len(node.args) == 2
         and not node.kwargs
     )

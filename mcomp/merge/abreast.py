@@ -16,7 +16,7 @@ from mcomp.measure import largest_difference
 from mcomp.merge.ensemble import Ensemble
 from mcomp.merge.means import same_shape
 from mcomp.plain import check_plain, put_in
-from mcomp.trace import LINEAR, layer
+from mcomp.trace import LINEAR, called, layer
 
 __all__ = ["side_by_side"]
 
@@ -126,10 +126,8 @@ def _check(models, wide, x, output):
 def _check_function(node, kind):
     known = METHODS if node.op == "call_method" else FUNCTIONS
     if node.target not in known:
-        name = getattr(node.target, "__name__", str(node.target))
-        raise bad_value(
-            f"an operation of {kind}", f"{name} ({node})", "one that treats each channel for itself"
-        )
+        found = f"{called(node)} ({node})"
+        raise bad_value(f"an operation of {kind}", found, "one that treats each channel for itself")
 
 
 def _beside(models, graph, node, *, reads, last):

@@ -17,7 +17,7 @@ from mcomp.arrays import bad_value
 from mcomp.made import ACTIVATIONS, remember, spec
 from mcomp.plain import copied, graph_of, not_plain, places, put_in
 from mcomp.structure.affine import after, identity, of_layer, of_norm, summed, to_layer
-from mcomp.trace import LINEAR, calls, layer, trace
+from mcomp.trace import LINEAR, called, calls, layer, trace
 
 __all__ = ["merge_branches", "unmerged_branches"]
 
@@ -165,13 +165,15 @@ class _Reader:
             return None
         module = layer(self.block, node)
         if len(node.users) > 1:
-            raise bad_value("the output of", f"{node.target}, which several read", "one that goes to the sum")
+            raise bad_value(
+                "the output of", f"{called(node)}, which several read", "one that goes to the sum"
+            )
         if type(module) is nn.Identity:
             return self(node.all_input_nodes[0])
         if node.target in (operator.mul, torch.mul, "mul") and (factor := _factor(node)) is not None:
             return self._scaled(node, factor)
         if not isinstance(module, (*LINEAR, _BatchNorm)):
-            raise bad_value("what a branch holds", str(node.target), "layers, batch norms and scalar factors")
+            raise bad_value("what a branch holds", called(node), "layers, batch norms and scalar factors")
         mine = self._map(node.target, module)
         before = self(node.all_input_nodes[0])
         return mine if before is None else after(mine, before)

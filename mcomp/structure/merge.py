@@ -6,7 +6,7 @@ from mcomp.arrays import bad_value
 from mcomp.made import remember, spec
 from mcomp.plain import check_plain, copied, graph_of, put_in
 from mcomp.structure.affine import after, of_layer, to_layer
-from mcomp.trace import LINEAR, between, calls, layer, sole_user
+from mcomp.trace import LINEAR, between, called, calls, layer, sole_user
 
 __all__ = ["merge", "mergeable"]
 
@@ -117,7 +117,7 @@ def _check_neighbours(model, graph, first, second):
         raise bad_value("the layer", f"{first}, whose output goes to {users}", "one that feeds one other")
     behind = between(model, node, _passes)
     if behind is None or behind.op != "call_module" or behind.target != second:
-        found = "an output that forks" if behind is None else str(behind.target)
+        found = "an output that forks" if behind is None else called(behind)
         raise bad_value("what follows the layer", f"{found} (behind {first})", f"the layer {second}")
 
 
