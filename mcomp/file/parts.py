@@ -10,7 +10,7 @@ from mcomp.codecs import Code, decode
 from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers
 from mcomp.coding.batch import run_all
 from mcomp.coding.bits import CorruptFileError, Reader, varint
-from mcomp.coding.floats import least_bytes
+from mcomp.coding.floats import least_bytes_steps
 
 __all__ = ["Writer", "bits_dtype", "check_tensor", "place_of_equal", "tensors_of"]
 
@@ -72,11 +72,11 @@ def _shortest(bits, code, quick):
         if (yield from _comes_back(data, bits, code)):
             options.append(data)
     kept = bits.reshape(-1)[positions]
-    if zeros and not (options and least_bytes(kept) >= len(options[0])):
+    if zeros and not (options and (yield from least_bytes_steps(kept)) >= len(options[0])):
         values = Code("plain", positions.shape, floats={"values": kept})
         sparse = Code("sparse", bits.shape, {"positions": positions}, {"values": values})
         options.append((yield from code_to_bytes_steps(sparse, effort)))
-    if not options or least_bytes(bits) < min(map(len, options)):
+    if not options or (yield from least_bytes_steps(bits)) < min(map(len, options)):
         plain = Code("plain", bits.shape, floats={"values": bits.reshape(-1)})
         options.append((yield from code_to_bytes_steps(plain, effort)))
     return min(options, key=len)
