@@ -59,11 +59,12 @@ def pack_floats_steps(x, *, quick=False):
     if values.size <= min(65536, x.size // 2):
         index = np.searchsorted(values, raw.view(pattern))
         ways.append((values.nbytes + floor_bytes(np.bincount(index)), lambda: _table(values, index, quick)))
-    best = bytes([RAW]) + raw.tobytes()
+    best, most = None, 1 + raw.nbytes  # of the raw bytes no copy is made unless they win
     for least, way in sorted(ways, key=lambda w: w[0]):
-        if least < len(best):
-            best = min(best, (yield from way()), key=len)
-    return best
+        coded = (yield from way()) if least < most else None
+        if coded is not None and len(coded) < most:
+            best, most = coded, len(coded)
+    return best or bytes([RAW]) + raw.tobytes()
 
 
 def least_bytes_steps(x):
