@@ -13,7 +13,7 @@ import numpy as np
 from mcomp.coding.batch import Job
 from mcomp.coding.tables import least_table
 
-__all__ = ["MAX_ADAPTIVE", "Count", "Counted", "adaptive_bits", "floor_bits"]
+__all__ = ["MAX_ADAPTIVE", "Count", "Counted"]
 
 MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
 ROOM = 1 << 20  # counts of streams that are looked at together
@@ -46,7 +46,15 @@ class Counted:
 
 @dataclass(frozen=True, eq=False)
 class Count(Job):
-    """Symbols to count: unsigned integers (n,) below `alphabet`, n > 0; the answer is a `Counted`."""
+    """Symbols to count: unsigned integers (n,) below `alphabet`, n > 0; the answer is a `Counted`.
+
+    Examples
+    --------
+    >>> streams = np.array([0, 1, 1, 1], np.uint8), np.array([2, 2], np.uint8)
+    >>> found = Count.serve([Count(s, 3) for s in streams])
+    >>> [(x.counts.tolist(), x.present, round(x.floor, 2)) for x in found]
+    [([1, 3, 0], 2, 0.41), ([0, 0, 2], 1, 0.0)]
+    """
 
     symbols: np.ndarray
     alphabet: int
@@ -71,37 +79,22 @@ def _counted(streams, alphabet):
         for a in range(0, s.size, PIECE):
             row += np.bincount(s[a : a + PIECE], minlength=row.size)
     adaptive, few = np.full(len(rows), np.inf), rows.sum(1) * width <= MAX_ADAPTIVE
-    adaptive[few] = adaptive_bits(rows[few]) / 8
+    adaptive[few] = _adaptive_bits(rows[few]) / 8
     rows = rows[:, :alphabet]
-    columns = np.count_nonzero(rows, axis=1), floor_bits(rows) / 8, least_table(rows), adaptive
+    columns = np.count_nonzero(rows, axis=1), _floor_bits(rows) / 8, least_table(rows), adaptive
     return [Counted(row, *x) for row, *x in zip(rows, *(c.tolist() for c in columns), strict=True)]
 
 
-def floor_bits(rows):
-    """The entropy of the symbols of each row of counts (streams, alphabet), in bits: (streams,).
-
-    Examples
-    --------
-    >>> floor_bits(np.array([[8, 4, 4], [0, 9, 0]]))
-    array([24.,  0.])
-    """
+def _floor_bits(rows):
+    """The entropy of the symbols of each row of counts (streams, alphabet), in bits: (streams,)."""
     n, logs = rows.sum(1), np.log2(np.maximum(rows, 1))
     return np.maximum(n * np.log2(np.maximum(n, 1)) - (rows * logs).sum(1), 0.0)
 
 
-def adaptive_bits(rows):
+def _adaptive_bits(rows):
     """What the adaptive code takes of symbols with these counts, whatever their order; clipping aside.
 
     At a node that n0 zeros and n1 ones pass, gamma(n0 + 1/2) gamma(n1 + 1/2) / (pi gamma(n0 + n1 + 1)).
-
-    Parameters
-    ----------
-    rows : int64 array (streams, power of two)
-
-    Examples
-    --------
-    >>> adaptive_bits(np.array([[2, 0], [1, 1]])).round(3)  # the chances are 3/8 and 1/8
-    array([1.415, 3.   ])
     """
     level, bits = rows, np.zeros(len(rows))
     half, whole = _log_gammas(MAX_ADAPTIVE)
