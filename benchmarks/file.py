@@ -2,15 +2,21 @@
 
 Many small tensors are the slow case, so the network is built like MobileNetV2 (Sandler et al. 2018,
 arXiv:1801.04381): 2.2 million weights in 53 layers, with weights of uneven scales as training leaves them.
-Run: OMP_NUM_THREADS=1 python benchmarks/file.py [--width 1.0] [--only CODEC]. Below width 0.5 the network
-has less than 2**19 numbers, for which the slower codes are tried. zstd is the command, if there is one.
+Run: OMP_NUM_THREADS=1 python benchmarks/file.py [--width 1.0 | --stack LAYERS] [--only CODEC]. Below width
+0.5, and in a stack of up to 300 layers of 32 x 48, there are less than 2**19 numbers, for which the slower
+codes are tried. zstd is the command, if there is one. The goals: mcomp/file/container.py.
+
+--large MILLIONS does something else: it saves and loads a network of so many weights, plain and in 8 bits,
+in a process of its own each, and says how much memory that took at the most.
 """
 
 import argparse
 import lzma
 import os
+import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import zlib
 from functools import partial
@@ -21,7 +27,7 @@ import torch
 from torch import nn
 
 import mcomp
-from mcomp.codecs import Codebook, Sparse, Uniform, attach, bake
+from mcomp.codecs import Codebook, GroupUniform, LowRank, NMSparse, Sparse, Ternary, Uniform, attach, bake
 
 STAGES = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 CODECS = {
@@ -33,6 +39,11 @@ CODECS = {
     "Sparse(0.9)": Sparse(0.9),
     "Sparse(0.98)": Sparse(0.98),
     "Sparse(0.9) | Codebook(16)": Sparse(0.9) | Codebook(16),
+    "Sparse(0.9) | Uniform(4)": Sparse(0.9) | Uniform(4),
+    "NMSparse(2, 4)": NMSparse(2, 4),
+    "LowRank(4) | Uniform(8)": LowRank(4) | Uniform(8),
+    "GroupUniform(4, group=8)": GroupUniform(4, group=8),
+    "Ternary()": Ternary(),
 }
 
 
@@ -53,14 +64,19 @@ def mobilenet(width=1.0):
     return nn.Sequential(*layers, *layer(inputs, int(1280 * width)))
 
 
+def stack(layers):
+    """Linear layers of 32 inputs and 48 outputs, or the other way round: hundreds of small tensors."""
+    return nn.Sequential(*(nn.Linear(*((32, 48) if i % 2 else (48, 32))) for i in range(layers)))
+
+
 def trained_like(model, seed=0):
     """Weights with a heavy tail, and rows and columns of uneven scale; statistics of batch norm."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d | nn.Linear):
                 w = module.weight
-                scale = torch.randn(w.shape[0], 1, 1, 1).mul(0.4).exp()
+                scale = torch.randn(len(w), *[1] * (w.ndim - 1)).mul(0.4).exp()
                 w.copy_(torch.distributions.StudentT(5.0).sample(w.shape) * scale * w.abs().mean())
                 w.mul_(torch.randn(1, *w.shape[1:]).mul(0.4).exp())
             elif isinstance(module, nn.BatchNorm2d):
@@ -94,11 +110,19 @@ def row(name, nbytes, weights, save, load, ours=None):
     print(f"; to mcomp {nbytes / ours[0]:.2f} bytes, {save / ours[1]:.2f} work" if ours else "", flush=True)
 
 
+def fitting(codec, model):
+    """The names of the matrices and filters of `model` whose shape the codec takes."""
+    for name, p in model.named_parameters():
+        group = codec.m if isinstance(codec, NMSparse) else getattr(codec, "group", None) or 1
+        if p.ndim > 1 and (p.shape[1] if isinstance(codec, NMSparse) else p[0].numel()) % group == 0:
+            yield name
+
+
 def race(name, codec, make, folder):
     model = make()
     weights = sum(x.numel() for x in model.state_dict().values())
     if codec is not None:
-        attach(model, {f"{n}.weight": codec for n, m in model.named_modules() if isinstance(m, nn.Conv2d)})
+        attach(model, dict.fromkeys(fitting(codec, model), codec))
     print(f"{name}, {weights:,} numbers in {len(make().state_dict())} tensors")
     path = folder / "x.safetensors"
     save, nbytes = seconds(mcomp.save, model, path, progress=False)
@@ -121,15 +145,37 @@ def race(name, codec, make, folder):
         row(f"safetensors + {peer}", len(small), weights, save, seconds(unpack, small)[0], ours)
 
 
+def large(name, millions, folder):
+    """Save and load layers of four million weights each; says bytes, seconds, and memory at the most."""
+    model = nn.Sequential(*(nn.Linear(2000, 2000, bias=False) for _ in range(millions // 4)))
+    weights, path = sum(p.numel() for p in model.parameters()), folder / "x.safetensors"
+    if CODECS[name] is not None:
+        attach(model, {"*.weight": CODECS[name]})
+    save, nbytes = seconds(mcomp.save, model, path, progress=False)
+    plain = bake(model)
+    load, again = seconds(mcomp.load, path, model=plain, progress=False)
+    assert all(map(torch.equal, plain.state_dict().values(), again.state_dict().values()))
+    row(name, nbytes, weights, save, load)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(f"    {weights:,} weights, {peak / 1e9:.2f} GB of memory at the most, torch's included", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--stack", type=int)
+    parser.add_argument("--large", type=int)
     parser.add_argument("--only", choices=CODECS)
     options = parser.parse_args()
+    make = partial(stack, options.stack) if options.stack else partial(mobilenet, options.width)
     with tempfile.TemporaryDirectory() as folder:
+        if options.large and options.only:
+            return large(options.only, options.large, Path(folder))
         for name, codec in CODECS.items():
-            if options.only in (None, name):
-                race(name, codec, lambda: trained_like(mobilenet(options.width)), Path(folder))
+            if options.large and name in ("plain", "Uniform(8)"):
+                subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", name], check=True)
+            elif not options.large and options.only in (None, name):
+                race(name, codec, lambda: trained_like(make()), Path(folder))
 
 
 if __name__ == "__main__":

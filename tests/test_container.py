@@ -653,6 +653,13 @@ def test_a_model_that_does_not_fit(small):
         load(path, model=nn.Linear(3, 3))
 
 
+def test_a_model_without_memory_is_refused(path):
+    """Torch fills it in silence with nothing."""
+    save(nn.Linear(3, 3), path)
+    with pytest.raises(ValueError, match="device of the model is 'meta'; allowed: one with memory"):
+        load(path, model=nn.Linear(3, 3, device="meta"))
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")

@@ -37,7 +37,8 @@ def as_symbols(symbols, alphabet):
         return np.zeros(0, dtype)
     if s.dtype.kind not in "biu":
         raise bad_value("symbols.dtype", s.dtype.name, "an integer dtype")
-    for extreme in (s.min(), s.max()):
+    fits = s.dtype == dtype and alphabet == 1 << 8 * dtype.itemsize
+    for extreme in () if fits else (s.min(), s.max()):
         if not 0 <= int(extreme) < alphabet:
             raise bad_value("symbol", int(extreme), f"0 to {alphabet - 1}")
     return np.ascontiguousarray(s.reshape(-1), dtype=dtype)

@@ -8,10 +8,11 @@ import numpy as np
 from mcomp.arrays import bad_value, check_int
 from mcomp.coding.batch import run, together
 from mcomp.coding.bits import CorruptFileError, Reader, varint
+from mcomp.coding.counted import Count
 from mcomp.coding.least import floor_bytes
-from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
+from mcomp.coding.streams import least_packed, pack_symbols_steps, unpack_symbols_steps
 
-__all__ = ["least_bytes", "pack_floats", "pack_floats_steps", "unpack_floats", "unpack_floats_steps"]
+__all__ = ["least_bytes_steps", "pack_floats", "pack_floats_steps", "unpack_floats", "unpack_floats_steps"]
 
 RAW, PLANES, TABLE = range(3)
 
@@ -51,36 +52,47 @@ def pack_floats_steps(x, *, quick=False):
     if x.size == 0:
         return b""
     raw = np.ascontiguousarray(x.reshape(-1), dtype=stored)
-    planes = raw.view(np.uint8).reshape(x.size, -1).T  # (bytes a number, n)
-    ways = [(_least_planes(planes), lambda: _planes(planes, quick))]
+    planes, counted = yield from _counted_planes(raw)
+    ways = [(_least_planes(counted, x.size), lambda: _planes(planes, quick, counted))]
     values = np.sort(raw.view(pattern))
     values = values[np.append(True, values[1:] != values[:-1])]
     if values.size <= min(65536, x.size // 2):
         index = np.searchsorted(values, raw.view(pattern))
         ways.append((values.nbytes + floor_bytes(np.bincount(index)), lambda: _table(values, index, quick)))
-    best = bytes([RAW]) + raw.tobytes()
+    best, most = None, 1 + raw.nbytes  # of the raw bytes no copy is made unless they win
     for least, way in sorted(ways, key=lambda w: w[0]):
-        if least < len(best):
-            best = min(best, (yield from way()), key=len)
-    return best
+        coded = (yield from way()) if least < most else None
+        if coded is not None and len(coded) < most:
+            best, most = coded, len(coded)
+    return best or bytes([RAW]) + raw.tobytes()
 
 
-def least_bytes(x):
-    """A number of bytes that `pack_floats` can't get below, found in a pass over `x`."""
+def least_bytes_steps(x):
+    """A number of bytes that `pack_floats` can't get below, found in a pass over `x`: a generator."""
     raw = np.ascontiguousarray(np.asarray(x).reshape(-1))
-    planes = raw.view(np.uint8).reshape(raw.size, -1).T
+    if raw.size == 0:
+        return 0
+    _, counted = yield from _counted_planes(raw)
     values = np.sort(raw.view(f"u{raw.itemsize}"))
     starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     table = floor_bytes(np.diff(starts, append=raw.size)) + starts.size * raw.itemsize
-    return min(raw.nbytes, _least_planes(planes), table)
+    return min(raw.nbytes, _least_planes(counted, raw.size), table)
 
 
-def _least_planes(planes):
-    return sum(floor_bytes(np.bincount(plane)) for plane in planes)
+def _counted_planes(raw):
+    """The bytes of numbers, (bytes a number, n), and what is known of each row."""
+    planes = raw.view(np.uint8).reshape(raw.size, -1).T
+    return planes, (yield [Count(plane, 256) for plane in planes])
 
 
-def _planes(planes, quick=False):
-    parts = yield from together([pack_symbols_steps(p, 256, quick=quick) for p in planes])
+def _least_planes(counted, n):
+    return 1 + sum(1 + least_packed(c, n) for c in counted)
+
+
+def _planes(planes, quick, counted):
+    parts = yield from together(
+        [pack_symbols_steps(p, 256, quick=quick, counted=c) for p, c in zip(planes, counted, strict=True)]
+    )
     return bytes([PLANES]) + b"".join(varint(len(p)) + p for p in parts)
 
 

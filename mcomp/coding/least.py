@@ -62,6 +62,9 @@ def least_huffman(counts, floor, most):
     502
     """
     alphabet, n = len(counts), int(counts.sum())
+    least = 1 + min(packed_size(alphabet, 1), 5) + max(floor, n / 8)  # lengths by rANS: a size, and a byte
+    if least >= most:
+        return least
     here = np.bincount(counts > 0, minlength=2)
     width = int(here[1] - 1).bit_length().bit_length()
     least = _least_lengths(alphabet, width, here) + max(floor, n / 8)

@@ -93,12 +93,15 @@ def rans_encode(symbols, alphabet):
     return run(rans_encode_steps(symbols, alphabet))
 
 
-def rans_encode_steps(symbols, alphabet, *, table=None):
-    """`rans_encode` as a generator for `mcomp.coding.batch.run_all`; `table` as `best_table` gives it."""
+def rans_encode_steps(symbols, alphabet, *, counts=None, table=None):
+    """`rans_encode` as a generator for `mcomp.coding.batch.run_all`.
+
+    `counts` of the symbols and `table`, as `best_table` gives it, if they are known.
+    """
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
-    counts = histogram(s, alphabet)
+    counts = histogram(s, alphabet) if counts is None else counts
     precision, freqs, _ = table or best_table(counts)
     head = bytes([precision]) + pack_table(freqs)
     if precision == 0:

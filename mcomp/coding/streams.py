@@ -4,9 +4,6 @@ A stream starts with a byte that names its code; an empty one has no bytes at al
 mcomp/coding/floats.py.
 """
 
-import math
-from functools import lru_cache
-
 import numpy as np
 
 from mcomp.arrays import check_int
@@ -21,19 +18,19 @@ from mcomp.coding.bits import (
     unpack_bits,
     varint,
 )
-from mcomp.coding.entropy import histogram
+from mcomp.coding.counted import MAX_ADAPTIVE, Count
 from mcomp.coding.huffman import huffman_decode, huffman_encode_steps
-from mcomp.coding.least import floor_bytes, least_huffman, least_rans
+from mcomp.coding.least import least_huffman, least_rans
 from mcomp.coding.range_lanes import RangeEncode
 from mcomp.coding.range_rows import CLIP, decode_symbols
 from mcomp.coding.rans import best_table, rans_decode_steps, rans_encode_steps
 
-__all__ = ["pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
+__all__ = ["least_packed", "pack_symbols", "pack_symbols_steps", "unpack_symbols", "unpack_symbols_steps"]
 
 CONSTANT, BITS, HUFFMAN, RANS, ADAPTIVE = range(5)
-MAX_ADAPTIVE = 1 << 16  # binary decisions that the adaptive code takes, for the time it needs
 SURE = 3  # bytes that the adaptive code must be shorter by, as estimated, for rANS not to be tried
-MAX_QUICK = 1 << 13  # and those in a network of many layers
+MAX_QUICK = 1 << 13  # binary decisions that it takes in a network of many layers
+LUCK = 2  # bytes that its end may save, where a short number lies in the last interval
 
 
 def pack_symbols(symbols, alphabet):
@@ -64,40 +61,60 @@ def pack_symbols(symbols, alphabet):
     return run(pack_symbols_steps(symbols, alphabet))
 
 
-def pack_symbols_steps(symbols, alphabet, *, quick=False):
-    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`; `quick` tries one code only."""
+def pack_symbols_steps(symbols, alphabet, *, quick=False, counted=None):
+    """`pack_symbols` as a generator for `mcomp.coding.batch.run_all`; `quick` tries one code only.
+
+    `counted` is the answer to a `Count` of the symbols, if there was one before.
+    """
     s = as_symbols(symbols, alphabet)
     if s.size == 0:
         return b""
-    if s.min() == s.max():
+    counted = counted or (yield Count(s, alphabet))
+    if counted.present == 1:
         return bytes([CONSTANT]) + varint(int(s[0]))
-    width, counts = (alphabet - 1).bit_length(), histogram(s, alphabet)
-    plain, floor = packed_size(s.size, width), floor_bytes(counts)
-    if floor + 2 > plain:  # no code gets below the entropy, and each has a head
+    width, counts, floor = (alphabet - 1).bit_length(), counted.counts, counted.floor
+    if floor + 2 > packed_size(s.size, width):  # no code gets below the entropy, and each has a head
         return bytes([BITS]) + pack_bits(s, width)
-    adaptive = _adaptive_bits(counts, width) / 8 if s.size * width <= MAX_ADAPTIVE else math.inf
     if quick:
-        return (yield from _pack_quickly(s, alphabet, counts, floor, adaptive))
+        return (yield from _pack_quickly(s, alphabet, counted))
     best = bytes([BITS]) + pack_bits(s, width)
-    most = min(len(best), 1.002 * adaptive + SURE) - 1  # without the byte that names the code
-    if least_rans(counts, floor) < most:
+    most = min(len(best), 1.002 * counted.adaptive + SURE) - 1  # without the byte that names the code
+    if least_rans(counts, floor, floor + counted.table) < most:
         table = best_table(counts)
         if least_rans(counts, floor, table[2]) < most:
-            coded = yield from rans_encode_steps(s, alphabet, table=table)
+            coded = yield from rans_encode_steps(s, alphabet, counts=counts, table=table)
             best = min(best, bytes([RANS]) + coded, key=len)
-    if adaptive < len(best):
+    if counted.adaptive < len(best):
         best = min(best, bytes([ADAPTIVE]) + (yield from _encode_adaptive_steps(s, width)), key=len)
     if least_huffman(counts, floor, len(best) - 1) < len(best) - 1:
         best = min(best, bytes([HUFFMAN]) + (yield from huffman_encode_steps(s, alphabet)), key=len)
     return best
 
 
-def _pack_quickly(s, alphabet, counts, floor, adaptive):
+def least_packed(counted, n):
+    """Bytes that `pack_symbols` takes at least of `n` symbols, from the answer to their `Count`.
+
+    Examples
+    --------
+    >>> s = np.array([0, 1, 0, 0] * 1000, np.uint8)
+    >>> least_packed(Count.serve([Count(s, 2)])[0], 4000) <= len(pack_symbols(s, 2)) < 420
+    True
+    """
+    if counted.present == 1:
+        return 2
+    rans = least_rans(counted.counts, counted.floor, counted.floor + counted.table)
+    adaptive = max(counted.floor, counted.adaptive - LUCK)
+    plain = packed_size(n, (len(counted.counts) - 1).bit_length())
+    return 1 + min(plain, rans, adaptive, least_huffman(counted.counts, counted.floor, 0))
+
+
+def _pack_quickly(s, alphabet, counted):
     """One code, chosen by estimate: the adaptive one for short streams, else rANS."""
     width = (alphabet - 1).bit_length()
-    table = 6 + np.count_nonzero(counts) / 2  # bytes that rANS spends on its table and its state, at least
-    short = s.size * width <= MAX_QUICK and adaptive < floor + table
-    data = yield from (_encode_adaptive_steps(s, width) if short else rans_encode_steps(s, alphabet))
+    table = 6 + counted.present / 2  # bytes that rANS spends on its table and its state, at least
+    short = s.size * width <= MAX_QUICK and counted.adaptive < counted.floor + table
+    rans = rans_encode_steps(s, alphabet, counts=counted.counts)
+    data = yield from (_encode_adaptive_steps(s, width) if short else rans)
     if len(data) + 1 > packed_size(s.size, width):
         return bytes([BITS]) + pack_bits(s, width)
     return bytes([ADAPTIVE if short else RANS]) + data
@@ -145,28 +162,6 @@ def unpack_symbols_steps(data, n, alphabet):
     if int(s.max()) >= alphabet:
         raise CorruptFileError(f"a symbol is {int(s.max())}; allowed: 0 to {alphabet - 1}")
     return s.astype(dtype, copy=False)
-
-
-def _adaptive_bits(counts, width):
-    """What the adaptive code takes of symbols with these counts, whatever their order; clipping aside.
-
-    At a node that n0 zeros and n1 ones pass, gamma(n0 + 1/2) gamma(n1 + 1/2) / (pi gamma(n0 + n1 + 1)).
-    """
-    level, bits = np.zeros(1 << width, np.int64), 0.0
-    level[: len(counts)] = counts
-    half, whole = _log_gammas(MAX_ADAPTIVE)
-    for _ in range(width):
-        pairs = level.reshape(-1, 2)
-        level = pairs.sum(1)
-        bits -= float(half[pairs].sum() - whole[level].sum())
-    return bits
-
-
-@lru_cache(1)
-def _log_gammas(n):
-    """log2 of gamma(k + 1/2) / gamma(1/2), and of gamma(k + 1), for k = 0 ... n."""
-    k = np.arange(1, n + 1)
-    return [np.append(0.0, np.cumsum(np.log2(x))) for x in (k - 0.5, k)]
 
 
 def _encode_adaptive_steps(s, width):

@@ -50,16 +50,19 @@ def table_sizes(freqs):
 def least_table(counts):
     """Bytes that `pack_table` takes at least, whatever the frequencies of the symbols with such counts are.
 
-    A range in which m symbols occur has a total of m or more.
+    A range in which m symbols occur has a total of m or more. Of an array (n, alphabet): of each row.
 
     Examples
     --------
     >>> least_table([90, 7, 0, 3]), len(pack_table([11, 2, 0, 3]))
     (1, 2)
     """
-    a, _, b = _all_halves(len(counts))
-    sums = np.concatenate([[0], np.cumsum(np.asarray(counts) > 0)])
-    return packed_size(int((np.frexp(sums[b] - sums[a] + 1)[1] - 1).sum()), 1)
+    here = np.asarray(counts) > 0
+    a, _, b = _all_halves(here.shape[-1])
+    sums = np.zeros((*here.shape[:-1], here.shape[-1] + 1), np.int32)
+    np.cumsum(here, axis=-1, out=sums[..., 1:])
+    bits = (np.frexp(sums[..., b] - sums[..., a] + 1)[1] - 1).sum(-1)
+    return packed_size(bits if here.ndim > 1 else int(bits), 1)
 
 
 def _phased_in(sums, alphabet):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from mcomp.arrays import check_int
+from mcomp.arrays import bad_value, check_int
 from mcomp.codecs.codes import stream_rows
 from mcomp.coding.bits import CorruptFileError, Reader, varint
 from mcomp.file.frame import checked, sealed
@@ -115,6 +115,8 @@ def load(path, *, model=None, factory=None, max_weights=MAX_WEIGHTS, progress=Tr
     NeedsModelError
         If the file is whole, but doesn't say or isn't trusted to say which network it is of, or the one given
         doesn't fit: the message says what to pass. A ValueError.
+    ValueError
+        If the `model` given is on the device "meta", where nothing can be filled.
     """
     contents, plan, sketch = _opened(path, model, factory, max_weights)
     state, network = contents.fitting(sketch.state_dict()), plan.build()
@@ -206,6 +208,9 @@ def byte_rows(path, *, model=None, factory=None, max_weights=MAX_WEIGHTS):
 def _opened(path, model, factory, max_weights):
     """The contents of a file, the `Blueprint` of the network to fill, and that network without memory."""
     if model is not None:
+        if any(tensor.is_meta for tensor in model.state_dict().values()):
+            allowed = "one with memory: model.to_empty(device='cpu')"
+            raise bad_value("the device of the model", "meta", allowed)
         contents = read(path, max_bytes=_most_bytes(model.state_dict()))
         return contents, *fitted(model, contents.digest, contents.metadata)
     contents = read(path, max_bytes=8 * check_int("max_weights", max_weights, 0))

@@ -10,7 +10,7 @@ from mcomp.codecs import Code, decode
 from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers
 from mcomp.coding.batch import run_all
 from mcomp.coding.bits import CorruptFileError, Reader, varint
-from mcomp.coding.floats import least_bytes
+from mcomp.coding.floats import least_bytes_steps
 
 __all__ = ["Writer", "bits_dtype", "check_tensor", "place_of_equal", "tensors_of"]
 
@@ -28,7 +28,7 @@ class Writer:
         """The bytes of each tensor of a dict, in order; `codes` are those that codecs gave, by name."""
         bits, jobs = [_to_bits(x, codes.get(name)) for name, x in named.items()], []
         for x, name in zip(bits, named, strict=True):
-            key = x.shape, x.dtype, hashlib.blake2b(x.tobytes(), digest_size=16).digest()
+            key = x.shape, x.dtype, hashlib.blake2b(x.reshape(-1).view(np.uint8), digest_size=16).digest()
             equal = self.seen.setdefault(key, self.written)
             jobs.append(self._steps(x, codes.get(name), equal if equal < self.written else None))
             self.written += 1
@@ -65,19 +65,20 @@ def tensors_of(parts, likes):
 def _shortest(bits, code, quick):
     """The shortest of: the code that a codec gave, the non-zero numbers and where they are, all numbers."""
     options, effort = [], Effort(quick)
-    positions = np.flatnonzero(bits.reshape(-1).view(f"u{bits.itemsize}"))
-    zeros = positions.size < bits.size
+    flat = bits.reshape(-1)
+    here = flat.view(f"u{bits.itemsize}") > 0  # -0.0 is none of the zeros
+    zeros = not here.all()
     if code is not None and not (zeros and _says_only_positions(code)) and _faithful(bits, code):
         data = yield from code_to_bytes_steps(code, effort)
         if (yield from _comes_back(data, bits, code)):
             options.append(data)
-    kept = bits.reshape(-1)[positions]
-    if zeros and not (options and least_bytes(kept) >= len(options[0])):
-        values = Code("plain", positions.shape, floats={"values": kept})
-        sparse = Code("sparse", bits.shape, {"positions": positions}, {"values": values})
+    kept = flat[here] if zeros else flat
+    if zeros and not (options and (yield from least_bytes_steps(kept)) >= len(options[0])):
+        values = Code("plain", kept.shape, floats={"values": kept})
+        sparse = Code("sparse", bits.shape, {"positions": np.flatnonzero(here)}, {"values": values})
         options.append((yield from code_to_bytes_steps(sparse, effort)))
-    if not options or least_bytes(bits) < min(map(len, options)):
-        plain = Code("plain", bits.shape, floats={"values": bits.reshape(-1)})
+    if not options or (yield from least_bytes_steps(bits)) < min(map(len, options)):
+        plain = Code("plain", bits.shape, floats={"values": flat})
         options.append((yield from code_to_bytes_steps(plain, effort)))
     return min(options, key=len)
 
