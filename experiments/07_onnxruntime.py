@@ -12,6 +12,7 @@ turn in every round.
 
 from time import process_time
 
+import arms
 import numpy as np
 import torch
 from common import write
@@ -170,6 +171,7 @@ def main():
                 seeds=SEEDS,
                 images=IMAGES,
                 onnxruntime=engine.onnxruntime.__version__,
+                machine=arms.machine(),
                 layers=[seed["layers"] for seed in found],
                 whole=[seed["whole"] for seed in found],
                 milliseconds=found[0]["milliseconds"],

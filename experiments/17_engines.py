@@ -3,7 +3,7 @@
     python experiments/17_engines.py              everything, with the engines that are installed
     python experiments/17_engines.py agreement    files, agreement, accuracy      (any machine, busy or not)
     python experiments/17_engines.py nodes        where integers differ, operation by operation
-    python experiments/17_engines.py memory       peak memory, a process of its own each
+    python experiments/17_engines.py memory       peak memory, three processes each        (Linux)
     python experiments/17_engines.py times        times, on a quiet machine       (a few minutes)
     python experiments/17_engines.py agreement resnet litert     of these networks and engines only
 
@@ -16,8 +16,11 @@ network cut behind it.
 
 Times are of one thread and of the clock on the wall. In every round each arm runs once to fetch its weights
 and then is timed; each round begins with the next arm. Stored are quartiles in milliseconds. "load" is from
-the file to the first logits. torch.compile compiles anew, without a cache. The C file is compiled by gcc -O2,
-and runs its batch image by image.
+the file to the first logits. Memory is what loading and one run add at their peak to a process that has torch
+and the engine imported, and the peak of the whole; stored are all processes, the smallest first (not of
+torch.compile, whose compiler has processes of its own).
+torch.compile compiles anew, without a cache. The C file is compiled by gcc -O2, and runs its batch image by
+image.
 """
 
 import json
@@ -49,6 +52,7 @@ from mcomp.train import predict
 
 PARTS = ("agreement", "nodes", "memory", "times")
 COMPARED, SHOWN = 500, 50  # test images: of whole networks, and of single operations
+PROCESSES = 3  # that tell of an arm's memory
 SECONDS, FEWEST, MOST = 12.0, 5, 200  # of rounds for a network and a batch
 NODES = ("onnxruntime", "openvino", "litert")  # whose files are written in moments
 FILES = ROOT / "build" / "17_engines"
@@ -163,21 +167,20 @@ def one_node(part, q):
 def memory(data):
     """Of every network, batch and arm: bytes that loading and one run add to a process, and its peak."""
     told = {}
-    for name in tqdm(CHOSEN, desc="memory", unit="network"):
+    for name in tqdm([name for name in NETWORKS if name in CHOSEN], desc="memory", unit="network"):
         _, _, paths, _ = made(name, 0, data)
-        told[name] = {}
-        for batch in BATCHES:
-            told[name][str(batch)] = {
-                arm: one_memory(name, batch, arm, paths.get((arm, batch), ""))
-                for arm in (OWN[0], *(arm for arm, other in paths if other == batch))
-            }
+        told[name] = {str(batch): {} for batch in BATCHES}
+        own = [("torch", batch) for batch in BATCHES if "torch" in CHOSEN]
+        for arm, batch in [*own, *paths]:
+            told[name][str(batch)][arm] = one_memory(name, batch, arm, paths.get((arm, batch), ""))
     save({"memory": told})
 
 
 def one_memory(name, batch, arm, path):
     command = [sys.executable, __file__, "child", name, str(batch), arm, str(path)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    done = [subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True) for _ in range(PROCESSES)]
+    found = [json.loads(one.stdout.splitlines()[-1]) for one in done]
+    return {key: sorted(one[key] for one in found) for key in found[0]}
 
 
 def child(name, batch, arm, path):
@@ -185,13 +188,11 @@ def child(name, batch, arm, path):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     x = torch.randn(int(batch), 1, 28, 28)
-    model = arms.network(name, 0).eval() if arm == "torch" else None
     if arm != "torch":
         deploy.engine(ARMS[arm].engine)
     before = arms.memory()[0]
     arms.forget_peak()
-    if arm == "torch":
-        model = arms.network(name, 0).eval()
+    model = arms.network(name, 0).eval() if arm == "torch" else None
     with torch.no_grad():
         arms.loaded(arm, path, model)(x)
     peak = arms.memory()[1]

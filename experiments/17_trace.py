@@ -24,6 +24,7 @@ from time import process_time
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+import arms
 import numpy as np
 import onnx
 import onnxruntime
@@ -144,7 +145,7 @@ def main():
     write(
         __file__, question="Why is an int8 file not faster?", network=["lenet5", "resnet"], methods={},
         seeds=(0,), milliseconds=milliseconds, ratios=ratios, traces=traces, differ=agree,
-        outputs=2560, onnxruntime=onnxruntime.__version__,
+        outputs=2560, onnxruntime=onnxruntime.__version__, machine=arms.machine(),
     )  # fmt: skip
 
 

@@ -118,13 +118,13 @@ def _session(source, threads, *, exact, wide):
 
 def _function(session):
     (first,), (last,) = session.get_inputs(), session.get_outputs()  # asked once: each call would pay for it
-    return functools.partial(_logits, session, first, last.name)
+    return functools.partial(_logits, session, first.name, first.type, [last.name])
 
 
-def _logits(session, first, last, x):
+def _logits(session, first, kind, last, x):
     try:
-        (out,) = session.run([last], {first.name: np.ascontiguousarray(x.detach().numpy())})
+        (out,) = session.run(last, {first: np.ascontiguousarray(x.detach().numpy())})
     except Exception as error:
-        allowed = f"what the file takes, {first.type}"
+        allowed = f"what the file takes, {kind}"
         raise bad_value(f"images of shape {tuple(x.shape)}", str(error), allowed) from None
     return torch.from_numpy(out)
