@@ -88,7 +88,7 @@ def linear_readers(model, x, *, output=None):
             fits = (name for name in ran if not _unfit(model, x, name, tuple(readers), output))
             if maker := next(fits, None):
                 found[maker] = tuple(readers)
-        ran = [name for name in readers if isinstance(model.get_submodule(name), nn.Linear)] + ran
+        ran = [n for n in reversed(readers) if isinstance(model.get_submodule(n), nn.Linear)] + ran
     return found
 
 
