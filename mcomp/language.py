@@ -17,7 +17,7 @@ from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.data.text import END, stream
 from mcomp.train import evaluating, one_cycle, parameter_groups
 
-__all__ = ["CONTEXT", "Bits", "bits_per_byte", "bootstrap", "fit_text", "next_byte_loss"]
+__all__ = ["CONTEXT", "Bits", "bits_per_byte", "bootstrap", "fit_text", "next_byte_loss", "windows"]
 
 CONTEXT = 256
 
@@ -38,6 +38,34 @@ class Bits(NamedTuple):
 def next_byte_loss(logits, x):
     """Mean cross-entropy in nats of logits (batch, positions, 256) for the bytes (batch, positions + 1)."""
     return F.cross_entropy(logits.flatten(0, 1), x[:, 1:].flatten().long())
+
+
+def windows(text, n, *, context=CONTEXT, generator):
+    """Windows of `context` bytes and the byte after each, drawn at random: uint8 (n, context + 1).
+
+    Parameters
+    ----------
+    text : uint8 tensor (bytes,)
+        As `mcomp.data.text.stream` makes of files.
+    n, context : int
+    generator : torch.Generator
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the text is shorter than a window and a byte.
+
+    Examples
+    --------
+    >>> windows(torch.arange(5, dtype=torch.uint8), 2, context=4, generator=torch.Generator())
+    tensor([[0, 1, 2, 3, 4],
+            [0, 1, 2, 3, 4]], dtype=torch.uint8)
+    """
+    n, context = check_int("n", n, 1), check_int("context", context, 1)
+    if len(text) < context + 1:
+        raise bad_value("bytes of text", len(text), f"at least a window and a byte, {context + 1}")
+    starts = torch.randint(len(text) - context, (n, 1), generator=generator)
+    return text[starts + torch.arange(context + 1)]
 
 
 def fit_text(
@@ -65,17 +93,13 @@ def fit_text(
         If an argument is out of range, the text is shorter than a window, or the loss isn't finite.
     """
     text, steps = stream(files), check_int("steps", steps, 0)
-    context, batch_size = check_int("context", context, 1), check_int("batch_size", batch_size, 1)
-    if len(text) < context + 1:
-        raise bad_value("bytes of text", len(text), f"at least a window and a byte, {context + 1}")
     chance = torch.Generator().manual_seed(check_int("seed", seed, 0, 2**63 - 1))
     groups = parameter_groups(model, check_real("weight_decay", weight_decay, 0.0))
     optimizer = torch.optim.AdamW(groups, lr=check_real("lr", lr, 0), betas=(0.9, 0.95), fused=True)
     losses, silent = [], not progress or os.environ.get("TQDM_DISABLE") == "1"
     model.train()
     for step in tqdm(range(steps), disable=silent, unit="step", leave=False):
-        starts = torch.randint(len(text) - context, (batch_size, 1), generator=chance)
-        window = text[starts + torch.arange(context + 1)]  # (batch, context + 1)
+        window = windows(text, batch_size, context=context, generator=chance)
         losses.append(_step(model, optimizer, window, lr * one_cycle(step, steps, warm=0.1)))
     model.eval()
     return losses

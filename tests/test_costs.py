@@ -8,7 +8,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
+from mcomp.gpt import TinyGPT
 from mcomp.measure.costs import arithmetic_intensity, layer_costs, macs_by_layer
+from mcomp.transformers.encoder import Encoder
 
 
 def by_torch(model, x):
@@ -132,3 +134,15 @@ def test_hooks_go_and_modes_return_after_an_error():
 def test_an_input_that_is_none_is_refused(x):
     with pytest.raises(ValueError, match=r"x.* is .*; allowed: "):
         macs_by_layer(nn.Linear(4, 4), x)
+
+
+@settings(derandomize=True, deadline=None, max_examples=20)
+@given(batch=st.integers(1, 3), n=st.integers(1, 9), heads=st.sampled_from([1, 2, 4]), fewer=st.booleans())
+def test_what_attention_multiplies_without_weights(batch, n, heads, fewer):
+    """Scores and mixing: 2·n² products of a head's 8 numbers, in each head, also where heads share keys."""
+    model = TinyGPT(dim=8 * heads, layers=2, heads=heads, hidden=12, kv_heads=1 if fewer else heads)
+    encoder = Encoder(vocabulary=9, positions=9, dim=8 * heads, layers=2, heads=heads, hidden=12)
+    for network in (model, encoder):
+        found = macs_by_layer(network, torch.ones(batch, n, dtype=torch.int64))
+        assert found["layers.1.attention"] == batch * heads * 2 * n * n * 8
+        assert found["layers.1.attention.o_proj"] == batch * n * (8 * heads) ** 2

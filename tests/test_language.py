@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mcomp import zoo
 from mcomp.gpt import TinyGPT
-from mcomp.language import Bits, bits_per_byte, bootstrap, fit_text, next_byte_loss
+from mcomp.language import Bits, bits_per_byte, bootstrap, fit_text, next_byte_loss, windows
 
 quick = settings(derandomize=True, deadline=None, max_examples=20)
 
@@ -58,6 +58,19 @@ def test_longer_contexts_cost_more_windows_and_change_nothing_else():
     assert len({round(x, 6) for x in found}) == 3  # not comparable: other contexts
     assert bits_per_byte(model, files, context=8).bits[0] == found[1]
     assert model.training
+
+
+@quick
+@given(n=st.integers(1, 9), context=st.integers(1, 12), more=st.integers(1, 30), seed=st.integers(0, 99))
+def test_windows_are_runs_of_the_text_and_begin_anywhere(n, context, more, seed):
+    whole = torch.arange(context + more, dtype=torch.uint8)  # a byte says where it stood
+    found = windows(whole, n, context=context, generator=torch.Generator().manual_seed(seed))
+    starts = [int(row[0]) for row in found]
+    assert found.shape == (n, context + 1)
+    assert all(row.tolist() == list(range(s, s + context + 1)) for row, s in zip(found, starts, strict=True))
+    if seed == 0:
+        some = windows(whole, 50 * more, context=context, generator=torch.Generator().manual_seed(seed))
+        assert {*some[:, 0].tolist()} == {*range(more)}  # each place, the first and the last too
 
 
 def test_training_learns_what_is_there_to_learn():

@@ -75,7 +75,7 @@ def readme():
 
 
 def test_constraints_pin_every_dependency_within_its_bounds():
-    wanted, pins = from_pyproject("dev", "bench", "deploy-large"), from_constraints()
+    wanted, pins = from_pyproject("dev", "bench", "deploy-large", "llm"), from_constraints()
     assert set(pins) == set(wanted)
     for name, pin in pins.items():
         (pinned,) = pin.specifier
@@ -101,7 +101,7 @@ def test_environment_yml_is_the_same_list_by_conda_names():
 def test_ci_tries_the_oldest_versions_of_pyproject():
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     jobs = yaml.safe_load(workflow)["jobs"]
-    assert jobs.keys() == {"pinned", "processors", "without-torch", "engines", "range"}
+    assert jobs.keys() == {"pinned", "processors", "without-torch", "engines", "llm", "range"}
     assert jobs["processors"]["strategy"]["matrix"]["as"] == list(portable.PROCESSORS)
     assert jobs["without-torch"]["strategy"]["matrix"]["python"] == list(portable.PYTHONS)
     for name in ("torch", "numpy"):

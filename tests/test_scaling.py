@@ -14,7 +14,7 @@ from mcomp.arrays import to_numpy
 from mcomp.codecs import GroupUniform, Uniform, attach, bake, calibrate
 from mcomp.gpt import TinyGPT, untied
 from mcomp.measure.difference import largest_difference
-from mcomp.ptq import awq, norm_readers, plant_outliers, smooth
+from mcomp.ptq import awq, linear_readers, norm_readers, plant_outliers, smooth
 from mcomp.ptq.scaling import checked_pairs, divide
 from mcomp.quantize.scales import ALPHAS, activation_aware_scales, smoothing_scales
 
@@ -147,6 +147,57 @@ def test_linear_layers_may_take_the_factor_too():
         assert largest_difference(model, changed, x) < 1e-13
         assert not torch.equal(changed.layers[0].mlp.down_proj.weight, model.layers[0].mlp.down_proj.weight)
         assert torch.equal(changed.layers[0].attention.q_proj.weight, model.layers[0].attention.q_proj.weight)
+
+
+class Chain(nn.Module):
+    """One layer, ``between``, and two layers that read the same; with `skip` it is read elsewhere too."""
+
+    def __init__(self, between, *, skip=False):
+        super().__init__()
+        self.first, self.between, self.skip = nn.Linear(6, 6), between, skip
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x):
+        h = self.between(self.first(x))
+        return self.a(h) * self.b(h) + (h if self.skip else 0)
+
+
+def test_who_else_makes_inputs_in_a_decoder():
+    wanted = {
+        f"layers.{i}.{maker}_proj": (f"layers.{i}.{reader}_proj",)
+        for i in range(2)
+        for maker, reader in (("attention.v", "attention.o"), ("mlp.up", "mlp.down"))
+    }
+    assert linear_readers(gpt(), tokens()) == wanted
+    shared = linear_readers(gpt(kv_heads=1), tokens())  # its values are read by both heads
+    assert shared == {name: readers for name, readers in wanted.items() if ".mlp." in name}
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        (Chain(nn.ReLU()), {"first": ("a", "b")}),
+        (Chain(nn.Identity()), {"first": ("a", "b")}),
+        (Chain(nn.GELU()), {}),
+        (Chain(nn.Tanh()), {}),
+        (Chain(nn.LayerNorm(6)), {}),
+        (Chain(nn.ReLU(), skip=True), {}),
+    ],
+    ids=["relu", "nothing", "gelu", "tanh", "norm", "skip"],
+)
+def test_what_a_factor_passes(model, wanted):
+    assert linear_readers(model, torch.randn(9, 6)) == wanted
+
+
+def test_all_pairs_together_keep_the_function():
+    model, x = gpt().double(), tokens()
+    pairs = norm_readers(model, x) | linear_readers(model, x)
+    searched = awq(model, x, codec=GroupUniform(3, group=8), pairs=pairs)
+    for changed in (smooth(model, x, pairs=pairs), searched):
+        assert largest_difference(model, changed, x) < 1e-13
+        for name, layer in model.named_modules():
+            if name.endswith("_proj"):  # each reads something that was scaled
+                assert not torch.equal(changed.get_submodule(name).weight, layer.weight)
 
 
 def w8a8(model, x):

@@ -14,7 +14,7 @@ from mcomp.plain import check_plain, copied, naming
 from mcomp.trace import LINEAR
 from mcomp.watch import input_grams, watch
 
-__all__ = ["hessians", "in_order", "layer_by_layer"]
+__all__ = ["hessians", "in_order", "layer_by_layer", "read_together"]
 
 
 def layer_by_layer(model, x, change, *, names=None):
@@ -74,7 +74,7 @@ def in_order(model, x, names=None):
     ValueError
         If one of `names` is unknown or isn't called, or no layer runs.
     """
-    return [name for names in _alike(model, x, names) for name in names]
+    return [name for names in read_together(model, x, names) for name in names]
 
 
 def hessians(model, x, names):
@@ -83,12 +83,15 @@ def hessians(model, x, names):
     In running order; what the caller does to a layer the next one's inputs show. Layers that read the same
     tensor, such as queries, keys and values, are measured together: none of them can change it.
     """
-    for group in _alike(model, x, names):
+    for group in read_together(model, x, names):
         yield from input_grams(model, x, names=group).items()
 
 
-def _alike(model, x, names):
-    """The layers in the order of their calls, in lists of those that read the same tensor and run once."""
+def read_together(model, x, names=None):
+    """The layers in the order of their calls, in lists of those that read the same tensor and run once.
+
+    Parameters and errors as of `in_order`.
+    """
     groups, called, last = [], {}, None
 
     def note(name, layer, a):

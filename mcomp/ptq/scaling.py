@@ -14,9 +14,10 @@ from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.layers import tell
 from mcomp.measure.difference import largest_difference
 from mcomp.plain import copied, not_plain
+from mcomp.ptq.layers import read_together
 from mcomp.watch import watch
 
-__all__ = ["checked_pairs", "divide", "norm_readers", "plant_outliers", "read_by"]
+__all__ = ["checked_pairs", "divide", "linear_readers", "norm_readers", "plant_outliers", "read_by"]
 
 SAME = 1e-9  # of the largest output: float64 has 1e-16, a deep network loses some digits
 
@@ -54,6 +55,40 @@ def norm_readers(model, x, *, output=None):
         reasons = "; ".join(f"{name}: {why}" for name, why in left.items()) or type(model).__name__
         raise bad_value("norms that only linear layers read", f"none ({reasons})", "at least one")
     tell("not scaled", left)
+    return found
+
+
+def linear_readers(model, x, *, output=None):
+    """The linear layers that make what others read, but for a factor a channel: dict of name to readers.
+
+    What no norm makes: the values of attention, of which its output layer reads means; one side of a gated
+    MLP; a layer in front of a ReLU. Found by trying those that ran before, the latest first: a factor is
+    moved, and the function must stay. Lin et al. 2023, arXiv:2306.00978 scales these pairs, too.
+
+    Parameters
+    ----------
+    model, x, output : as for `norm_readers`
+
+    Returns
+    -------
+    pairs : dict of name to tuple of names
+        Empty if there is none; for `smooth` and `awq`, with or without those of `norm_readers`.
+
+    Examples
+    --------
+    >>> from mcomp.gpt import TinyGPT
+    >>> model = TinyGPT(dim=8, layers=1, heads=2, hidden=12).layers[0]
+    >>> linear_readers(model, torch.randn(2, 5, 8))
+    {'attention.v_proj': ('attention.o_proj',), 'mlp.up_proj': ('mlp.down_proj',)}
+    """
+    x, found, ran = calling.take(x, slice(2)), {}, []
+    normed = {name for readers in read_by(model, x).values() for name in readers}
+    for readers in read_together(model, x):
+        if normed.isdisjoint(readers):
+            fits = (name for name in ran if not _unfit(model, x, name, tuple(readers), output))
+            if maker := next(fits, None):
+                found[maker] = tuple(readers)
+        ran = [n for n in reversed(readers) if isinstance(model.get_submodule(n), nn.Linear)] + ran
     return found
 
 

@@ -1,6 +1,7 @@
-"""A language model at work: what it keeps of the text, and how it writes faster (chapter 19)."""
+"""A language model at work: what it keeps of the text, and how it writes faster (19); an encoder (18)."""
 
 from mcomp.transformers.cache import Cache, cache_bytes, run
+from mcomp.transformers.encoder import Encoder, load_minilm, minilm_folder
 from mcomp.transformers.generate import chances, draw, generate, parses
 from mcomp.transformers.heads import share_heads
 from mcomp.transformers.kv import quantized_bytes, quantized_cache
@@ -14,9 +15,10 @@ from mcomp.transformers.speculative import (
     verify,
 )
 from mcomp.transformers.window import window_cache
+from mcomp.transformers.wordpiece import WordPiece
 
 __all__ = [
-    "Cache", "Speculated", "acceptance", "cache_bytes", "chances", "draw", "expected_tokens", "generate",
-    "parses", "quantized_bytes", "quantized_cache", "residual", "run", "share_heads", "speculate", "speed_up",
-    "verify", "window_cache",
+    "Cache", "Encoder", "Speculated", "WordPiece", "acceptance", "cache_bytes", "chances", "draw",
+    "expected_tokens", "generate", "load_minilm", "minilm_folder", "parses", "quantized_bytes",
+    "quantized_cache", "residual", "run", "share_heads", "speculate", "speed_up", "verify", "window_cache",
 ]  # fmt: skip
