@@ -30,7 +30,8 @@ from mcomp.sparse_training.dynamic import Scheduled
 from mcomp.train import Callback, evaluate, fit
 
 __all__ = [
-    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
+    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate",
+    "half_codebooks", "load_recipe",
     "recipe_for", "recipes", "teaching",
 ]  # fmt: skip
 
@@ -138,7 +139,7 @@ def compress(model, recipe, data, *, progress=True):
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,
     )  # fmt: skip
-    _half_codebooks(small)
+    half_codebooks(small)
     if progress and notes:
         print(*notes, sep="\n")
     return Result(bake(small), model, recipe, history, time.perf_counter() - begin, notes)
@@ -221,7 +222,7 @@ def _sharing(model, stage):
     return rules | dict.fromkeys(biases, Codebook(stage.bias_values))
 
 
-def _half_codebooks(model):
+def half_codebooks(model):
     """Round the shared values to float16, which a file holds in half the bytes."""
     for weight in attached(model).values():
         for values in weight.learned:
