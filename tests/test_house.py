@@ -42,7 +42,7 @@ FLOORS = (
         "multitask",
         "transformers",
     ),  # by chapter
-    ("plots", "recipes", "pipeline", "factories", "strangers", "deploy", "asked"),
+    ("plots", "recipes", "pipeline", "factories", "strangers", "deploy", "asked", "search", "leaderboard"),
     ("course",),
     ("cli",),
 )

@@ -106,7 +106,7 @@ class Storage:
     def _sampler(self, seed):
         if self.sampler == "random":
             return self.optuna.samplers.RandomSampler(seed=seed)
-        options = {"multivariate": True, "group": True, "constraints_func": _misses}
+        options = {"multivariate": True, "group": True, "constant_liar": True, "constraints_func": _misses}
         return self.optuna.samplers.TPESampler(seed=seed, **options)
 
     def record(self, trial, epochs, found):
