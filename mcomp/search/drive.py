@@ -8,6 +8,7 @@ the others (Li et al. 2020, arXiv:1810.05934).
 
 import os
 from concurrent.futures import FIRST_COMPLETED, wait
+from hashlib import sha256
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -71,10 +72,11 @@ def search(
     climb = rungs(epochs)
     _check_possible(model, goal, space, data_for(data, images))
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {"goal": str(goal), "space": str(space), "data": data, "images": images, "epochs": epochs,
-                "sampler": sampler, "seed": seed, "network": file_digest(model)}  # fmt: skip
+    told = {"data": data, "images": images, "epochs": epochs, "sampler": sampler, "seed": seed}
     with only_one(folder):
-        storage = Storage(folder, goal, space, settings=settings, sampler=sampler, seed=seed)
+        storage = Storage(
+            folder, goal, space, settings=settings_of(model, goal, space, told), sampler=sampler, seed=seed
+        )
         silent = not progress or os.environ.get("TQDM_DISABLE") == "1"
         shown = tqdm(total=trials, unit="trial", disable=silent)
         with executor(on, workers=workers) as (pool, count), shown as bar:
@@ -110,11 +112,10 @@ def smallest_bytes(model, space, data):
     return min(sizes, default=0)
 
 
-def file_digest(model):
-    """The first bytes of the SHA-256 of the network's file, in hexadecimal."""
-    from hashlib import sha256
-
-    return sha256(file_of(model)).hexdigest()[:16]
+def settings_of(model, goal, space, told):
+    """What may not change while a search goes on, for JSON: the network, the goal, the space, `told`."""
+    network = sha256(file_of(model)).hexdigest()[:16]
+    return {"network": network, "goal": str(goal), "space": str(space)} | told
 
 
 def _check_possible(model, goal, space, data):

@@ -9,6 +9,8 @@ from mcomp.arrays import bad_value, check_int
 
 __all__ = ["executor"]
 
+SECONDS = 10  # within which a scheduler must answer
+
 
 @contextmanager
 def executor(on=None, *, workers=2):
@@ -54,6 +56,6 @@ def _client(address):
     except ImportError:
         raise bad_value("on", address, "with distributed installed: pip install 'mcomp[search]'") from None
     try:
-        return Client(address, timeout="10s", set_as_default=False)
+        return Client(address, timeout=SECONDS, set_as_default=False)
     except OSError as error:
         raise ValueError(f"no Dask scheduler answers at {address}: {error}") from None
