@@ -107,7 +107,7 @@ def test_no_file_and_a_broken_file_are_refused(tmp_path, few):
         verify([], few)
     path = tmp_path / "cut.safetensors"
     path.write_bytes(zoo.weights("lenet300").read_bytes()[:1000])
-    with pytest.raises(ValueError, match="safetensors|bytes|checksum"):
+    with pytest.raises(ValueError, match=r"safetensors|bytes|checksum"):
         verify([path], few)
 
 

@@ -26,7 +26,8 @@ EVERY = 8  # steps between two choices of masks
 def carry_out(model, candidate, data, *, epochs, seed=0, watch=None):
     """A compressed copy of `model`: the candidate's methods in their order, training after each.
 
-    What a later method destroys is gone: the factors of a pruned matrix have no zeros.
+    What a later method destroys is gone: the factors of a pruned matrix are dense, but for inputs that
+    nobody read, and share no values.
 
     Parameters
     ----------
