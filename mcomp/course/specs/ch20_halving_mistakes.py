@@ -75,8 +75,6 @@ HALVING = (
             "you kept the lowest scores; higher is better"),
     Mistake("later_of_equals", lambda s, f: _halving(s, f, key=lambda i, rung: (-s[i, rung], -i)),
             "of equal scores you kept the later; the earlier"),
-    Mistake("by_first_score", lambda s, f: _halving(s, f, key=lambda i, rung: (-s[i, 0], i)),
-            "you went by the first rung's scores all along; each rung has its own"),
     Mistake("by_last_score", lambda s, f: _halving(s, f, key=lambda i, rung: (-s[i, -1], i)),
             "you looked at the last rung's scores before it was trained; each rung has its own"),
     Mistake("swapped", lambda s, f: _halving(s, f)[::-1],

@@ -17,7 +17,8 @@ QUIZ = (
     )),
     Question("Pruning is followed by a factorization of the same layer. What is in the file?", (
         Option("sparse factors", "the factors of a sparse matrix are dense: the zeros were in the product"),
-        Option("dense factors, the zeros are lost", "a singular vector mixes rows: only a row or column of zeros survives",
+        Option("dense factors, the zeros are lost",
+               "a singular vector mixes rows: only a row or column of zeros survives",
                right=True),
         Option("zeros and factors, side by side", "the file has the network as it is last: two thin layers"),
     )),
