@@ -1,6 +1,6 @@
 """Does a search find what an expert knows? Optuna against chance against a recipe's grid, at equal trials.
 
-    python experiments/20_search.py      (about 20 minutes on one core; killed, it goes on)
+    python experiments/20_search.py      (about ten minutes on one core; killed, it goes on)
 
 The goal: LeNet-300-100 in at most 8,000 bytes, as accurate as can be. Each arm has 30 trials of 18 epochs on
 the same 6,000 images with the same teacher; three seeds of the sampler (the expert's: of the images' order).

@@ -20,7 +20,7 @@ from mcomp.search import Candidate
 from mcomp.search.stages import carry_out
 from mcomp.train import evaluate
 
-SEEDS, EPOCHS, IMAGES, LR = (0, 1, 2), 15, 12_000, 0.002
+SEEDS, EPOCHS, IMAGES, LR = (0, 1, 2), 15, 6_000, 0.002
 STACK = ("distil", "narrow", "factorize", "prune", "quantize")
 PRUNED = {
     "lenet300": {"fc1": 0.8, "fc2": 0.6, "fc3": 0.3},
