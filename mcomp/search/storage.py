@@ -106,20 +106,23 @@ class Storage:
     def _sampler(self, seed):
         if self.sampler == "random":
             return self.optuna.samplers.RandomSampler(seed=seed)
-        options = {"multivariate": True, "group": True, "constant_liar": True, "constraints_func": _misses}
-        return self.optuna.samplers.TPESampler(seed=seed, **options)
+        return self.optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
     def record(self, trial, epochs, found):
         """Keep what a rung found: the network's file first, then its figures."""
         write_atomic(self.file(trial.number), found["file"])
         figures = {key: found[key] for key in ("bytes", "accuracy", "seconds")}
-        trial.set_user_attr("misses", list(self.goal.misses(found["bytes"], found["accuracy"])))
         trial.set_user_attr(f"rung {epochs}", figures)
 
     def finish(self, trial, epochs, *, stopped):
         """The trial is over, in full or `stopped` after so many epochs; the sampler learns from both."""
         figures = trial.user_attrs[f"rung {epochs}"]
         trial.set_user_attr("stopped", stopped)
+        misses = self.goal.misses(figures["bytes"], figures["accuracy"])
+        with warnings.catch_warnings():  # set before by a process that died right here
+            warnings.simplefilter("ignore")
+            for name, missed in zip(("bytes", "accuracy"), misses, strict=True):
+                trial.set_constraint(name, missed)
         self.study.tell(trial, [figures["bytes"], figures["accuracy"]])
 
     def refuse(self, trial, why):
@@ -145,7 +148,3 @@ class Storage:
             for t in self.trials()
             if t.state == done and not t.user_attrs["stopped"]
         ]
-
-
-def _misses(trial):
-    return trial.user_attrs["misses"]
