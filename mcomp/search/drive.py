@@ -139,7 +139,8 @@ def _run(storage, send, climb, trials, count, bar):
             _next(storage, send, climb, trial, running, bar)
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
+        done = wait(running, return_when=FIRST_COMPLETED).done
+        for future in [future for future in running if future in done]:  # in the order of their start
             trial, epochs = running.pop(future)
             try:
                 storage.record(trial, epochs, future.result())
