@@ -292,9 +292,12 @@ def test_a_search_remembers_every_network_and_stops_the_hopeless(place, model, i
     storage = search(model, Goal(max_bytes=3000), folder="found", trials=14, sampler="random", **QUICK)
     trials, full = storage.trials(), storage.trained()
     assert len(trials) == 14
-    stopped = [t for t in trials if t.user_attrs["stopped"]]
+    stopped = [t for t in trials if t.user_attrs.get("stopped")]
+    refused = [t.user_attrs["refused"] for t in trials if "refused" in t.user_attrs]
     assert stopped
-    assert len(full) + len(stopped) == 14
+    assert len(full) + len(stopped) + len(refused) == 14
+    assert all("allowed" in why for why in refused)
+    assert len(full) > 2
     for t in stopped:  # not one epoch more than the first rung's
         assert "rung 6" not in t.user_attrs
     for t in full:
@@ -486,7 +489,7 @@ def test_a_cluster_loses_a_worker_in_the_middle_of_a_trial_and_no_trial(place, m
     settings = drive.settings_of(model, goal, space, told)
     storage = Storage("cluster", goal, space, settings=settings, sampler="random")
     assert len(storage.trials()) == 6
-    assert all("stopped" in t.user_attrs for t in storage.trials())
+    assert all({"stopped", "refused"} & {*t.user_attrs} for t in storage.trials())
 
 
 def wait_for(holds, process):
