@@ -158,6 +158,14 @@ def test_narrow_and_factorize_make_a_smaller_network_whose_file_opens(place, mod
     assert torch.equal(mcomp.load(tmp_path / "small.safetensors")(x), small.eval()(x))
 
 
+def test_one_weight_of_a_layer_stays_however_few_are_wanted(place, model):
+    wanted = Candidate(
+        ("prune", "quantize"), sparsity={"fc3": 0.999, "fc2": 0.5}, values={"fc3": 2, "fc2": 2}
+    )
+    small = carry_out(model, wanted, data_for("tiny_images:data", None), epochs=4)
+    assert int((small.fc3.weight != 0).sum()) == 1  # of 80
+
+
 def test_no_method_is_the_identity(place, model):
     same = carry_out(model, Candidate(()), data_for("tiny_images:data", None), epochs=3)
     assert all(torch.equal(model.state_dict()[name], x) for name, x in same.state_dict().items())

@@ -43,7 +43,7 @@ def executor(on=None, *, workers=2):
         count = sum(client.nthreads().values())
         if not count:
             raise bad_value("the cluster's workers", 0, "at least one: start `dask worker` with its address")
-        pool = client.get_executor(pure=False, retries=3)
+        pool = client.get_executor(pure=False)
         yield pool, count
         pool.shutdown(wait=False)
 

@@ -118,14 +118,19 @@ def _changed(small, method, candidate, x, shared):
 def _attached(small, candidate, shared, *, prunes):
     """Codecs on the network, in place: zeros stay, values stay shared. The callback that prunes it."""
     before = {name: sparsity(m.value) for name, m in matrices(small).items()}
-    wanted = candidate.sparsity if prunes else {}
-    after = {name: max(part, knob(wanted, name) or 0.0) for name, part in before.items()}
+    after = {name: max(part, _wanted(candidate, name, small)) for name, part in before.items() if prunes}
+    after = after or before
     books = {name: _book(name, small.get_parameter(name), candidate.values, before) for name in shared}
     ramp = Ramp(small, books, before, after)
     rules = ramp.rules(0.0)
     if rules:
         attach(small, rules, refresh="epoch")
     return ramp
+
+
+def _wanted(candidate, name, small):
+    """The sparsity that a candidate gives to a weight; one entry stays in any case."""
+    return min(knob(candidate.sparsity, name) or 0.0, 1 - 1 / small.get_parameter(name).numel())
 
 
 def _book(name, p, values, weights):
