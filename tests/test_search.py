@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -401,6 +401,20 @@ def test_a_search_killed_by_the_system_goes_on(place, model, inline):
     assert [c for c, *_ in figures(cut)] == [c for c, *_ in figures(whole)]
     assert len(cut.trials()) == 6
     assert len(cut.trained()) == len(whole.trained()) > 0
+
+
+def test_a_process_that_dies_is_told_and_the_search_goes_on(place, model, inline, monkeypatch):
+    told = {"trials": 2, "sampler": "random", **QUICK}
+    real = drive.job
+
+    def dies(*args, **options):
+        raise BrokenExecutor("out of memory")
+
+    monkeypatch.setattr(drive, "job", dies)
+    with pytest.raises(OSError, match="call again, it goes on"):
+        search(model, Goal(max_bytes=3000), folder="found", **told)
+    monkeypatch.setattr(drive, "job", real)
+    assert len(search(model, Goal(max_bytes=3000), folder="found", **told).trials()) == 2
 
 
 def test_two_searches_in_one_folder_are_refused(tmp_path):

@@ -7,7 +7,7 @@ the others (Li et al. 2020, arXiv:1810.05934).
 """
 
 import os
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from hashlib import sha256
 from pathlib import Path
 
@@ -66,6 +66,8 @@ def search(
     ValueError
         If an argument is out of range, the folder belongs to another search, or no file of this space can be
         as small as the goal asks.
+    OSError
+        If a process that trains dies, as for want of memory. Nothing is lost.
     """
     space, folder = space or space_of(model), Path(folder)
     check_int("trials", trials, 1)
@@ -144,6 +146,8 @@ def _run(storage, send, climb, trials, count, bar):
             trial, epochs = running.pop(future)
             try:
                 storage.record(trial, epochs, future.result())
+            except BrokenExecutor as error:
+                raise OSError(f"a process of the search died ({error}); call again, it goes on") from None
             except ValueError as error:
                 storage.refuse(trial, str(error))
                 bar.update()
