@@ -22,6 +22,7 @@ SECONDS = {
     "chapters/00_a_hundred_times_smaller.ipynb": 100,
     "tests/test_course_specs.py": 85,
     "chapters/05_pruning_over_time.ipynb": 70,
+    "tests/test_search.py": 70,
     "tests/test_strangers.py": 65,
     "tests/test_container.py": 50,
     "chapters/07_repair_without_training.ipynb": 50,

@@ -26,8 +26,8 @@ from mcomp.sparse_training.dynamic import Scheduled
 from mcomp.train import Callback, evaluate, fit
 
 __all__ = [
-    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "load_recipe", "recipe_for",
-    "recipes", "start_pruning", "start_sharing", "teaching",
+    "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "half_codebooks",
+    "load_recipe", "recipe_for", "recipes", "start_pruning", "start_sharing", "teaching",
 ]  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def compress(model, recipe, data, *, progress=True):
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,
     )  # fmt: skip
-    _half_codebooks(small)
+    half_codebooks(small)
     if progress and notes:
         print(*notes, sep="\n")
     return Result(bake(small), model, recipe, history, time.perf_counter() - begin, notes)
@@ -184,7 +184,7 @@ def _sharing(model, stage):
     return rules | dict.fromkeys(biases, Codebook(stage.bias_values))
 
 
-def _half_codebooks(model):
+def half_codebooks(model):
     """Round the shared values to float16, which a file holds in half the bytes."""
     for weight in attached(model).values():
         for values in weight.learned:

@@ -49,7 +49,17 @@ def small(tmp_path):
 
 def test_help_lists_the_commands(invoke):
     text = invoke("--help").stdout
-    for command in ("compress", "inspect", "evaluate", "export", "zoo", "progress", "grade", "release"):
+    for command in (
+        "compress",
+        "inspect",
+        "evaluate",
+        "export",
+        "zoo",
+        "progress",
+        "grade",
+        "release",
+        "search",
+    ):
         assert re.search(rf"\b{command}\b", text), command
         assert invoke(command, "--help").exit_code == 0
 

@@ -42,7 +42,18 @@ FLOORS = (
         "multitask",
         "transformers",
     ),  # by chapter
-    ("plots", "recipes", "pipeline", "estimates", "factories", "strangers", "deploy", "asked"),
+    (
+        "plots",
+        "recipes",
+        "pipeline",
+        "estimates",
+        "factories",
+        "strangers",
+        "deploy",
+        "asked",
+        "search",
+        "leaderboard",
+    ),
     ("course",),
     ("cli",),
 )

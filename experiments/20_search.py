@@ -1,0 +1,106 @@
+"""Does a search find what an expert knows? Optuna against chance against a recipe's grid, at equal trials.
+
+    python experiments/20_search.py      (about six minutes on one core; killed, the samplers go on)
+
+The goal: LeNet-300-100 in at most 8,000 bytes, as accurate as can be. Each arm has 20 trials of 12 epochs on
+the same 6,000 images with the same teacher; three seeds of the sampler (the expert's: of the images' order).
+The two samplers draw from one space and stop hopeless trials early by one rule. The expert is the recipe
+deep-compression with its stages shortened to as many epochs, on a grid of its sparsity and shared values. All
+choose on validation images; the test images are looked at once, for the chosen network of each arm and seed.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from common import by_seed, write
+from tqdm.auto import tqdm
+
+import mcomp.data
+from mcomp import zoo
+from mcomp.pipeline import compress, load_recipe
+from mcomp.search import Goal, Trained, best, on_front, search, space_of
+from mcomp.search.trial import file_of, opened
+from mcomp.train import evaluate
+
+SEEDS, TRIALS, EPOCHS, IMAGES = (0, 1, 2), 20, 12, 6_000
+GOAL, TEACHER = Goal(max_bytes=8_000), "resnet"
+SPARSITY = (0.955, 0.965, 0.97, 0.975, 0.98)
+VALUES = (4, 5, 6, 7)
+FOLDER = Path(tempfile.gettempdir(), "mcomp-20-search")
+
+
+def searched(sampler, seed, model, data):
+    """One search: its figures, the best at the goal after each trial, its front."""
+    storage = search(
+        model, GOAL, folder=FOLDER / f"{sampler}-{seed}", images=IMAGES, trials=TRIALS, epochs=EPOCHS,
+        sampler=sampler, seed=seed, workers=1, space=space_of(model, teacher=TEACHER), progress=False,
+    )  # fmt: skip
+    trials = storage.trials()
+    rungs = [v for t in trials for name, v in t.user_attrs.items() if name.startswith("rung ")]
+    written = lambda t: storage.file(t.number).read_bytes()  # noqa: E731
+    found, curve = figures(storage.trained(), written, model, data)
+    found |= {"cpu_seconds": sum(r["seconds"] for r in rungs), "in_full": len(storage.trained())}
+    return found, curve
+
+
+def expert(seed, model, data):
+    """The recipe on its grid, every setting trained in full, as `searched` tells."""
+    trained, files, seconds = [], [], 0.0
+    for sparsity in SPARSITY:
+        for values in VALUES:
+            recipe = load_recipe("deep-compression", "lenet300")
+            prune = replace(recipe.prune, sparsity=sparsity, epochs=EPOCHS - 3, lr=2e-3)
+            share = replace(recipe.share, values=values, epochs=3)
+            small = compress(
+                model, replace(recipe, seed=seed, prune=prune, share=share), data, progress=False
+            )
+            files.append(file_of(small.model))
+            accuracy = evaluate(opened(files[-1], model), data.validation)
+            what = {"sparsity": sparsity, "values": values}
+            trained.append(Trained(len(trained), len(files[-1]), accuracy, what))
+            seconds += small.seconds
+    found, curve = figures(trained, lambda t: files[t.number], model, data)
+    return found | {"cpu_seconds": seconds, "in_full": len(trained)}, curve
+
+
+def figures(trained, written, model, data):
+    """Of the chosen network, tested once; and what the arm knew after each trial."""
+    small = best(GOAL, trained)
+    after = [best(GOAL, [t for t in trained if t.number <= n]) for n in range(TRIALS)]
+    curve = {
+        "best": [t and t.accuracy for t in after],
+        "front": [[t.nbytes, t.accuracy] for t in on_front(trained)],
+        "chosen": small.candidate if isinstance(small.candidate, dict) else small.candidate.to_dict(),
+    }
+    test = evaluate(opened(written(small), model), data.test)
+    return {"bytes": small.nbytes, "validation": small.accuracy, "accuracy": test}, curve
+
+
+def main():
+    torch.set_num_threads(1)
+    data = mcomp.data.load("fashion-mnist", subset=IMAGES)
+    model, found, curves = zoo.load("lenet300"), [], {"tpe": [], "random": [], "expert": []}
+    for seed in tqdm(SEEDS, unit="seed"):
+        arms = {sampler: searched(sampler, seed, model, data) for sampler in ("tpe", "random")}
+        arms["expert"] = expert(seed, model, data)
+        found.append({name: one for name, (one, _) in arms.items()})
+        for name, (_, curve) in arms.items():
+            curves[name].append(curve)
+    write(
+        __file__,
+        question="Does a search find what an expert knows?",
+        network="lenet300",
+        methods=by_seed(found),
+        seeds=SEEDS,
+        trials=TRIALS,
+        epochs=EPOCHS,
+        images=IMAGES,
+        max_bytes=GOAL.max_bytes,
+        curves=curves,
+    )
+
+
+if __name__ == "__main__":
+    main()
