@@ -4,6 +4,7 @@ from mcomp.transformers.cache import Cache, cache_bytes, run
 from mcomp.transformers.generate import chances, draw, generate, parses
 from mcomp.transformers.heads import share_heads
 from mcomp.transformers.kv import quantized_bytes, quantized_cache
+from mcomp.transformers.lean import Lean, plain_product
 from mcomp.transformers.shallow import keep_layers
 from mcomp.transformers.speculative import (
     Speculated,
@@ -17,7 +18,7 @@ from mcomp.transformers.speculative import (
 from mcomp.transformers.window import window_cache
 
 __all__ = [
-    "Cache", "Speculated", "acceptance", "cache_bytes", "chances", "draw", "expected_tokens", "generate",
-    "keep_layers", "parses", "quantized_bytes", "quantized_cache", "residual", "run", "share_heads",
-    "speculate", "speed_up", "verify", "window_cache",
+    "Cache", "Lean", "Speculated", "acceptance", "cache_bytes", "chances", "draw", "expected_tokens",
+    "generate", "keep_layers", "parses", "plain_product", "quantized_bytes", "quantized_cache", "residual",
+    "run", "share_heads", "speculate", "speed_up", "verify", "window_cache",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ in the weights, the three projections of attention are one product, as gate and 
 have their places beforehand. The function is the same up to what is rounded. Derived in chapter 19.
 """
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -65,15 +67,25 @@ class Lean:
 
     def __init__(self, model, *, positions=1_024, product=plain_product):
         check_linear(model)
-        self.config, self.positions, self.length = dict(model.config), check_int("positions", positions, 1), 0
+        self.config, self.positions = dict(model.config), check_int("positions", positions, 1)
         self.size = self.config["dim"] // self.config["heads"]
         self.embed = _array(model.embed.weight)
         self.layers = [_layer(layer, self.size, product) for layer in model.layers]
         self.head = product(_array(model.head.weight) * _array(model.norm.weight))
         self.cos, self.sin = _turns(positions, self.size // 2, self.embed.dtype)
-        room = (len(self.layers), self.config["kv_heads"], positions)
+        self._empty()
+
+    def _empty(self):
+        room = (len(self.layers), self.config["kv_heads"], self.positions)
         self.keys = np.zeros((*room, self.size), self.embed.dtype)
         self.values = np.ones((*room, self.size + 1), self.embed.dtype)  # the ones add the weights up
+        self.length = 0
+
+    def fresh(self):
+        """Another one with the same weights, not copied, that has read nothing."""
+        other = copy.copy(self)
+        other._empty()
+        return other
 
     def keep(self, n):
         """Roll back: forget all positions but the first `n`."""
