@@ -1,6 +1,6 @@
 """A draft for speculation: which small network guesses what the large one would write?
 
-    python experiments/19_drafts.py      (about 10 minutes on one core)
+    python experiments/19_drafts.py      (about 8 minutes on one core)
 
 Targets are the three shipped TinyGPT. Two drafts of one layer, equal in shape, first weights, windows of
 text, steps and rate, learn from the labels or from the target's chances at each byte (Hinton et al. 2015,
@@ -42,7 +42,7 @@ from mcomp.transformers import (
 
 SEEDS, STRIDE, PART, BATCH = (0, 1, 2), 128, 4_096, 8
 SMALL = {"dim": 128, "layers": 1, "heads": 4, "hidden": 112}
-STEPS, SHORT, RATE = 400, 100, 3e-3
+STEPS, SHORT, RATE = 300, 80, 3e-3
 PROMPT, WRITTEN, GAMMAS, DRAWS = 32, 128, tuple(range(1, 9)), 2_000
 LEARNT = ("labels", "chances")
 
