@@ -21,7 +21,7 @@ from mcomp.transformers import (
     speed_up,
     verify,
 )
-from mcomp.transformers import speculative as module
+from mcomp.transformers import reader as module
 
 quick = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -5,6 +5,8 @@ from mcomp.transformers.encoder import Encoder, load_minilm, minilm_folder
 from mcomp.transformers.generate import chances, draw, generate, parses
 from mcomp.transformers.heads import share_heads
 from mcomp.transformers.kv import quantized_bytes, quantized_cache
+from mcomp.transformers.lean import Lean, plain_product
+from mcomp.transformers.shallow import keep_layers
 from mcomp.transformers.speculative import (
     Speculated,
     acceptance,
@@ -18,7 +20,8 @@ from mcomp.transformers.window import window_cache
 from mcomp.transformers.wordpiece import WordPiece
 
 __all__ = [
-    "Cache", "Encoder", "Speculated", "WordPiece", "acceptance", "cache_bytes", "chances", "draw",
-    "expected_tokens", "generate", "load_minilm", "minilm_folder", "parses", "quantized_bytes",
-    "quantized_cache", "residual", "run", "share_heads", "speculate", "speed_up", "verify", "window_cache",
+    "Cache", "Encoder", "Lean", "Speculated", "WordPiece", "acceptance", "cache_bytes", "chances", "draw",
+    "expected_tokens", "generate", "keep_layers", "load_minilm", "minilm_folder", "parses", "plain_product",
+    "quantized_bytes", "quantized_cache", "residual", "run", "share_heads", "speculate", "speed_up",
+    "verify", "window_cache",
 ]  # fmt: skip

@@ -7,12 +7,12 @@ always. `top_k` leaves out all but the k likeliest (Fan et al. 2018, arXiv:1805.
 import ast
 import warnings
 
+import numpy as np
 import torch
 
-from mcomp.arrays import bad_value, check_int, check_real
+from mcomp.arrays import array_namespace, bad_value, check_int, check_real
 from mcomp.chance import own_stream
-from mcomp.train import evaluating
-from mcomp.transformers.cache import Cache, run
+from mcomp.transformers.reader import reading
 
 __all__ = ["chances", "draw", "generate", "parses"]
 
@@ -22,7 +22,7 @@ def chances(logits, *, temperature=1.0, top_k=None):
 
     Parameters
     ----------
-    logits : floating tensor (..., 256)
+    logits : floating array (..., 256)
     temperature : float of at least 0
         The logits are divided by it; 0 gives the largest the chance 1.
     top_k : int, optional
@@ -42,14 +42,16 @@ def chances(logits, *, temperature=1.0, top_k=None):
     [0.0, 1.0, 0.0]
     [0.0, 1.0, 0.0]
     """
+    xp, n = array_namespace(logits), logits.shape[-1]
     temperature = check_real("temperature", temperature, 0)
-    n = logits.shape[-1]
     k = n if top_k is None else check_int("top_k", top_k, 1, n)
-    logits, order = logits.double().sort(dim=-1, descending=True, stable=True)
-    logits = logits - logits[..., :1]  # or a low temperature makes infinities
-    logits[..., k if temperature else 1 :] = -torch.inf
-    p = (logits / (temperature or 1.0)).softmax(-1)
-    return torch.zeros_like(p).scatter(-1, order, p)
+    logits, k = xp.astype(logits, xp.float64), k if temperature else 1
+    if k < n:
+        rank = xp.argsort(xp.argsort(-logits, axis=-1, stable=True), axis=-1)
+        logits = xp.where(rank < k, logits, -xp.inf)
+    with np.errstate(over="ignore"):  # a low temperature makes infinities, of which exp is 0
+        e = xp.exp((logits - xp.max(logits, axis=-1, keepdims=True)) / (temperature or 1.0))
+    return e / xp.sum(e, axis=-1, keepdims=True)
 
 
 def draw(p, uniform):
@@ -60,8 +62,9 @@ def draw(p, uniform):
     >>> [draw(torch.tensor([0.25, 0.0, 0.75]), u) for u in (0.0, 0.2, 0.25, 0.9)]
     [0, 0, 2, 2]
     """
-    last = int(p.nonzero()[-1])  # the sum may stay below 1 by what is rounded
-    return min(int((p.cumsum(-1) <= uniform).sum()), last)
+    p = p.numpy(force=True) if isinstance(p, torch.Tensor) else np.asarray(p)
+    first = int(p.cumsum().searchsorted(uniform, side="right"))
+    return first if first < len(p) else int(p.nonzero()[0][-1])  # what is rounded may leave the sum below 1
 
 
 def generate(model, prompt, *, n, temperature=1.0, seed=0, top_k=None, cache=None):
@@ -72,14 +75,14 @@ def generate(model, prompt, *, n, temperature=1.0, seed=0, top_k=None, cache=Non
 
     Parameters
     ----------
-    model : TinyGPT
+    model : TinyGPT, or `Lean` of one, which is faster
     prompt : bytes, at least one
     n : int
     temperature, top_k : see `chances`
     seed : int
         The same bytes for the same seed, on the same machine.
     cache : Cache, optional
-        An empty one, to be filled: default a plain one.
+        An empty one, to be filled: default a plain one. `Lean` has its own.
 
     Returns
     -------
@@ -97,15 +100,11 @@ def generate(model, prompt, *, n, temperature=1.0, seed=0, top_k=None, cache=Non
     5
     """
     prompt, n = checked_prompt(prompt), check_int("n", n, 0)
-    cache = Cache(model) if cache is None else cache
-    if cache.length:
-        raise bad_value("cache.length", cache.length, "0, an empty cache")
     uniform = torch.rand(n, generator=own_stream("generated text", seed), dtype=torch.float64).tolist()
     new, written = list(prompt), []
-    with evaluating(model):
+    with reading(model, cache) as reader:
         for u in uniform:
-            logits = run(model, as_row(new, model), cache=cache)[0, -1]
-            new = [draw(chances(logits, temperature=temperature, top_k=top_k), u)]
+            new = [draw(chances(reader.read(new)[-1], temperature=temperature, top_k=top_k), u)]
             written += new
     return bytes(written)
 
@@ -115,11 +114,6 @@ def checked_prompt(prompt):
     if not isinstance(prompt, bytes) or not prompt:
         raise bad_value("prompt", prompt, "bytes, at least one")
     return prompt
-
-
-def as_row(text, model):
-    """Bytes as a batch of one (1, n), where the network is."""
-    return torch.tensor([list(text)], device=model.embed.weight.device)
 
 
 def parses(lines):

@@ -11,9 +11,8 @@ import torch
 
 from mcomp.arrays import array_namespace, bad_value, check_int, check_real
 from mcomp.chance import own_stream
-from mcomp.train import evaluating
-from mcomp.transformers.cache import Cache, run
-from mcomp.transformers.generate import as_row, chances, checked_prompt, draw
+from mcomp.transformers.generate import chances, checked_prompt, draw
+from mcomp.transformers.reader import reading
 
 __all__ = ["Speculated", "acceptance", "expected_tokens", "residual", "speculate", "speed_up", "verify"]
 
@@ -98,9 +97,9 @@ def verify(guesses, p, *, q, uniform):
     Parameters
     ----------
     guesses : sequence of gamma ints
-    p : floating tensor (gamma + 1, bytes)
+    p : floating array (gamma + 1, bytes)
         The target's chances at each guess, and after the last.
-    q : sequence of gamma floating tensors (bytes,)
+    q : sequence of gamma floating arrays (bytes,)
         The chances from which the guesses were drawn.
     uniform : sequence of gamma + 1 floats in [0, 1)
         A number for each guess, and one for the byte after them.
@@ -134,7 +133,7 @@ def speculate(target, draft, *, prompt, n, gamma=4, temperature=1.0, seed=0, top
 
     Parameters
     ----------
-    target, draft : TinyGPT
+    target, draft : TinyGPT, or `Lean` of one
     prompt : bytes, at least one
     n : int
     gamma : int of at least 1
@@ -159,26 +158,27 @@ def speculate(target, draft, *, prompt, n, gamma=4, temperature=1.0, seed=0, top
     """
     text, n, gamma = list(checked_prompt(prompt)), check_int("n", n, 0), check_int("gamma", gamma, 1)
     options, chance = {"temperature": temperature, "top_k": top_k}, own_stream("speculation", seed)
-    caches, gains, wanted = (Cache(target), Cache(draft)), [], len(text) + n
-    with evaluating(target), evaluating(draft):
+    gains, wanted = [], len(text) + n
+    with reading(target) as judge, reading(draft) as guesser:
         while len(text) < wanted:
             uniform = torch.rand(2 * gamma + 1, generator=chance, dtype=torch.float64).tolist()
-            guesses, q = _guess(draft, text, caches[1], uniform[:gamma], options)
-            new = as_row((text + guesses)[caches[0].length :], target)
-            p = chances(run(target, new, cache=caches[0])[0, -gamma - 1 :], **options)
-            kept, byte = verify(guesses, p, q=[x.to(p.device) for x in q], uniform=uniform[gamma:])
+            guesses, q = _guess(guesser, text, uniform[:gamma], options)
+            p = chances(judge.read((text + guesses)[judge.length :])[-gamma - 1 :], **options)
+            kept, byte = verify(guesses, p, q=q, uniform=uniform[gamma:])
             text += [*guesses[:kept], byte]
             gains.append(kept + 1)
-            for cache in caches:  # the last byte is written, not read; of kept guesses the draft lacks one
-                cache.keep(min(cache.length, len(text) - 1))
+            for reader in (
+                judge,
+                guesser,
+            ):  # neither has read the last byte, the draft one guess less
+                reader.keep(min(reader.length, len(text) - 1))
     return Speculated(bytes(text[wanted - n : wanted]), tuple(gains))
 
 
-def _guess(draft, text, cache, uniform, options):
+def _guess(draft, text, uniform, options):
     """As many bytes of the draft as there are numbers, and the chances from which each was drawn."""
     guesses, q = [], []
     for u in uniform:
-        logits = run(draft, as_row((text + guesses)[cache.length :], draft), cache=cache)
-        q.append(chances(logits[0, -1], **options))
+        q.append(chances(draft.read((text + guesses)[draft.length :])[-1], **options))
         guesses.append(draw(q[-1], u))
     return guesses, q
