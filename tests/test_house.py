@@ -42,7 +42,7 @@ FLOORS = (
         "multitask",
         "transformers",
     ),  # by chapter
-    ("plots", "recipes", "pipeline", "factories", "strangers", "deploy", "asked"),
+    ("plots", "recipes", "stages", "pipeline", "factories", "strangers", "deploy", "asked"),
     ("course",),
     ("cli",),
 )
