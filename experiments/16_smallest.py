@@ -3,13 +3,14 @@
     python experiments/16_smallest.py lenet300             (about three CPU minutes a seed with AVX-512 BF16)
     python experiments/16_smallest.py lenet5
 
-What every figure rests on: the recipe's settings were chosen on validation images, the test images are asked
-once, the file is loaded again. Beside it the control, the float network with the same teachers, loss, learning
-rate and epochs; the front (other sparsities); and, on lenet300, the recipe less one of its ideas at a time. What
-takes long is kept as it comes, so a run that was stopped goes on: --again forgets it.
+The settings were chosen on validation images, the test images are asked once, the file is loaded
+again. Beside it the control, the float network with the same teachers, loss, rates and epochs; the
+front (other sparsities); and, on lenet300, the recipe less one of its ideas at a time. Figures are kept as they
+come, so a run that was stopped goes on; --again forgets them.
 """
 
 import copy
+import functools
 import hashlib
 import json
 import sys
@@ -26,9 +27,9 @@ import mcomp.data
 from mcomp import load, zoo
 from mcomp.files import write_atomic
 from mcomp.measure import float32_bytes
-from mcomp.pipeline import compress, load_recipe, teaching
-from mcomp.stages import halved
-from mcomp.train import evaluate, fit
+from mcomp.pipeline import compress, load_recipe, teachers, teaching
+from mcomp.stages import halved, on_features
+from mcomp.train import evaluate, fit, predict
 
 SEEDS = (0, 1, 2)
 WHOLE, CONTROL, SMALL = "float32", "float32, trained on (control)", "smallest"
@@ -53,13 +54,28 @@ def changed(network, *changes):
     return values
 
 
+@functools.cache
+def answers(count):
+    """The mean logits of so many teachers on the training images, made once for all seeds."""
+    recipe, x = load_recipe({"teacher": "resnet", "teachers": count}), mcomp.data.load().train[0]
+    return sum(predict(teacher, x) for teacher in teachers(None, recipe)) / count
+
+
 def control(model, recipe, data):
     """The same network, uncompressed, trained on as long and from the same teachers as the small one."""
     trained = copy.deepcopy(model)
-    options = {"loss": teaching(model, recipe, data), "seed": recipe.seed, "batch_size": recipe.batch_size}
-    stages = [recipe.prune, recipe.share] if not recipe.trunk.until else [recipe.trunk, recipe.share]
+    options = {
+        "loss": teaching(model, recipe, data, answers=answers(recipe.teachers)),
+        "seed": recipe.seed,
+        "batch_size": recipe.batch_size,
+    }
+    learn = halved(recipe.half)(fit)
+    stages = [recipe.trunk] * bool(recipe.trunk.until) + [recipe.prune, recipe.share]
     for stage in stages:
-        halved(recipe.half)(fit)(trained, data, epochs=stage.epochs, lr=stage.lr, progress=False, **options)
+        rest, given = trained, data
+        if stage is recipe.prune and recipe.trunk.until:
+            rest, given = on_features(trained, data, recipe.trunk.until)
+        learn(rest, given, epochs=stage.epochs, lr=stage.lr, progress=False, **options)
     return trained
 
 
@@ -76,10 +92,11 @@ def judged(model, nbytes, data, seconds):
 def small(network, seed, data, *changes, path=None):
     """The figures of the file that the recipe, changed so, makes of this seed's network."""
     model, recipe = zoo.load(network, seed), load_recipe(changed(network, *changes))
+    taught = answers(recipe.teachers)
     with tempfile.TemporaryDirectory() as folder:
         path = path or Path(folder, "small.safetensors")
         begin = time.process_time()
-        nbytes = compress(model, recipe, data, progress=False).save(path)
+        nbytes = compress(model, recipe, data, answers=taught, progress=False).save(path)
         return judged(load(path), nbytes, data, time.process_time() - begin)
 
 

@@ -31,7 +31,7 @@ from mcomp.train import evaluate, fit
 
 __all__ = [
     "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "estimate", "load_recipe",
-    "recipe_for", "recipes", "teaching",
+    "recipe_for", "recipes", "teachers", "teaching",
 ]  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _seconds(work):
     return time.perf_counter() - begin
 
 
-def compress(model, recipe, data, *, progress=True):
+def compress(model, recipe, data, *, answers=None, progress=True):
     """Compress a trained classifier by a recipe; the model given isn't changed.
 
     Parameters
@@ -112,6 +112,8 @@ def compress(model, recipe, data, *, progress=True):
     recipe : Recipe, dict, path, or name of a recipe
         See `recipe_for`.
     data : mcomp.data.Data, or another object with `.train`, an (x, y) pair; x as in `mcomp.calling`
+    answers : tensor (n, classes), optional
+        The mean logits of `teachers(model, recipe)` on ``data.train``, where they are known already.
 
     Returns
     -------
@@ -124,7 +126,7 @@ def compress(model, recipe, data, *, progress=True):
     """
     recipe, notes = recipe_for(recipe, model, data)
     begin, small, history = time.perf_counter(), copy.deepcopy(model), {}
-    loss = teaching(model, recipe, data)
+    loss = teaching(model, recipe, data, answers=answers)
     options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
     learn, rest, given = halved(recipe.half)(fit), small, data
     if recipe.trunk.until:
@@ -168,12 +170,17 @@ def _start_sharing(model, recipe):
     attach(bake(model), _sharing(model, recipe.share), refresh="step")
 
 
-def teaching(model, recipe, data):
-    """The distillation loss against the recipe's teacher: itself as it was, or a network of the zoo."""
-    teacher = model
-    if recipe.teacher != "self":
-        teacher = [zoo.load(recipe.teacher, seed) for seed in zoo.SEEDS[: recipe.teachers]]
+def teaching(model, recipe, data, *, answers=None):
+    """The distillation loss against the recipe's teacher: itself as it was, or networks of the zoo."""
+    teacher = teachers(model, recipe) if answers is None else answers
     return distill.teaching(teacher, data, T=recipe.temperature)
+
+
+def teachers(model, recipe):
+    """The networks that a recipe learns from, whose logits are averaged: `model`, or some of the zoo."""
+    if recipe.teacher == "self":
+        return [model]
+    return [zoo.load(recipe.teacher, seed) for seed in zoo.SEEDS[: recipe.teachers]]
 
 
 def _sharing(model, stage):

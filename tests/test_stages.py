@@ -11,7 +11,7 @@ import mcomp
 from mcomp import zoo
 from mcomp.codecs import bake
 from mcomp.merge.ordering import mask_bytes
-from mcomp.pipeline import compress
+from mcomp.pipeline import compress, teachers
 from mcomp.prune.masks import global_topk_masks, kept_count
 from mcomp.recipes import Prune, Recipe, Trunk, load_recipe
 from mcomp.stages import halved, on_features, parts, prune_trunk, start_pruning, tidied
@@ -137,14 +137,25 @@ def test_the_whole_recipe(data, tmp_path):
     assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
 
 
-def test_several_teachers_are_their_mean(data, monkeypatch):
-    asked = []
-    monkeypatch.setattr("mcomp.pipeline.distill.teaching", lambda teacher, data, T: asked.append(teacher))
-    recipe = load_recipe({"teacher": "lenet300", "teachers": 2})
-    mcomp.pipeline.teaching(zoo.build("lenet300"), recipe, data)
-    assert len(asked[0]) == 2
-    for seed, teacher in enumerate(asked[0]):
+def test_several_teachers_are_seeds_of_one_network():
+    model = zoo.build("lenet300")
+    found = teachers(model, load_recipe({"teacher": "lenet300", "teachers": 2}))
+    assert len(found) == 2
+    for seed, teacher in enumerate(found):
         assert torch.equal(teacher.fc1.bias, zoo.load("lenet300", seed).fc1.bias)
+    assert teachers(model, load_recipe({})) == [model]
+
+
+def test_answers_known_already_are_what_the_teachers_say(data, tmp_path):
+    """The same file, byte for byte: nothing else went into it."""
+    model, recipe = zoo.build("lenet300", hidden=(6, 5)), load_recipe(SMALL | {"trunk": {}})
+    logits = predict(model, data.train[0])
+    files = []
+    for answers in (None, logits):
+        result = compress(model, recipe, data, answers=answers, progress=False)
+        result.save(tmp_path / "small.safetensors")
+        files.append((tmp_path / "small.safetensors").read_bytes())
+    assert files[0] == files[1]
 
 
 @pytest.mark.parametrize(
