@@ -28,7 +28,7 @@ from mcomp import load, zoo
 from mcomp.files import write_atomic
 from mcomp.measure import float32_bytes
 from mcomp.pipeline import compress, load_recipe, teachers, teaching
-from mcomp.stages import halved, on_features
+from mcomp.stages import can_halve, halved, on_features
 from mcomp.train import evaluate, fit, predict
 
 SEEDS = (0, 1, 2)
@@ -141,7 +141,7 @@ def main(network, again):
     write(
         __file__, question="How small does a network get if it is trained for its file?", network=network,
         methods=by_seed(figures), seeds=SEEDS, recipe=changed(network), short=SHORT,
-        half=torch.cpu._is_avx512_bf16_supported(),
+        half=can_halve(),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from mcomp.train import Callback, fit, predict
 __all__ = [
     "GradualPruning",
     "Settle",
+    "can_halve",
     "halved",
     "on_features",
     "parts",
@@ -92,11 +93,15 @@ def tidied(model, data):
     return shortest_order(drop_dead_ends(model, x)[0], x)[0]
 
 
+def can_halve():
+    """Whether this processor multiplies bfloat16 itself, as far as torch knows (2.6 and later)."""
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+
+
 @contextlib.contextmanager
 def halved(active=True):
     """Multiply in bfloat16 meanwhile, where the processor has AVX-512 BF16; weights stay float32."""
-    able = active and torch.cpu._is_avx512_bf16_supported()
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=able):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=active and can_halve()):
         yield
 
 

@@ -14,7 +14,7 @@ from mcomp.merge.ordering import mask_bytes
 from mcomp.pipeline import compress, teachers
 from mcomp.prune.masks import global_topk_masks, kept_count
 from mcomp.recipes import Prune, Recipe, Trunk, load_recipe
-from mcomp.stages import halved, on_features, parts, prune_trunk, start_pruning, tidied
+from mcomp.stages import can_halve, halved, on_features, parts, prune_trunk, start_pruning, tidied
 from mcomp.train import fit, predict
 
 SMALL = {
@@ -117,7 +117,7 @@ def test_half_where_the_processor_can_and_only_meanwhile():
     layer, x = nn.Linear(3, 2), torch.ones(1, 3)
     with halved(active=True):
         y = layer(x)
-    expected = torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    expected = torch.bfloat16 if can_halve() else torch.float32
     assert y.dtype == expected
     with halved(active=False):
         assert layer(x).dtype == torch.float32
