@@ -21,16 +21,9 @@ from mcomp.sparse_training.dynamic import Scheduled
 from mcomp.train import Callback, fit, predict
 
 __all__ = [
-    "GradualPruning",
-    "Settle",
-    "can_halve",
-    "halved",
-    "on_features",
-    "parts",
-    "prune_trunk",
-    "start_pruning",
+    "GradualPruning", "Settle", "can_halve", "halved", "on_features", "parts", "prune_trunk", "start_pruning",
     "tidied",
-]
+]  # fmt: skip
 
 LEAST = 1e-8  # of a gradient's size, so that a weight without one has a score
 
