@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from mcomp.calling import take
 from mcomp.codecs.attachment import bake
 from mcomp.file.container import save
-from mcomp.pipeline import Settle, start_pruning, start_sharing, teaching
+from mcomp.pipeline import start_sharing, teaching
 from mcomp.recipes.fitting import recipe_for
+from mcomp.stages import Settle, halved, on_features, start_pruning
 from mcomp.train import evaluate, fit
 
 __all__ = ["estimate"]
@@ -40,12 +41,17 @@ def estimate(model, recipe, data):
     few = SimpleNamespace(train=(take(x, slice(0, len(y_few))), y_few))
     more, loss = len(y) / len(y_few), teaching(model, recipe, few)
     options = {"batch_size": recipe.batch_size, "loss": loss, "progress": False}
-    train = lambda epochs, *callbacks: fit(trial, few, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
+    learn, rest, given = halved(recipe.half)(fit), trial, few
+    train = lambda epochs, *callbacks: learn(rest, given, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
     total = more * _tried(lambda: teaching(model, recipe, few), log)
-    pruning = start_pruning(trial, recipe)
+    if recipe.trunk.until:
+        total += more * _epochs(train, recipe.trunk.epochs, log)
+        rest, given = on_features(trial, few, recipe.trunk.until)
+    pruning = start_pruning(rest, recipe.prune)
     total += more * _epochs(train, recipe.prune.epochs, log)
     steps = math.ceil(len(y) / recipe.batch_size) * recipe.prune.epochs
     total += _tried(pruning.finish, log) * pruning.choices(steps)
+    rest, given = trial, few
     total += _tried(lambda: start_sharing(trial, recipe), log)
     settled = lambda epochs: train(epochs, Settle(trial, recipe.share.settle))  # noqa: E731
     total += more * _epochs(settled, recipe.share.epochs, log)

@@ -5,7 +5,6 @@ Chapter 00 walks through it.
 """
 
 import copy
-import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +15,19 @@ from rich.table import Table
 from mcomp import distill, zoo
 from mcomp.codecs import Codebook, Sparse
 from mcomp.codecs.attachment import attach, attached, bake
+from mcomp.codecs.priced import PricedCodebook
 from mcomp.file.container import load, save
 from mcomp.layers import matrices, untouched
 from mcomp.measure.sizes import float32_bytes
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
 from mcomp.recipes.fitting import recipe_for
-from mcomp.sparse_training.dynamic import Scheduled
-from mcomp.train import Callback, evaluate, fit
+from mcomp.stages import GradualPruning, Settle, halved, on_features, prune_trunk, start_pruning, tidied
+from mcomp.train import evaluate, fit
 
 __all__ = [
     "GradualPruning", "Prune", "Recipe", "Result", "Settle", "Share", "compress", "half_codebooks",
-    "load_recipe", "recipe_for", "recipes", "start_pruning", "start_sharing", "teaching",
+    "load_recipe", "recipe_for", "recipes", "start_pruning", "start_sharing", "teachers", "teaching",
 ]  # fmt: skip
 
 
@@ -65,7 +65,7 @@ class Result:
         return table
 
 
-def compress(model, recipe, data, *, progress=True):
+def compress(model, recipe, data, *, answers=None, progress=True):
     """Compress a trained classifier by a recipe; the model given isn't changed.
 
     Parameters
@@ -75,6 +75,8 @@ def compress(model, recipe, data, *, progress=True):
     recipe : Recipe, dict, path, or name of a recipe
         See `recipe_for`.
     data : mcomp.data.Data, or another object with `.train`, an (x, y) pair; x as in `mcomp.calling`
+    answers : tensor (n, classes), optional
+        The mean logits of `teachers(model, recipe)` on ``data.train``, where they are known already.
 
     Returns
     -------
@@ -86,18 +88,22 @@ def compress(model, recipe, data, *, progress=True):
         If the recipe is wrong or doesn't fit the network, or training with it diverges.
     """
     recipe, notes = recipe_for(recipe, model, data)
-    begin, small = time.perf_counter(), copy.deepcopy(model)
-    loss = teaching(model, recipe, data)
+    begin, small, history = time.perf_counter(), copy.deepcopy(model), {}
+    loss = teaching(model, recipe, data, answers=answers)
     options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
-    history = {}
-    pruning = start_pruning(small, recipe)
-    history["prune"] = fit(
-        small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
+    learn, rest, given = halved(recipe.half)(fit), small, data
+    if recipe.trunk.until:
+        history["trunk"] = prune_trunk(small, recipe.trunk, data, learn=learn, **options)
+        rest, given = on_features(small, data, recipe.trunk.until)
+    pruning = start_pruning(rest, recipe.prune)
+    history["prune"] = learn(
+        rest, given, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
     )
     pruning.finish()
     notes += _held_note(pruning) + _whole_note(model)
+    small = tidied(bake(small), data) if recipe.tidy else small
     start_sharing(small, recipe)
-    history["share"] = fit(
+    history["share"] = learn(
         small, data, epochs=recipe.share.epochs, lr=recipe.share.lr,
         callbacks=[Settle(small, recipe.share.settle)], **options,
     )  # fmt: skip
@@ -122,64 +128,29 @@ def _whole_note(model):
     return (f"neither pruned nor shared: {said}",) if left else ()
 
 
-def start_pruning(model, recipe):
-    """The callback of the first stage, its masks on the matrices."""
-    attach(model, {name: Sparse(0.0) for name in matrices(model)}, refresh="never")
-    return GradualPruning(model, recipe.prune)
-
-
 def start_sharing(model, recipe):
     """From the first stage to the second: the zeros stay, what is left shares values."""
     attach(bake(model), _sharing(model, recipe.share), refresh="step")
 
 
-class GradualPruning(Scheduled):
-    """The stage `Prune` of a recipe as a callback: the cubic schedule, and a score that knows about files.
-
-    `Prune.spread` lets the score know what a position costs: |w| is multiplied by the density of its row
-    and of its column, relative to the layer's, to that power. A lone weight in an empty row needs more bits
-    to say where it is than one among neighbours, so it must be larger to stay.
-    """
-
-    def __init__(self, model, stage):
-        score = functools.partial(_score, spread=stage.spread)
-        super().__init__(model, stage.sparsity, ramp=stage.ramp, score=score, least=stage.least)
-        self.stage = stage
-
-
-def _score(w, spread):
-    if spread == 0:
-        return w.abs()
-    keep = (w != 0).float().flatten(1)  # (out, in * kh * kw)
-    density = keep.mean() + 1e-4
-    rows, columns = keep.mean(1, keepdim=True) + 1e-3, keep.mean(0, keepdim=True) + 1e-3
-    relative = (rows * columns / density**2).clamp(1e-4 / density, 1 / density)
-    return w.abs() * relative.pow(spread).reshape(w.shape)
-
-
-class Settle(Callback):
-    """From the fraction `at` of the steps on, no weight changes its shared value; the values learn on."""
-
-    def __init__(self, model, at):
-        self.weights, self.at = attached(model), at
-
-    def before_step(self, run):
-        """Stop the assignment of weights to values, if it is time to."""
-        if run.step == int(self.at * run.steps):
-            for weight in self.weights.values():
-                weight.refresh, weight.stale = "never", False
-
-
-def teaching(model, recipe, data):
-    """The distillation loss against the recipe's teacher: itself as it was, or a network of the zoo."""
-    teacher = model if recipe.teacher == "self" else zoo.load(recipe.teacher, seed=0)
+def teaching(model, recipe, data, *, answers=None):
+    """The distillation loss against the recipe's teacher: itself as it was, or networks of the zoo."""
+    teacher = teachers(model, recipe) if answers is None else answers
     return distill.teaching(teacher, data, T=recipe.temperature)
+
+
+def teachers(model, recipe):
+    """The networks that a recipe learns from, whose logits are averaged: `model`, or some of the zoo."""
+    if recipe.teacher == "self":
+        return [model]
+    return [zoo.load(recipe.teacher, seed) for seed in zoo.SEEDS[: recipe.teachers]]
 
 
 def _sharing(model, stage):
     """The codec of every matrix and bias: the zeros stay zeros, what is left shares values."""
     found = matrices(model)
-    rules = {name: Sparse(sparsity(m.value)) | Codebook(stage.values) for name, m in found.items()}
+    values = PricedCodebook(stage.values, lam=stage.price) if stage.price else Codebook(stage.values)
+    rules = {name: Sparse(sparsity(m.value)) | values for name, m in found.items()}
     biases = [name for name, p in model.named_parameters() if name.endswith("bias") and p.ndim == 1]
     return rules | dict.fromkeys(biases, Codebook(stage.bias_values))
 

@@ -45,6 +45,7 @@ FLOORS = (
     (
         "plots",
         "recipes",
+        "stages",
         "pipeline",
         "estimates",
         "factories",

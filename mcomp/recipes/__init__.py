@@ -14,7 +14,7 @@ from mcomp import zoo
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.quantize.codebooks import MAX_VALUES
 
-__all__ = ["Prune", "Recipe", "Share", "load_recipe", "recipes"]
+__all__ = ["Prune", "Recipe", "Share", "Trunk", "load_recipe", "recipes"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Prune:
     spread: float = 0.0
     least: float = 0.2
     lr: float = 2e-3
+    steepness: float = 0.0
 
     def __post_init__(self):
         check_real("prune.sparsity", self.sparsity, 0.0, 1.0)
@@ -35,6 +36,7 @@ class Prune:
         check_real("prune.spread", self.spread, 0.0, 1.0)
         check_real("prune.least", self.least, 0.0, 1.0)
         check_real("prune.lr", self.lr, 0.0)
+        check_real("prune.steepness", self.steepness, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Share:
     epochs: int = 10
     settle: float = 0.7
     lr: float = 1e-3
+    price: float = 0.0
 
     def __post_init__(self):
         check_int("share.values", self.values, 1, MAX_VALUES)
@@ -53,6 +56,32 @@ class Share:
         check_int("share.epochs", self.epochs, 0)
         check_real("share.settle", self.settle, 0.0, 1.0)
         check_real("share.lr", self.lr, 0.0)
+        check_real("share.price", self.price, 0.0)
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The layers before `until` first, pruned while all learns; the rest then on their outputs, kept.
+
+    An empty `until`: no trunk, all layers are pruned together.
+    """
+
+    until: str = ""
+    sparsity: float = 0.9
+    epochs: int = 6
+    lr: float = 2e-3
+
+    def __post_init__(self):
+        if not isinstance(self.until, str):
+            raise bad_value("trunk.until", self.until, "the name of a module of a Sequential, or empty")
+        check_real("trunk.sparsity", self.sparsity, 0.0, 1.0)
+        check_int("trunk.epochs", self.epochs, 0)
+        check_real("trunk.lr", self.lr, 0.0)
+
+    @property
+    def pruning(self):
+        """What the trunk's pruning is as a `Prune`."""
+        return Prune(self.sparsity, self.epochs, lr=self.lr)
 
 
 @dataclass(frozen=True)
@@ -66,9 +95,13 @@ class Recipe:
     """
 
     teacher: str = "self"
+    teachers: int = 1
     temperature: float = 3.0
     batch_size: int = 256
     seed: int = 0
+    half: bool = False
+    tidy: bool = False
+    trunk: Trunk = field(default_factory=Trunk)
     prune: Prune = field(default_factory=Prune)
     share: Share = field(default_factory=Share)
 
@@ -78,8 +111,12 @@ class Recipe:
         check_real("temperature", self.temperature, 0.01, 1000.0)
         check_int("batch_size", self.batch_size, 1)
         check_int("seed", self.seed, 0, 2**63 - 1)
-        for name, stage, kind in (("prune", self.prune, Prune), ("share", self.share, Share)):
-            if not isinstance(stage, kind):
+        check_int("teachers", self.teachers, 1, len(zoo.SEEDS) if self.teacher != "self" else 1)
+        for name in ("half", "tidy"):
+            if not isinstance(getattr(self, name), bool):
+                raise bad_value(name, getattr(self, name), "true or false")
+        for name, kind in (("trunk", Trunk), ("prune", Prune), ("share", Share)):
+            if not isinstance(stage := getattr(self, name), kind):
                 raise bad_value(name, stage, f"a {kind.__name__}; load_recipe makes one of a dict")
 
 
@@ -89,7 +126,7 @@ def recipes():
     Examples
     --------
     >>> [(name, path.name) for name, path in recipes().items()]
-    [('deep-compression', 'deep-compression.yaml')]
+    [('deep-compression', 'deep-compression.yaml'), ('smallest', 'smallest.yaml')]
     """
     return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
@@ -109,7 +146,7 @@ def load_recipe(source, network=""):
     --------
     >>> small = {"prune": {"epochs": 3}, "networks": {"lenet5": {"prune": {"sparsity": 0.9}}}}
     >>> load_recipe(small, "lenet5").prune
-    Prune(sparsity=0.9, epochs=3, ramp=0.6, spread=0.0, least=0.2, lr=0.002)
+    Prune(sparsity=0.9, epochs=3, ramp=0.6, spread=0.0, least=0.2, lr=0.002, steepness=0.0)
     """
     if isinstance(source, Recipe):
         return source

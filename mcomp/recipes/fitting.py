@@ -33,7 +33,7 @@ def recipe_for(source, model, data):
         return recipe, ()
     if isinstance(source, str) and source in recipes():
         note = f"recipe {source}: {reason}; the network is its own teacher instead"
-        return dataclasses.replace(recipe, teacher="self"), (note,)
+        return dataclasses.replace(recipe, teacher="self", teachers=1), (note,)
     raise bad_value("teacher", recipe.teacher, f"self, because {reason}")
 
 

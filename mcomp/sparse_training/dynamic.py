@@ -80,8 +80,12 @@ class Scheduled(Masking):
 
     def prune(self, fraction):
         """Keep the highest scores of all layers together, so that `fraction` of the weights is zero."""
-        self.keep(self.chosen({name: self.score(w) for name, w in self.effective().items()}, fraction))
+        self.keep(self.chosen(self.scores(), fraction))
         self.done = fraction >= self.final
+
+    def scores(self):
+        """The score of every weight, by name."""
+        return {name: self.score(w) for name, w in self.effective().items()}
 
     def chosen(self, scores, fraction):
         """The masks at this sparsity, with a floor of `least` in each weight."""

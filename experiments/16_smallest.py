@@ -1,0 +1,149 @@
+"""How small does a network get if it is trained for its file? The recipe smallest on three seeds.
+
+    python experiments/16_smallest.py lenet300             (about three CPU minutes a seed with AVX-512 BF16)
+    python experiments/16_smallest.py lenet5
+
+The settings were chosen on validation images, the test images are asked once, the file is loaded again.
+Beside it the control, the float network with the same teachers, loss, rates and epochs; the front (other
+sparsities); and, on lenet300, the recipe less one of its ideas at a time. Figures are kept as they come, so a
+run that was stopped goes on; --again forgets them.
+"""
+
+import copy
+import functools
+import hashlib
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from common import RESULTS, by_seed, write
+from tqdm.auto import tqdm
+
+import mcomp.data
+from mcomp import load, zoo
+from mcomp.files import write_atomic
+from mcomp.measure import float32_bytes
+from mcomp.pipeline import compress, load_recipe, teachers, teaching
+from mcomp.stages import can_halve, halved, on_features
+from mcomp.train import evaluate, fit, predict
+
+SEEDS = (0, 1, 2)
+WHOLE, CONTROL, SMALL = "float32", "float32, trained on (control)", "smallest"
+FRONT = {"lenet300": (0.955, 0.985, 0.992), "lenet5": (0.97, 0.993)}
+SHORT = {"prune": {"epochs": 10}, "share": {"epochs": 2}}  # the budget of every arm of what each idea brings
+IDEAS = {
+    "all of it": {},
+    "one teacher": {"teachers": 1},
+    "score without slope": {"prune": {"steepness": 0.0}},
+    "score without density": {"prune": {"spread": 0.0}},
+    "values without price": {"share": {"price": 0.0}},
+    "heat 3": {"temperature": 3.0},
+    "as numbered": {"tidy": False},
+}
+
+
+def changed(network, *changes):
+    """The recipe for this network as a dict, with each of these changes, the later over the earlier."""
+    values = asdict(load_recipe("smallest", network))
+    for key, value in (item for change in changes for item in change.items()):
+        values[key] = values[key] | value if isinstance(value, dict) else value
+    return values
+
+
+@functools.cache
+def answers(count):
+    """The mean logits of so many teachers on the training images, made once for all seeds."""
+    recipe, x = load_recipe({"teacher": "resnet", "teachers": count}), mcomp.data.load().train[0]
+    return sum(predict(teacher, x) for teacher in teachers(None, recipe)) / count
+
+
+def control(model, recipe, data):
+    """The same network, uncompressed, trained on as long and from the same teachers as the small one."""
+    trained = copy.deepcopy(model)
+    options = {
+        "loss": teaching(model, recipe, data, answers=answers(recipe.teachers)),
+        "seed": recipe.seed,
+        "batch_size": recipe.batch_size,
+    }
+    learn = halved(recipe.half)(fit)
+    stages = [recipe.trunk] * bool(recipe.trunk.until) + [recipe.prune, recipe.share]
+    for stage in stages:
+        rest, given = trained, data
+        if stage is recipe.prune and recipe.trunk.until:
+            rest, given = on_features(trained, data, recipe.trunk.until)
+        learn(rest, given, epochs=stage.epochs, lr=stage.lr, progress=False, **options)
+    return trained
+
+
+def judged(model, nbytes, data, seconds):
+    """One seed's figures."""
+    return {
+        "bytes": nbytes,
+        "accuracy": evaluate(model, data.test),
+        "validation": evaluate(model, data.validation),
+        "cpu_seconds": seconds,
+    }
+
+
+def small(network, seed, data, *changes, path=None):
+    """The figures of the file that the recipe, changed so, makes of this seed's network."""
+    model, recipe = zoo.load(network, seed), load_recipe(changed(network, *changes))
+    taught = answers(recipe.teachers)
+    with tempfile.TemporaryDirectory() as folder:
+        path = path or Path(folder, "small.safetensors")
+        begin = time.process_time()
+        nbytes = compress(model, recipe, data, answers=taught, progress=False).save(path)
+        return judged(load(path), nbytes, data, time.process_time() - begin)
+
+
+def whole(network, seed, data, trained):
+    """The figures of the float network, or of the control."""
+    model, begin = zoo.load(network, seed), time.process_time()
+    recipe, nbytes = load_recipe("smallest", network), float32_bytes(model)
+    model = control(model, recipe, data) if trained else model
+    return judged(model, nbytes, data, time.process_time() - begin if trained else 0.0)
+
+
+def jobs(network):
+    """What is to be measured, by name: a function of seed and data."""
+    kept = lambda seed: RESULTS / f"16_{network}-{seed}.safetensors"  # noqa: E731
+    found = {
+        SMALL: lambda seed, data: small(network, seed, data, path=kept(seed)),
+        WHOLE: lambda seed, data: whole(network, seed, data, trained=False),
+        CONTROL: lambda seed, data: whole(network, seed, data, trained=True),
+    }
+    for sparsity in FRONT[network]:
+        change = {"prune": {"sparsity": sparsity}}
+        found[f"sparsity {sparsity}"] = lambda seed, data, c=change: small(network, seed, data, c)
+    for name, change in IDEAS.items() if network == "lenet300" else ():
+        found[f"short: {name}"] = lambda seed, data, c=change: small(network, seed, data, SHORT, c)
+    return found
+
+
+def main(network, again):
+    """Measure what isn't kept yet, one after the other, and write the result."""
+    torch.set_num_threads(1)
+    data, made = mcomp.data.load(), Path(__file__).read_bytes() + json.dumps(changed(network)).encode()
+    path = Path(tempfile.gettempdir(), f"16_{network}_{hashlib.sha256(made).hexdigest()[:8]}.json")
+    kept = json.loads(path.read_text()) if path.is_file() and not again else {}
+    for name, job in tqdm(jobs(network).items(), unit="method"):
+        for seed in SEEDS:
+            key = f"{name} {seed}"
+            if key not in kept:
+                kept[key] = job(seed, data)
+                print(network, key, kept[key], flush=True)
+                write_atomic(path, json.dumps(kept).encode())
+    figures = [{name: kept[f"{name} {seed}"] for name in jobs(network)} for seed in SEEDS]
+    write(
+        __file__, question="How small does a network get if it is trained for its file?", network=network,
+        methods=by_seed(figures), seeds=SEEDS, recipe=changed(network), short=SHORT,
+        half=can_halve(),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(next((a for a in sys.argv[1:] if not a.startswith("-")), "lenet300"), again="--again" in sys.argv)
