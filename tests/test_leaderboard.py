@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import mcomp
 import mcomp.data
-from mcomp import zoo
+from mcomp import cli, zoo
 from mcomp.leaderboard import COLUMNS, refusals, rows, verify, weights_digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +101,20 @@ def test_the_digest_is_of_names_shapes_and_numbers():
     assert weights_digest([one, two]) != weights_digest([two, one])
     assert weights_digest([one]) != weights_digest([torch.nn.Sequential(one)])
     assert weights_digest([one]) == weights_digest([one.double().float()])
+
+
+def test_the_command_prints_the_row_and_refuses_a_claim_that_does_not_hold(entry, few, tmp_path, monkeypatch):
+    path, row = entry
+    monkeypatch.setattr(mcomp.data, "load", lambda name: few)
+    against, head = tmp_path / "board.md", f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+    words = ["leaderboard", "verify", str(path), "--entry", "Mine", "--against", str(against)]
+    for claim, code in ((row, 0), (dataclasses.replace(row, weights="0" * 12), 1)):
+        against.write_text(head + claim.markdown() + "\n", encoding="utf-8")
+        done = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+        assert done.exit_code == code
+        assert f"| Mine | {row.nbytes[0]:,} |" in done.stdout
+        assert row.weights in done.stdout
+        assert ("refused: the decoded networks differ" in done.stdout) == bool(code)
 
 
 def test_no_file_and_a_broken_file_are_refused(tmp_path, few):
