@@ -13,8 +13,20 @@ from hypothesis.extra import numpy as npst
 from sklearn.cluster import KMeans
 
 from mcomp.arrays import to_numpy
-from mcomp.codecs import Chain, Code, Codebook, Codec, Plain, Sparse, codec_of, decode, masked
-from mcomp.codecs.codes import code_from_bytes, code_to_bytes, numbers, streams
+from mcomp.codecs import (
+    Chain,
+    Code,
+    Codebook,
+    Codec,
+    LowRank,
+    Plain,
+    Sparse,
+    Uniform,
+    codec_of,
+    decode,
+    masked,
+)
+from mcomp.codecs.codes import code_from_bytes, code_to_bytes, numbers, readable, streams
 from mcomp.coding.bits import CorruptFileError
 
 quick = settings(derandomize=True, deadline=None, max_examples=15)  # for each codec and library
@@ -400,3 +412,29 @@ def test_a_codec_of_ones_own_must_say_how():
         Codec().encode(np.ones(3))
     with pytest.raises(TypeError):
         Codec().refit(np.ones(3), None)
+
+
+def comes_back(code, dtype):
+    try:
+        return decode(code_from_bytes(code_to_bytes(code), code.shape, dtype)).dtype == dtype
+    except CorruptFileError:
+        return False
+
+
+DEEP = [LowRank(1) | Uniform(8)]
+for _ in range(4):
+    DEEP.append(LowRank(1) | DEEP[-1])
+
+
+@pytest.mark.parametrize("codec", [*DEEP, Sparse(0.5) | Codebook(2), Uniform(4), Codebook(3)], ids=str)
+def test_a_reader_takes_what_is_said_to_be_readable(codec):
+    code = codec.encode(np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32))
+    for dtype in (np.float32, np.float64):
+        assert readable(code, np.dtype(dtype)) == comes_back(code, dtype)
+
+
+def test_too_many_numbers_are_not_readable():
+    for n in (65_536 + 8, 65_536 + 9):  # twice the tensor's four, and 65,536
+        symbols = {"q": np.zeros(4, np.int64), "more": np.arange(n - 4 - 1) % 3}
+        code = Code("uniform", (4,), symbols, {"scale": np.array(1, np.float32)})
+        assert readable(code, np.dtype(np.float32)) == comes_back(code, np.float32) == (n == 65_544)

@@ -19,7 +19,7 @@ from mcomp.coding.streams import pack_symbols_steps, unpack_symbols_steps
 
 __all__ = [
     "Effort", "code_from_bytes", "code_from_bytes_steps", "code_to_bytes", "code_to_bytes_steps",
-    "numbers", "stream_rows", "streams",
+    "numbers", "readable", "stream_rows", "streams",
 ]  # fmt: skip
 
 PLAIN, SPARSE, CODEBOOK, NAMED = range(4)  # the tag, a code's first byte
@@ -203,11 +203,40 @@ def _read_values(reader, tag, shape, dtype, depth):
     return Code("codebook", shape, {"index": index.astype(np.int64)}, {"centroids": centroids})
 
 
+def readable(code, dtype, *, depth=DEPTH):
+    """Whether a reader takes the bytes of a code of numpy arrays: they are neither too many nor too deep.
+
+    That its arrays fit together is for `decode` to say.
+
+    Examples
+    --------
+    >>> from mcomp.codecs import LowRank
+    >>> w = np.ones((4, 4), np.float32)
+    >>> readable((LowRank(1) | LowRank(1)).encode(w), w.dtype), readable(LowRank(1).encode(w), np.float64)
+    (True, False)
+    """
+    known, parts = code.kind in ("plain", "sparse", "codebook"), [*code.floats.values()]
+    inner = [x for x in parts if isinstance(x, Code)]
+    if known and any(x.dtype != dtype for x in parts if not isinstance(x, Code)):
+        return False
+    if not known:
+        held = sum(x.size for x in code.symbols.values()) + sum(math.prod(x.shape) for x in parts)
+        few = max(len(code.symbols), len(parts)) <= 16 and held <= _budget(code.shape)
+        if depth == 0 or not few:
+            return False
+    return decode(code).dtype == dtype and all(readable(x, dtype, depth=depth - (not known)) for x in inner)
+
+
+def _budget(shape):
+    """How many numbers a code without a layout of its own may hold for a tensor of `shape`."""
+    return 2 * math.prod(shape) + 65_536
+
+
 def _read_named(reader, shape, dtype, depth):
     """A code without a layout of its own. It is decoded here once, to see that its arrays fit together."""
     if depth == 0:
         raise CorruptFileError(f"more than {DEPTH} codes within each other")
-    kind, budget = read_name(reader), 2 * math.prod(shape) + 65_536
+    kind, budget = read_name(reader), _budget(shape)
 
     def nested(part, inner, left):
         if math.prod(inner) > left:

@@ -7,9 +7,9 @@ import torch
 
 from mcomp.arrays import bad_value
 from mcomp.codecs import Code, decode
-from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers
+from mcomp.codecs.codes import Effort, code_from_bytes_steps, code_to_bytes_steps, numbers, readable
 from mcomp.coding.batch import run_all
-from mcomp.coding.bits import CorruptFileError, Reader, varint
+from mcomp.coding.bits import Reader, varint
 from mcomp.coding.floats import least_bytes_steps
 
 __all__ = ["Writer", "bits_dtype", "check_tensor", "place_of_equal", "tensors_of"]
@@ -69,9 +69,7 @@ def _shortest(bits, code, quick):
     here = flat.view(f"u{bits.itemsize}") > 0  # -0.0 is none of the zeros
     zeros = not here.all()
     if code is not None and not (zeros and _says_only_positions(code)) and _faithful(bits, code):
-        data = yield from code_to_bytes_steps(code, effort)
-        if (yield from _comes_back(data, bits, code)):
-            options.append(data)
+        options.append((yield from code_to_bytes_steps(code, effort)))
     kept = flat[here] if zeros else flat
     if zeros and not (options and (yield from least_bytes_steps(kept)) >= len(options[0])):
         values = Code("plain", kept.shape, floats={"values": kept})
@@ -88,29 +86,14 @@ def _says_only_positions(code):
 
 
 def _faithful(bits, code):
-    """Whether numpy makes of `code` exactly `bits`, which torch made of it."""
+    """Whether numpy makes of `code`, as a reader gets it, exactly `bits`, which torch made of it."""
     try:
-        again = decode(code.map(numbers, symbols=numbers))
+        code = code.map(numbers, symbols=lambda x: numbers(x).reshape(-1).astype(np.int64))
+        again = decode(code)
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return False  # a bfloat16 network: numpy reads its numbers as integers
-    return again.dtype == bits.dtype and again.tobytes() == bits.tobytes()
-
-
-def _comes_back(data, bits, code):
-    """Whether the reader takes `data`: of a code without a layout of its own it may be too much."""
-    if _known(code):
-        return True
-    try:
-        again = decode((yield from code_from_bytes_steps(data, bits.shape, bits.dtype)))
-    except CorruptFileError:
-        return False
-    return again.tobytes() == bits.tobytes()
-
-
-def _known(code):
-    return code.kind in ("plain", "sparse", "codebook") and all(
-        _known(x) for x in code.floats.values() if isinstance(x, Code)
-    )
+    same = (again.shape, again.dtype) == (bits.shape, bits.dtype) and again.tobytes() == bits.tobytes()
+    return same and readable(code, bits.dtype)
 
 
 def check_tensor(name, x):
