@@ -89,7 +89,7 @@ def forged(outcomes):
 FIRST = Outcome("value", np.array([True, True]))  # right for the first case
 PATCH = """import mcomp.course.check, mcomp.course.compare, mcomp.course.outcomes, sys
 for module in (mcomp.course.check, mcomp.course.compare, mcomp.course.outcomes):
-    for name in ("judge", "difference", "same", "check", "compared", "_fault", "_settled"):
+    for name in ("judge", "difference", "same", "check", "compared", "_fault"):
         setattr(module, name, lambda *a, **k: None)
 np.allclose = np.array_equal = lambda *a, **k: True
 return np.zeros(3)"""
