@@ -161,7 +161,7 @@ def scheduled(steps, **stage):
     pruning.seen = []
     for step in range(steps):
         pruning.step = step
-        pruning.before_step(SimpleNamespace(step=step, steps=steps))
+        pruning.before_step(SimpleNamespace(step=step, steps=steps, optimizer=None))
     return pruning.seen
 
 
