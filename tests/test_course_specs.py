@@ -29,7 +29,7 @@ from mcomp.course.sandbox import call
 EXERCISES = [exercise for number in chapters() for exercise in load(number).exercises]
 SEEDS = range(1, 41)  # of the cases that tell whether a mutant behaves like the solution
 
-every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id, scope="module")
 
 
 def chapter_of(exercise):

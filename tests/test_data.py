@@ -27,7 +27,9 @@ def fashion():
 
 
 def test_the_package_holds_the_published_bytes():
-    decoded = lzma.decompress(sources._ASSET.read_bytes())
+    packed = sources._ASSET.read_bytes()
+    decoded = lzma.decompress(packed)
+    assert sources._decode_streams(packed) == decoded
     sizes = [16 + 784 * 60_000, 8 + 60_000, 16 + 784 * 10_000, 8 + 10_000]
     pieces = np.split(np.frombuffer(decoded, np.uint8), np.cumsum(sizes))
     assert pieces[-1].size == 0
@@ -42,6 +44,17 @@ def test_streams_decode_in_threads_to_the_same_bytes_as_in_one_go():
     assert sources._decode_streams(packed) == lzma.decompress(packed) == content
     with pytest.raises(ValueError, match="damaged"):
         sources._decode_streams(packed[:100] + b"?" + packed[101:])
+
+
+def test_processes_that_share_a_folder_decode_once(tmp_path, monkeypatch):
+    packed, other = (build_fashion_mnist.compress(content, stream_bytes=9) for content in (b"ab" * 9, b"c"))
+    monkeypatch.setenv("MCOMP_DECODED", str(tmp_path / "new"))
+    assert [sources._decoded(packed), sources._decoded(other)] == [b"ab" * 9, b"c"]
+    (shared,) = tmp_path.glob(f"new/{hashlib.sha256(packed).hexdigest()}*")
+    shared.write_bytes(b"taken from here")
+    assert [sources._decoded(packed), sources._decoded(other)] == [b"taken from here", b"c"]
+    monkeypatch.delenv("MCOMP_DECODED")
+    assert sources._decoded(packed) == b"ab" * 9
 
 
 def test_the_script_refuses_other_files(tmp_path):

@@ -6,6 +6,7 @@ All three are 60,000 training and 10,000 test images of 28 by 28 grey pixels in 
 """
 
 import gzip
+import hashlib
 import lzma
 import os
 import re
@@ -19,6 +20,7 @@ import numpy as np
 
 from mcomp.data.download import fetch
 from mcomp.data.idx import read_idx, split_idx
+from mcomp.files import write_atomic
 
 __all__ = ["SOURCES", "Source", "arrays"]
 
@@ -126,9 +128,21 @@ def _arrays(source, folder):
     if source.mirrors:
         found = tuple(read_idx(gzip.decompress(path.read_bytes())) for path in _download(source, folder))
     else:
-        found = tuple(split_idx(_decode_streams(_ASSET.read_bytes())))
+        found = tuple(split_idx(_decoded(_ASSET.read_bytes())))
     _check_shapes(found)
     return found
+
+
+def _decoded(packed):
+    """Unpacked; once for all processes if $MCOMP_DECODED is a folder where they may share it, as in tests."""
+    folder = os.environ.get("MCOMP_DECODED")
+    if not folder:
+        return _decode_streams(packed)
+    shared = Path(folder, f"{hashlib.sha256(packed).hexdigest()}.idx")  # so it can't be that of other bytes
+    if not shared.exists():
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(shared, _decode_streams(packed))
+    return shared.read_bytes()
 
 
 def _decode_streams(packed):
