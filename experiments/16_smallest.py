@@ -35,6 +35,10 @@ SEEDS = (0, 1, 2)
 WHOLE, CONTROL, SMALL = "float32", "float32, trained on (control)", "smallest"
 FRONT = {"lenet300": (0.955, 0.985, 0.992), "lenet5": (0.97, 0.993)}
 SHORT = {"prune": {"epochs": 10}, "share": {"epochs": 2}}  # the budget of every arm of what each idea brings
+CHOICES = {  # tried on seed 0 with a third of the epochs, judged by validation and bytes: --choose
+    "lenet300": [{"sparsity": 0.981, "spread": 0.12}, {"sparsity": 0.98, "spread": 0.25}],
+    "lenet5": [{"sparsity": 0.986, "spread": 0.12}],
+}
 IDEAS = {
     "all of it": {},
     "one teacher": {"teachers": 1},
@@ -56,9 +60,12 @@ def changed(network, *changes):
 
 @functools.cache
 def answers(count):
-    """The mean logits of so many teachers on the training images, made once for all seeds."""
-    recipe, x = load_recipe({"teacher": "resnet", "teachers": count}), mcomp.data.load().train[0]
-    return sum(predict(teacher, x) for teacher in teachers(None, recipe)) / count
+    """The mean logits of so many teachers on the training images, made once for all seeds and runs."""
+    path = Path(tempfile.gettempdir(), f"16_answers_{count}.pt")
+    if not path.is_file():
+        recipe, x = load_recipe({"teacher": "resnet", "teachers": count}), mcomp.data.load().train[0]
+        torch.save(sum(predict(teacher, x) for teacher in teachers(None, recipe)) / count, path)
+    return torch.load(path)
 
 
 def control(model, recipe, data):
@@ -124,6 +131,20 @@ def jobs(network):
     return found
 
 
+def choose(network):
+    """Print what validation says of each choice, at a third of the epochs; no test image is asked."""
+    torch.set_num_threads(1)
+    data = mcomp.data.load()
+    for choice in CHOICES[network]:
+        change = {"prune": choice | {"epochs": 20}, "share": {"epochs": 3}}
+        recipe = load_recipe(changed(network, change))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "small.safetensors")
+            model, taught = zoo.load(network, 0), answers(recipe.teachers)
+            nbytes = compress(model, recipe, data, answers=taught, progress=False).save(path)
+            print(network, choice, nbytes, evaluate(load(path), data.validation), flush=True)
+
+
 def main(network, again):
     """Measure what isn't kept yet, one after the other, and write the result."""
     torch.set_num_threads(1)
@@ -146,4 +167,5 @@ def main(network, again):
 
 
 if __name__ == "__main__":
-    main(next((a for a in sys.argv[1:] if not a.startswith("-")), "lenet300"), again="--again" in sys.argv)
+    name = next((a for a in sys.argv[1:] if not a.startswith("-")), "lenet300")
+    choose(name) if "--choose" in sys.argv else main(name, again="--again" in sys.argv)
