@@ -69,9 +69,10 @@ def stack(layers):
     return nn.Sequential(*(nn.Linear(*((32, 48) if i % 2 else (48, 32))) for i in range(layers)))
 
 
-def trained_like(model, seed=0):
-    """Weights with a heavy tail, and rows and columns of uneven scale; statistics of batch norm."""
+def trained_like(make, seed=0):
+    """A network whose weights have a heavy tail, and rows and columns of uneven scale, as have its norms."""
     torch.manual_seed(seed)
+    model = make()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -147,6 +148,7 @@ def race(name, codec, make, folder):
 
 def large(name, millions, folder):
     """Save and load layers of four million weights each; says bytes, seconds, and memory at the most."""
+    torch.manual_seed(0)
     model = nn.Sequential(*(nn.Linear(2000, 2000, bias=False) for _ in range(millions // 4)))
     weights, path = sum(p.numel() for p in model.parameters()), folder / "x.safetensors"
     if CODECS[name] is not None:
@@ -175,7 +177,7 @@ def main():
             if options.large and name in ("plain", "Uniform(8)"):
                 subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", name], check=True)
             elif not options.large and options.only in (None, name):
-                race(name, codec, lambda: trained_like(make()), Path(folder))
+                race(name, codec, lambda: trained_like(make), Path(folder))
 
 
 if __name__ == "__main__":
