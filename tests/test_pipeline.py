@@ -401,7 +401,7 @@ def test_the_shipped_recipe_is_complete():
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ({"spasity": 0.9}, "spasity.*teacher, temperature"),
+        ({"spasity": 0.9}, "spasity.*teacher, teachers, temperature"),
         ({"prune": {"sparcity": 0.9}}, "sparcity.*sparsity, epochs"),
         ({"prune": {"sparsity": 1.2}}, "sparsity is 1.2"),
         ({"prune": {"sparsity": "high"}}, "sparsity is 'high'"),
