@@ -33,8 +33,8 @@ FLAGS = (
 )  # fmt: skip
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
-    # Every cell is on the page; those out of sight aren't laid out (the default since JupyterLab 4.6).
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "contentVisibility"},
+    # every cell is on the page
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 STALLED = 600  # seconds in which not one cell ends, or nothing answers: only then a wait is given up
