@@ -5,11 +5,11 @@
 After a prompt of 32 bytes of a test file, 128 bytes are written in float32 by TinyGPT with a whole pass for
 each byte, with the cache, and by the same network in numpy (`mcomp.transformers.Lean`): the same function,
 fewer calls. Then the numpy network with products of 8 and 4 bits (torch's own kernels, inputs in bfloat16),
-with three and two of its layers, taught (19_drafts.py), and speculation with the draft that learnt from
-chances. Rounds take the three seeds in turn and begin with the next arm. Quartiles over rounds of
-milliseconds a byte, and of the time of "cache" and of "lean" over it in the same round. "bits_per_byte" by
-seed, on 16 windows of 256 bytes of test text: speculation doesn't change it. "passes": microseconds of one
-pass of the numpy network over so many new bytes, after 128.
+with three and two of its layers, taught (19_drafts.py), and speculation with the two layers as draft, which
+are torch's or ("lean draft") numpy's. Rounds take the three seeds in turn and begin with the next arm.
+Quartiles over rounds of milliseconds a byte, and of the time of "cache" and of "lean" over it in the same
+round. "bits_per_byte" by seed, on 16 windows of 256 bytes of test text: speculation doesn't change it.
+"passes": microseconds of one pass of the numpy network over so many new bytes, after 128.
 """
 
 import importlib
@@ -79,9 +79,9 @@ def networks(seed):
         "lean": Lean(model), "lean, 8 bits": Lean(model, product=eight_bits),
         "lean, 4 bits": Lean(model, product=four_bits),
         "lean, 3 layers": Lean(found["3 of its layers, taught"]),
-        "lean, 2 layers": Lean(found["2 of its layers, taught"]), "draft": Lean(found["chances"]),
+        "lean, 2 layers": Lean(found["2 of its layers, taught"]),
     }  # fmt: skip
-    return lean, model, found["chances"]
+    return lean, model, found["2 of its layers, taught"]
 
 
 def writers(seed):
@@ -97,12 +97,15 @@ def writers(seed):
         return lambda prompt, seed: speculate(target, small, prompt=prompt, seed=seed, **options).text
 
     found["cache"] = plainly(model)
-    found |= {name: plainly(network) for name, network in lean.items() if name != "draft"}
+    found |= {name: plainly(network) for name, network in lean.items()}
+    shallow = lean["lean, 2 layers"]
     for gamma in (2, 4):
         found[f"cache, speculation {gamma}"] = guessing(model, draft, gamma)
-        found[f"cache, lean draft {gamma}"] = guessing(model, lean["draft"], gamma)
-        found[f"lean, speculation {gamma}"] = guessing(lean["lean"], lean["draft"], gamma)
-        found[f"lean, 4 bits, speculation {gamma}"] = guessing(lean["lean, 4 bits"], lean["draft"], gamma)
+        found[f"cache, lean draft {gamma}"] = guessing(model, shallow, gamma)
+        found[f"lean, speculation {gamma}"] = guessing(lean["lean"], shallow, gamma)
+        found[f"lean, 4 bits, speculation {gamma}"] = guessing(
+            lean["lean, 4 bits"], lean["lean, 2 layers"], gamma
+        )
     return found
 
 
