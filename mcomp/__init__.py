@@ -8,12 +8,12 @@ import importlib
 __version__ = "0.1.0"
 
 _SUBMODULES = {
-    "architectures", "arrays", "asked", "averages", "calling", "chance", "channels", "cli",
-    "codecs", "coding", "course", "data", "deploy", "distill", "estimates", "factories", "figures", "file",
-    "files", "gpt", "integer", "kept", "language", "layers", "lowrank", "made", "measure", "merge",
+    "architectures", "arrays", "asked", "averages", "calling", "chance", "channels", "cli", "codecs",
+    "coding", "course", "data", "deploy", "distill", "estimates", "factories", "figures", "file", "files",
+    "gpt", "integer", "kept", "language", "layers", "leaderboard", "lowrank", "made", "measure", "merge",
     "multitask", "paired", "pipeline", "plain", "plots", "prune", "ptq", "qat", "quantize", "recipes",
-    "sparse_training", "strangers", "structure", "threads", "trace", "train", "transformers", "watch",
-    "zoo",
+    "search", "sparse_training", "stages", "strangers", "structure", "threads", "trace", "train",
+    "transformers", "watch", "zoo",
 }  # fmt: skip
 _LAZY = {
     "save": "mcomp.file",
