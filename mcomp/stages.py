@@ -93,8 +93,11 @@ def can_halve():
 
 @contextlib.contextmanager
 def halved(active=True):
-    """Multiply in bfloat16 meanwhile, where the processor has AVX-512 BF16; weights stay float32."""
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=active and can_halve()):
+    """Multiply in bfloat16 meanwhile, where the processor has AVX-512 BF16; weights stay float32.
+
+    Without the cache of converted weights: it would hold those of the first step to the end.
+    """
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=active and can_halve(), cache_enabled=False):
         yield
 
 

@@ -180,3 +180,14 @@ def test_a_recipe_alone_changes_nothing():
     assert Recipe() == load_recipe({})
     found = Recipe()
     assert (found.trunk.until, found.half, found.tidy, found.teachers) == ("", False, False, 1)
+
+
+def test_what_a_step_changes_is_seen_by_the_next(monkeypatch):
+    """The cache of torch.autocast would multiply by the weights of the first step for ever."""
+    monkeypatch.setattr("mcomp.stages.can_halve", lambda: True)
+    layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
+    with halved():
+        before = layer(x)
+        layer.weight.data += 1.0
+        layer.bias.data += 1.0
+        assert torch.allclose(layer(x).float(), before.float() + 4.0, atol=0.1)
