@@ -49,24 +49,19 @@ def why_none(storage):
     if not trained:
         return f"no trial meets {goal}: none was trained in full"
     said = []
+    accurate, small = max(trained, key=lambda t: t.accuracy), min(trained, key=lambda t: t.nbytes)
     if goal.max_bytes is not None:
-        small = [t for t in trained if t.nbytes <= goal.max_bytes]
-        top = max(small, key=lambda t: t.accuracy, default=None)
-        if top:
-            said.append(
-                f"within {goal.max_bytes:,} bytes the best has {top.accuracy:.2%} (trial {top.number})"
-            )
-        else:
-            least = min(trained, key=lambda t: t.nbytes)
-            said.append(f"the smallest has {least.nbytes:,} bytes (trial {least.number})")
+        fit = [t for t in trained if t.nbytes <= goal.max_bytes]
+        top = max(fit, key=lambda t: t.accuracy, default=None)
+        best = f"within {goal.max_bytes:,} bytes the best has {top.accuracy:.2%}" if top else None
+        said.append(_trial(best or f"the smallest has {small.nbytes:,} bytes", top or small))
     if goal.min_accuracy is not None:
-        right = [t for t in trained if t.accuracy >= goal.min_accuracy]
-        top = min(right, key=lambda t: t.nbytes, default=None)
-        if top:
-            said.append(
-                f"at {goal.min_accuracy:.2%} the smallest has {top.nbytes:,} bytes (trial {top.number})"
-            )
-        else:
-            most = max(trained, key=lambda t: t.accuracy)
-            said.append(f"the most accurate has {most.accuracy:.2%} (trial {most.number})")
+        fit = [t for t in trained if t.accuracy >= goal.min_accuracy]
+        top = min(fit, key=lambda t: t.nbytes, default=None)
+        best = f"at {goal.min_accuracy:.2%} the smallest has {top.nbytes:,} bytes" if top else None
+        said.append(_trial(best or f"the most accurate has {accurate.accuracy:.2%}", top or accurate))
     return f"no trial meets {goal}: {'; '.join(said)}"
+
+
+def _trial(said, trial):
+    return f"{said} (trial {trial.number})"
