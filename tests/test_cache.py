@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_gpt import small
 from torch import nn
 
 from mcomp.gpt import Layer, TinyGPT
@@ -11,16 +12,6 @@ from mcomp.transformers import Cache, cache_bytes, generate, quantized_cache, ru
 
 quick = settings(derandomize=True, deadline=None, max_examples=20)
 SHAPES = [{}, {"kv_heads": 1}, {"heads": 4, "kv_heads": 2}, {"tied": False}]
-
-
-def small(seed=0, **config):
-    """A network in float64 that does something with every weight."""
-    torch.manual_seed(seed)
-    model = TinyGPT(**{"dim": 16, "layers": 2, "heads": 2, "hidden": 12, **config}).double().eval()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.3 * torch.randn_like(p))
-    return model.requires_grad_(False)
 
 
 def text(*shape, seed=0):

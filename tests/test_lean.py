@@ -7,24 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_gpt import small
 from torch import nn
 
-from mcomp.gpt import TinyGPT
 from mcomp.transformers import Cache, Lean, generate, keep_layers, plain_product, speculate
 
 quick = settings(derandomize=True, deadline=None, max_examples=25)
 SHAPES = [{}, {"kv_heads": 1}, {"heads": 4, "kv_heads": 2}, {"tied": False}]
 close = {"rtol": 1e-10, "atol": 1e-10}  # float64; kernels add up in another order
-
-
-def small(seed=0, **config):
-    """A network in float64 that does something with every weight, gains of norms among them."""
-    torch.manual_seed(seed)
-    model = TinyGPT(**{"dim": 16, "layers": 2, "heads": 2, "hidden": 12, **config}).double().eval()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.3 * torch.randn_like(p))
-    return model.requires_grad_(False)
 
 
 MODELS = [small(**config) for config in SHAPES]

@@ -9,8 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_gpt import small
 
-from mcomp.gpt import TinyGPT, untied
+from mcomp.gpt import untied
 from mcomp.transformers import (
     acceptance,
     chances,
@@ -24,15 +25,6 @@ from mcomp.transformers import (
 from mcomp.transformers import reader as module
 
 quick = settings(derandomize=True, deadline=None, max_examples=30)
-
-
-def small(seed, **config):
-    torch.manual_seed(seed)
-    model = TinyGPT(**{"dim": 16, "layers": 2, "heads": 2, "hidden": 12, **config}).double().eval()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.3 * torch.randn_like(p))
-    return model.requires_grad_(False)
 
 
 def near(model):

@@ -4,21 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_gpt import small
 
-from mcomp.gpt import TinyGPT, rotary
+from mcomp.gpt import rotary
 from mcomp.transformers import cache_bytes, generate, run, window_cache
 
 quick = settings(derandomize=True, deadline=None, max_examples=25)
 close = {"rtol": 1e-12, "atol": 1e-12}  # float64; kernels add up in another order
-
-
-def small(**config):
-    torch.manual_seed(0)
-    model = TinyGPT(**{"dim": 16, "layers": 2, "heads": 2, "hidden": 12, **config}).double().eval()
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.3 * torch.randn_like(p))
-    return model.requires_grad_(False)
 
 
 DEEP, SHARED, FLAT = small(), small(kv_heads=1), small(layers=1)
