@@ -95,7 +95,7 @@ GAMMA = (
     Mistake(
         "cost_of_the_target",
         _gamma(lambda a, c, g: _bytes(a, g) / (g + 1)),
-        "a pass of the draft costs `cost`, not a whole pass of the target",
+        "yours never guesses: a pass of the draft costs `cost`, not 1, and all kept guesses add up",
     ),
     Mistake(
         "minus_cost",

@@ -139,4 +139,9 @@ JUDGED = (
         _one(lambda p, q, v: len(p) - 1 - _drawn(_rest(p, q, 0)[::-1], v)),
         "the sum was taken from the last byte on; it goes from the first",
     ),
+    Mistake(
+        "reached",
+        _one(lambda p, q, v: np.argmax(np.cumsum(_rest(p, q, 0)) >= v)),
+        "you stop where the sum is v or more; at v = 0 that is a byte without a chance: it must be above v",
+    ),
 )

@@ -29,6 +29,7 @@ def judged_cases(rng):
     yield case(np.array([0.25, 0.75]), half, 0, 0.2, 0.3)
     yield case(np.array([0.25, 0.75]), half, 0, 0.8, 0.3)
     yield case(np.array([0.0, 1.0]), half, 0, 0.0, 0.1)
+    yield case(np.array([0.25, 0.75]), half, 0, 0.8, 0.0)  # byte 0 has no chance
     yield case(np.array([0.1, 0.3, 0.6]), np.array([0.8, 0.1, 0.1]), 0, 0.9, 0.2)
     yield case(np.array([0.1, 0.3, 0.6]), np.array([0.8, 0.1, 0.1]), 0, 0.9, 0.4)
     yield case(np.array([0.1, 0.3, 0.6]), np.array([0.8, 0.1, 0.1]), 1, 0.95, 0.9)
