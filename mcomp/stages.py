@@ -87,8 +87,9 @@ def tidied(model, data):
 
 
 def can_halve():
-    """Whether this processor multiplies bfloat16 itself, as far as torch knows (2.6 and later)."""
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    """Whether this processor multiplies bfloat16 itself, as far as torch knows (2.6 and later) and may."""
+    allowed = torch.backends.cpu.get_cpu_capability() == "AVX512"  # ATEN_CPU_CAPABILITY may say less
+    return allowed and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
 
 
 @contextlib.contextmanager
