@@ -42,6 +42,8 @@ def front_cases(rng):
     yield case(np.array([2.0, 2.0, 1.0]), np.array([0.7, 0.7, 0.1]))
     yield case(np.array([4.0, 3.0, 2.0, 1.0]), np.array([0.9, 0.8, 0.7, 0.6]))
     yield case(np.array([4.0, 3.0, 2.0, 1.0]), np.array([0.1, 0.2, 0.3, 0.4]))
+    yield case(np.array([2.0, 1.0]), np.array([0.5, 0.0]))  # never right, and yet the smallest
+    yield case(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.25, 0.375, 0.75, 0.8125]))  # 2 below the line
     for n in range(3, 17):
         nbytes, right = rng.integers(1, n + 3, n), rng.integers(0, n + 2, n)
         yield case(nbytes.astype(float), (right + nbytes) / 64)
@@ -73,12 +75,14 @@ def bound_cases(rng):
         np.array([[4.0, 1.0, 2.0]]), np.array([[0.0, 9.0, 8.0]]), 3.0
     )  # the middle one is above the line
     yield case(np.array([[3.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 4.0], [3.0, 2.0]]), 3.0)
+    yield case(np.array([[1.0, 3.0, 4.0]]), np.array([[5.0, 2.0, 6.0]]), 4.0)  # large enough: price 0
+    yield case(np.array([[1.0, 2.0], [1.0, 3.0]]), np.array([[0.75, 0.25], [0.5, 0.125]]), 2.5)
     for n in range(2, 15):
         layers, options = n % 3 + 1, n % 4 + 2
         nbytes = rng.integers(1, 9, (layers, options)).astype(float)
         error = np.round(16 / nbytes + rng.integers(0, 5, nbytes.shape))
         low, high = nbytes.min(1).sum(), nbytes.max(1).sum()
-        yield case(nbytes, error, float(low - 1 if n % 7 == 0 else low + (high - low) * (n % 5) / 8))
+        yield case(nbytes, error, float(low - 1 if n % 7 == 0 else low + (high - low) * (n % 5) / 5))
 
 
 def nearest(nbytes, accuracy, limits):
@@ -133,6 +137,7 @@ def area_cases(rng):
     yield case(np.array([2.0]), np.array([0.25]), (4.0, 0.5))
     yield case(np.array([2.0, 2.0, 3.0]), np.array([0.5, 0.75, 1.0]), (4.0, 0.25))
     yield case(np.array([5.0, 2.0, 1.0, 3.0]), np.array([1.0, 0.75, 0.25, 0.5]), (4.0, 0.5))
+    yield case(np.array([2.75, 1.5]), np.array([1.0, 0.75]), (4.25, 0.5))  # no whole numbers
     for n in range(2, 15):
         nbytes, right = rng.integers(1, 17, n).astype(float), rng.integers(0, 17, n) / 16
         yield case(nbytes, right, (float(rng.integers(8, 18)), float(rng.integers(0, 8)) / 16))
@@ -161,6 +166,7 @@ def halving_cases(rng):
     yield case(np.array([[0.1, 0.9], [0.2, 0.1], [0.3, 0.2], [0.4, 0.3]]), 2)
     yield case(np.array([[0.3, 0.2, 0.9], [0.4, 0.3, 0.1], [0.1, 0.9, 0.9], [0.2, 0.8, 0.8]]), 2)
     yield case(np.array([[0.1, 0.2], [0.2, 0.1]]), 3)  # 2 // 3 is 0: one goes on
+    yield case(np.array([[0.5, 0.5], [0.75, 0.5], [0.25, 0.9], [0.125, 0.9]]), 2)  # equal on the last rung
     for n in range(4, 18):
         noise = rng.integers(0, 33, (n, n % 3 + 1)) / 64
         yield case(noise + rng.integers(0, 17, (n, 1)) / 64, (2, 3)[n % 2])
@@ -181,8 +187,8 @@ EXERCISES = (
         hints=(
             "At one price the layers are independent: a least cost for each, added up, less price * budget.",
             "The bound rises and falls in straight pieces. Its top is at price 0 or where a layer changes.",
-            "Prices to try: 0 and (x - y) / (b - a) for each two options (a, x), (b, y) of a layer with b > a "
-            "and x > y; look first whether nbytes.min(1).sum() fits.",
+            "Prices to try: 0 and (x - y) / (b - a) for each two options (a, x), (b, y) of a layer with b > a"
+            " and x > y; look first whether nbytes.min(1).sum() fits.",
         ),
         mistakes=MISTAKES["20.2"], rtol=1e-9, atol=1e-9,
     ),

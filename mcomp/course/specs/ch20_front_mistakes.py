@@ -53,6 +53,45 @@ def _neighbour(nbytes, accuracy):
     return np.array(kept, dtype=np.int64)
 
 
+def _free(nbytes, accuracy, beats):
+    """Who nobody beats, by an own rule for (bytes, accuracy, place) of two networks."""
+    all_of_them = list(zip(nbytes, accuracy, range(len(nbytes)), strict=True))
+    free = [p[2] for p in all_of_them if not any(beats(q, p) for q in all_of_them)]
+    return np.array(sorted(free, key=lambda i: (nbytes[i], i)), dtype=np.int64)
+
+
+def _equals_stay(nbytes, accuracy):
+    return _free(nbytes, accuracy, lambda q, p: q[0] <= p[0] and q[1] >= p[1] and q[:2] != p[:2])
+
+
+def _equals_go(nbytes, accuracy):
+    return _free(nbytes, accuracy, lambda q, p: q[0] <= p[0] and q[1] >= p[1] and q[2] != p[2])
+
+
+def _best_of_each_size(nbytes, accuracy):
+    return _free(nbytes, accuracy, lambda q, p: q[0] == p[0] and (q[1], -q[2]) > (p[1], -p[2]))
+
+
+def _from_zero(nbytes, accuracy):
+    front = _front(nbytes, accuracy)
+    return front[np.asarray(accuracy)[front] > 0]
+
+
+def _hull(nbytes, accuracy):
+    """Corners of the hull: what some price for a byte takes."""
+    kept = []
+    for i in _front(nbytes, accuracy).tolist():
+        while len(kept) > 1 and _below(nbytes, accuracy, kept[-2], kept[-1], i):
+            kept.pop()
+        kept.append(i)
+    return np.array(kept, dtype=np.int64)
+
+
+def _below(nbytes, accuracy, a, b, c):
+    rise, run = accuracy[b] - accuracy[a], nbytes[b] - nbytes[a]
+    return rise * (nbytes[c] - nbytes[a]) <= (accuracy[c] - accuracy[a]) * run
+
+
 FRONT = (
     Mistake("falling", lambda n, a: _front(n, a)[::-1],
             "the right networks, by falling bytes; rising was asked for"),
@@ -80,6 +119,16 @@ FRONT = (
             "to be beaten it needn't be worse in both: worse in one and no better in the other is enough"),
     Mistake("neighbour", _neighbour,
             "you compared with the one just before; it must top the best of all before it"),
+    Mistake("equals_stay", _equals_stay,
+            "of networks equal in both all stayed; the first stands for all"),
+    Mistake("equals_go", _equals_go,
+            "networks equal in both beat each other, and all went; the first stands for all"),
+    Mistake("best_of_each_size", _best_of_each_size,
+            "you kept the best of each size; it must top the smaller ones, too"),
+    Mistake("from_zero", _from_zero,
+            "the best so far began at 0: one that is never right went; begin below all, at -inf"),
+    Mistake("hull", _hull,
+            "you went along the hull; who lies below its line, but behind nobody, isn't beaten"),
     Mistake("all", lambda n, a: np.argsort(n, kind="stable"),
             "those are all networks; leave out who is beaten"),
 )  # fmt: skip

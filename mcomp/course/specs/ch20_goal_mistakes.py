@@ -42,6 +42,19 @@ def _of_the_network(n, a, limits):
     return _near(np.maximum(1 - limits[0] / n, 0) + np.maximum(limits[1] - a, 0), n)
 
 
+def _large(n, limits):
+    return np.maximum(n / limits[0] - 1, 0)
+
+
+def _wrong(a, limits):
+    return np.maximum(limits[1] - a, 0)
+
+
+def _bytes_first(n, a, limits):
+    place, missed = _nearest()(n, a, limits)
+    return float(n[place]), missed
+
+
 NEAREST = (
     Mistake("bonus", _nearest(cut=False),
             "what is better than asked for made up for what is missed: a limit that is met counts 0"),
@@ -69,6 +82,20 @@ NEAREST = (
             "the place comes first, then by how much it is missed"),
     Mistake("place_only", lambda n, a, limits: _nearest()(n, a, limits)[0],
             "the place is right; by how much it misses was asked for, too"),
+    Mistake("both_ways", lambda n, a, limits: _near(np.abs(n / limits[0] - 1) + np.abs(limits[1] - a), n),
+            "what is better than asked for counted as missed: without abs, and cut at 0"),
+    Mistake("reversed", lambda n, a, limits: _near(_large(n, limits) + np.maximum(a - limits[1], 0), n),
+            "what is above the least accuracy counted as missed; what is below it"),
+    Mistake("percent", lambda n, a, limits: _near(_large(n, limits) + 100 * _wrong(a, limits), n),
+            "you counted accuracy in percent; as the fraction that it is"),
+    Mistake("root", lambda n, a, limits: _near(np.hypot(_large(n, limits), _wrong(a, limits)), n),
+            "you took the straight distance; the sum of both misses"),
+    Mistake("product", lambda n, a, limits: _near(_large(n, limits) * _wrong(a, limits), n),
+            "you multiplied both misses: one that is met hides the other; their sum"),
+    Mistake("from_one", lambda n, a, limits: _near(1 + _large(n, limits) + _wrong(a, limits), n),
+            "a limit that is met counts 0; your part of the bytes begins at 1"),
+    Mistake("bytes_of_it", _bytes_first,
+            "those are the bytes of the nearest; its place was asked for"),
     Mistake("squares", lambda n, a, limits: _near(
                 _missed(n, a, limits, right=False) ** 2 + _missed(n, a, limits, size=False) ** 2, n),
             "you added squares; the misses themselves"),
@@ -151,6 +178,28 @@ def _part(nbytes, accuracy, corner):
     return _right_area(nbytes, accuracy, corner) / corner[0] / (1 - corner[1])
 
 
+def _from_the_left(nbytes, accuracy, corner):
+    n, a = _inside(nbytes, accuracy, corner)
+    return float((np.diff(np.append(0.0, n)) * (np.maximum.accumulate(a) - corner[1])).sum())
+
+
+def _as_they_come(nbytes, accuracy, corner):
+    keep = (nbytes < corner[0]) & (accuracy > corner[1])
+    n, a = nbytes[keep], accuracy[keep]
+    return _strips(n, np.maximum.accumulate(a), corner)
+
+
+def _worst(nbytes, accuracy, corner):
+    n, a = _inside(nbytes, accuracy, corner)
+    return _strips(n, np.minimum.accumulate(a), corner)
+
+
+def _whole_bytes(nbytes, accuracy, corner):
+    n, a = _inside(nbytes, accuracy, corner)
+    return float(sum(max((y - corner[1] for x, y in zip(n, a, strict=True) if x <= at), default=0.0)
+                     for at in range(int(np.ceil(corner[0])))))  # fmt: skip
+
+
 AREA = (
     Mistake("no_maximum", _no_maximum,
             "a larger, worse network cut a strip down: take the best of all that are no larger"),
@@ -174,6 +223,14 @@ AREA = (
             "between two networks nobody is in between: the front goes in steps, not along a line"),
     Mistake("bounding", _bounding,
             "that is the smallest size times the best accuracy, as if one network had both"),
+    Mistake("from_the_left", _from_the_left,
+            "your strips go from a network to the left; it beats who is larger, to its right"),
+    Mistake("unsorted", _as_they_come,
+            "you took the networks as they come; sort by bytes first"),
+    Mistake("worst", _worst,
+            "you took the worst so far for the height; the best"),
+    Mistake("whole_bytes", _whole_bytes,
+            "your strips are one byte wide; networks needn't stand at whole numbers"),
     Mistake("part", _part,
             "you divided by the whole plane's area; the area itself was asked for"),
 )  # fmt: skip

@@ -46,6 +46,39 @@ def _best_ever(scores, factor):
     return int(np.argmax(scores.max(1))), epochs
 
 
+def _drift(scores, factor):
+    """Equal ones in the order of the rung before."""
+    left, epochs = np.arange(len(scores)), 0
+    for rung in range(scores.shape[1]):
+        epochs += len(left) * factor**rung
+        left = left[np.argsort(-scores[left, rung], kind="stable")]
+        if rung < scores.shape[1] - 1:
+            left = left[: max(1, len(left) // factor)]
+    return int(left[0]), epochs
+
+
+def _among_the_left(scores, factor):
+    """The place among those who are left."""
+    epochs = 0
+    for rung in range(scores.shape[1]):
+        epochs += len(scores) * factor**rung
+        if rung < scores.shape[1] - 1:
+            order = np.argsort(-scores[:, rung], kind="stable")
+            scores = scores[np.sort(order[: max(1, len(scores) // factor)])]
+    return int(scores[:, -1].argmax()), epochs
+
+
+def _alone_is_free(scores, factor):
+    return _halving(
+        scores, factor, cost=lambda count, rung: count * factor**rung if count > 1 or not rung else 0
+    )
+
+
+def _last_is_free(scores, factor):
+    rungs = scores.shape[1]
+    return _halving(scores, factor, cost=lambda count, rung: count * factor**rung if rung < rungs - 1 else 0)
+
+
 HALVING = (
     Mistake("all_in_full", _all_in_full,
             "you trained all in full; who is behind after a rung goes"),
@@ -77,6 +110,16 @@ HALVING = (
             "of equal scores you kept the later; the earlier"),
     Mistake("by_last_score", lambda s, f: _halving(s, f, key=lambda i, rung: (-s[i, -1], i)),
             "you looked at the last rung's scores before it was trained; each rung has its own"),
+    Mistake("added", lambda s, f: _halving(s, f, key=lambda i, rung: (-s[i, : rung + 1].sum(), i)),
+            "you added the scores of the rungs so far; a rung goes by its own"),
+    Mistake("drift", _drift,
+            "of equal scores you kept who was better on the rung before; the earlier place"),
+    Mistake("among_the_left", _among_the_left,
+            "that is the place among those who were left; the one in scores was asked for"),
+    Mistake("alone_is_free", _alone_is_free,
+            "who is alone is trained on the next rungs, too, and costs epochs"),
+    Mistake("last_is_free", _last_is_free,
+            "the last rung costs epochs, too"),
     Mistake("swapped", lambda s, f: _halving(s, f)[::-1],
             "the place comes first, then the epochs"),
     Mistake("score", lambda s, f: (float(s[_halving(s, f)[0], -1]), _halving(s, f)[1]),

@@ -88,6 +88,27 @@ def _their_errors(nbytes, error, budget, price):
     return float(error[np.arange(len(cost)), cost.argmin(1)].sum())
 
 
+def _touching(nbytes, error, budget):
+    if nbytes.min(1).sum() >= budget:
+        return float("inf")
+    return _bound(nbytes, error, budget)
+
+
+def _negative_too(nbytes, error):
+    """Every slope, also of what is larger and worse."""
+    found = _prices(nbytes, error)
+    for ns, es in zip(nbytes.tolist(), error.tolist(), strict=True):
+        for (a, x), (b, y) in itertools.combinations(zip(ns, es, strict=True), 2):
+            if (b - a) * (x - y) < 0:
+                found.append((x - y) / (b - a))
+    return found
+
+
+def _not_finite(value):
+    """The right bound, but `value` where nothing fits."""
+    return lambda n, e, budget: _bound(n, e, budget) if _fits(n, budget) else value
+
+
 PRICE = (
     Mistake("price_zero", _with(prices=lambda n, e: [0.0]),
             "that is the bound at price 0: the least errors, whatever their bytes; a price may tell more"),
@@ -115,6 +136,22 @@ PRICE = (
             "you added the errors of what is chosen; the bytes at their price belong to the bound"),
     Mistake("neighbours", _with(prices=lambda n, e: _prices(n, e, next_only=True)),
             "you compared options that stand side by side; any two of a layer may cost the same"),
+    Mistake("no_zero", _with(prices=lambda n, e: _prices(n, e)[1:] or [1.0]),
+            "price 0 is missing: where the budget is large, it is the best"),
+    Mistake("negative", _with(prices=_negative_too),
+            "a price below 0 is none: skip pairs of which the larger option is also the worse"),
+    Mistake("upside_down", _with(prices=lambda n, e: [0.0, *(1 / p for p in _prices(n, e)[1:])]),
+            "your prices are upside down: error that is saved, over bytes that it takes"),
+    Mistake("ratios", _with(prices=lambda n, e: [0.0, *(e / n).ravel()]),
+            "an option's error over its bytes is no price at which a layer changes: take differences of two"),
+    Mistake("first_layer", _with(prices=lambda n, e: _prices(n[:1], e[:1])),
+            "you tried the prices of the first layer; those of all layers"),
+    Mistake("touching", _touching,
+            "smallest options of exactly the budget fit: inf only above it"),
+    Mistake("minus_inf", _not_finite(-float("inf")),
+            "where nothing fits, the bound is above every error: inf, not -inf"),
+    Mistake("nan", _not_finite(float("nan")),
+            "where nothing fits, the bound is above every error: inf, not nan"),
     Mistake("its_price", _its_price,
             "that is a price; the bound there was asked for"),
 )  # fmt: skip
