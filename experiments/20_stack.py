@@ -7,8 +7,8 @@ Distil, narrow, factorize, prune, quantize, in this order, each followed by the 
 The control is the whole network, trained as long as all stages. The stack has the learning rate that
 validation images prefer on seed 0, the control the best of the same grid. The first step down is the file
 format alone: the float network, nothing lost. The latency is that of torch in one thread, for one image and
-for 256: all networks in turn, five rounds, the least of the medians. What no method can make faster is measured with the same network at a width
-of one unit: its layers are called, hardly anything is computed.
+for 256: all networks in turn, five rounds, the least of the medians. What no method can make faster is
+measured with the same network at a width of one unit: its layers are called, hardly anything is computed.
 """
 
 import sys
