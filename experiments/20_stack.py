@@ -11,6 +11,7 @@ for 256: all networks in turn, five rounds, the least of the medians. What no me
 measured with the same network at a width of one unit: its layers are called, hardly anything is computed.
 """
 
+import copy
 import sys
 
 import torch
@@ -42,7 +43,7 @@ def candidate(name, lr):
 def stacked(name, lr, seed, data):
     """The network after each method, by name."""
     found = {}
-    watch = lambda method, network: found.setdefault(method, network)  # noqa: E731
+    watch = lambda method, network: found.setdefault(method, copy.deepcopy(network))  # noqa: E731
     carry_out(zoo.load(name, seed), candidate(name, lr), data, epochs=EPOCHS, seed=seed, watch=watch)
     return found
 
