@@ -21,7 +21,7 @@ import mcomp
 from mcomp import cli, zoo
 from mcomp.codecs.attachment import attached
 from mcomp.layers import matrices
-from mcomp.prune import kept_count
+from mcomp.prune import kept_count, topk_mask
 from mcomp.search import (
     METHODS,
     ORDERS,
@@ -145,6 +145,18 @@ def test_zeros_and_shared_values_outlive_a_later_stage_but_not_a_factorization(p
     assert len(down.unique()) > 100  # no values are shared any more
     read = (w != 0).any(0)  # the zeros that are left are those of inputs that nobody read
     assert bool((down[:, read] != 0).all())
+
+
+def test_pruning_after_sharing_goes_by_the_floats_below(place, model):
+    """Nothing is trained: who stays are the largest float weights; forgotten, equal values go by place."""
+    data, knobs = data_for("tiny_images:data", None), {"sparsity": {"fc1": 0.9}, "values": {"fc1": 4}}
+    wanted, w = Candidate(("quantize", "prune"), **knobs), model.fc1.weight.detach()
+    largest = topk_mask(w.abs(), kept_count(w.numel(), 0.9))
+    kept, forgot = (
+        carry_out(model, wanted, data, epochs=0, hidden=hidden).fc1.weight != 0 for hidden in (True, False)
+    )
+    assert torch.equal(kept, largest)
+    assert not torch.equal(forgot, largest)
 
 
 def test_narrow_and_factorize_make_a_smaller_network_whose_file_opens(place, model, tmp_path):
