@@ -6,14 +6,13 @@ import torch
 
 def numpy_made_up(w, h, keep):
     v = np.zeros(len(w))
-    v[keep] = np.linalg.solve(h[keep][:, keep], (h @ w)[keep])
+    v[keep] = w[keep] + np.linalg.solve(h[keep][:, keep], h[keep][:, ~keep] @ w[~keep])
     return v
 
 
 def torch_made_up(w, h, keep):
     v = torch.zeros_like(w)
-    lost = h[keep][:, ~keep] @ w[~keep]
-    v[keep] = w[keep] + torch.linalg.solve(h[keep][:, keep], lost)
+    v[keep] = torch.linalg.solve(h[keep][:, keep], (h @ w)[keep])
     return v
 
 

@@ -1,4 +1,4 @@
-"""Chapter 18b, repairing a transformer: what the exercises ask, how they are checked, what usually goes wrong.
+"""Chapter 18b, repairing a transformer: what the exercises ask, how they are checked, what goes wrong.
 
 In this order: the weights that stay make up, an update beside a weight merged into it, neighbours that stay.
 """
@@ -78,7 +78,7 @@ def merged_cases(rng):
 
 
 def kept_neighbours(before, after, k):
-    """The part of the k nearest others of each vector that stay among its k nearest: the mean of all, a float.
+    """The part of the k nearest others of each vector that stay its k nearest: the mean of all, a float.
 
     before and after are (n, d): the same n vectors in two versions. Nearest is the largest cosine, and nobody
     is its own neighbour. k is at most n - 1; no two cosines of a vector are equal.
@@ -129,7 +129,7 @@ EXERCISES = (
     Exercise(
         "18b.1", made_up, made_up_cases, title="Those that stay make up",
         hints=(
-            "Write d = v - w. Where a weight goes d is known; set the derivative of d @ h @ d to 0 for the rest.",
+            "Write d = v - w. Where a weight goes d is known; for the rest the slope of d @ h @ d is 0.",
             "For those that stay: h[stay, stay] (v - w)[stay] = h[stay, go] w[go], a system of equations.",
             "v[keep] = w[keep] + solve(h[keep][:, keep], h[keep][:, ~keep] @ w[~keep]); 0 elsewhere.",
         ),

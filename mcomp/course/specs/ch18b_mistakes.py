@@ -63,7 +63,7 @@ MADE_UP = (
     Mistake("alone", _alone,
             "each weight that stays moved as if it were the only one to: solve for all of them at once"),
     Mistake("minus", lambda w, h, keep: _into(keep, w[keep] - _change(w, h, keep)),
-            "the sign: where an input goes along with a lost one its weight takes over, it grows by that much"),
+            "the sign: an input that goes along with a lost one takes over what that one gave"),
     Mistake("change", lambda w, h, keep: _into(keep, _change(w, h, keep)),
             "that is by how much the weights move; they themselves were asked for"),
     Mistake("upside_down", quiet(lambda w, h, keep: (
@@ -76,7 +76,7 @@ MADE_UP = (
     Mistake("not_zero", _not_zero,
             "what goes isn't 0 in the end: each step moved it again"),
     Mistake("inverse_columns", _inverse_columns,
-            "columns of the inverse, but not divided by the block of those that go: H⁻¹[:, Q] H⁻¹[Q, Q]⁻¹ w_Q"),
+            "columns of the inverse without the block of those that go: H⁻¹[:, Q] H⁻¹[Q, Q]⁻¹ w_Q"),
     Mistake("w_itself", lambda w, h, keep: _into(keep, np.linalg.solve(h[keep][:, keep], w[keep])),
             "you solved for the weights; the right side is (h @ w) of those that stay"),
     Mistake("half", lambda w, h, keep: _into(keep, w[keep] + _change(w, h, keep) / 2),
@@ -124,14 +124,14 @@ MERGED = (
 MISTAKES = {"18b.1": MADE_UP, "18b.2": MERGED, "18b.3": NEIGHBOURS}
 
 QUIZ = (
-    Question("A mask is given, and the weights that stay move as well as they can. Against SparseGPT with the "
-             "same mask, the layer's error on the samples is", (
-        Option("at most as large", "SparseGPT moves only weights behind a lost one: one of the ways open to this",
+    Question("A mask is given, and the weights that stay move as well as they can. Beside SparseGPT's, with "
+             "the same mask, the layer's error on the samples is", (
+        Option("at most as large", "SparseGPT moves only weights behind a lost one; that is open here, too",
                right=True),
         Option("larger, since the mask wasn't chosen for it", "the mask is the same for both here"),
-        Option("the same: both use H", "SparseGPT goes once through the row and doesn't touch what lies before"),
+        Option("the same: both use H", "SparseGPT goes through a row once and doesn't touch what lies before"),
     )),
-    Question("LoRA of rank 8 beside a matrix of 3 bits was trained, then merged into it. What is the result?", (
+    Question("LoRA of rank 8 beside a matrix of 3 bits was trained, then merged. What is the result?", (
         Option("a matrix of 3 bits that does the same", "w + up @ down isn't on the grid of w"),
         Option("a matrix of floats; rounded to 3 bits again it loses most of a small update",
                "an update smaller than half a step mostly falls back to where the weight was", right=True),
