@@ -129,12 +129,12 @@ QUIZ = (
         Option("at most as large", "SparseGPT moves only weights behind a lost one; that is open here, too",
                right=True),
         Option("larger, since the mask wasn't chosen for it", "the mask is the same for both here"),
-        Option("the same: both use H", "SparseGPT goes through a row once and doesn't touch what lies before"),
+        Option("the same: both use H", "SparseGPT goes through a row once and never back"),
     )),
     Question("LoRA of rank 8 beside a matrix of 3 bits was trained, then merged. What is the result?", (
         Option("a matrix of 3 bits that does the same", "w + up @ down isn't on the grid of w"),
         Option("a matrix of floats; rounded to 3 bits again it loses most of a small update",
-               "an update smaller than half a step mostly falls back to where the weight was", right=True),
+               "the rounding makes an error of its own, about as large as the first one", right=True),
         Option("a matrix of rank 8", "the sum has any rank; only the update has 8"),
     )),
     Question("After some repair the network is better by 0.05 bits per byte. What did the repair bring?", (
