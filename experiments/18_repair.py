@@ -9,7 +9,7 @@ after the other. Low rank: half the weights of the layers, factors nearest in th
 outputs (chapter 10). LoRA: rank 8 beside every matrix of the layers, whose codes stay; its factors go to the
 file in 8 bits, a grid a tensor. Trained arms get 40 steps of 8 windows, and so does the control, the network
 as it came; the rate of each is what validation prefers on the first network, of one grid for LoRA and one for
-whole networks. What 18_weights.py has measured isn't measured again. Some networks write 64 texts of 256
+whole networks. The control takes the best rate of that grid: at its end, too, since none may do it good. What 18_weights.py has measured isn't measured again. Some networks write 64 texts of 256
 bytes, with the same draws: of whole lines, the part that Python reads.
 """
 
@@ -143,16 +143,20 @@ def trained(model, arm, text, lr, seed):
 
 def rates(text, kind):
     """The rate of each arm trained like this that validation prefers on the network `TUNING`."""
-    part = {name: data[: weights.PART // 4] for name, data in text.validation.items()}
+    part = {name: data[: weights.PART // 8] for name, data in text.validation.items()}
     x = weights.windows(text.train, weights.WINDOWS, TUNING)
-    arms = [arm for arm in TRAINED if arm.endswith(kind)]
-    begun = {arm: BEGUN[TRAINED[arm]](zoo.load("tinygpt", TUNING), x) for arm in arms}
+    control, *arms = (arm for arm in TRAINED if arm.endswith(kind))
+    begun = {arm: BEGUN[TRAINED[arm]](zoo.load("tinygpt", TUNING), x) for arm in (control, *arms)}
 
     def score(arm, lr):
         return -cost(trained(begun[arm], arm, text, lr, TUNING), part)
 
     with tqdm(unit="rate") as bar:
-        return tune(arms, GRIDS[kind], score, bar=bar)
+        tuned = tune(arms, GRIDS[kind], score, bar=bar)
+    found = [score(control, lr) for lr in tuned["grid"]]
+    tuned["scores"][control] = found
+    tuned["chosen"][control] = tuned["grid"][found.index(max(found))]
+    return tuned
 
 
 def written(model, seed):
