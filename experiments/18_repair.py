@@ -199,6 +199,12 @@ def figures(seed, text, chosen):
     return {"found": found, "parsed": parsed}
 
 
+def apart(tuned, control):
+    """What was tuned for the control, taken out: its rate may lie at an end, as none may do it good."""
+    taken = {key: {control: tuned[key].pop(control)} for key in ("scores", "chosen")}
+    return {"grid": tuned["grid"], **taken}
+
+
 def kept(what, make):
     """What an earlier run of this very script made, or ``make()``, kept for the next."""
     stamp = results.script_hash(Path(__file__))
@@ -215,13 +221,15 @@ def main(parts=(*GRIDS, *weights.SEEDS)):
     tuned = {kind: kept(kind, lambda k=kind: rates(text, k)) for kind in (GRIDS if seeds else kinds)}
     chosen = {arm: lr for found in tuned.values() for arm, lr in found["chosen"].items()}
     made = [kept(seed, lambda s=seed: figures(s, text, chosen)) for seed in seeds]
+    controls = {kind: apart(found, f"as it came, {kind}") for kind, found in tuned.items()}
     if tuple(seeds) != weights.SEEDS:
         return
     lines = [line for data in text.test.values() for line in bytes(data.tolist()).split(b"\n")]
     write(
         __file__, question="What makes up for lost weights?", network="tinygpt", data="python-source",
-        methods=by_seed([one["found"] for one in made]), seeds=weights.SEEDS, tuned=tuned, steps=STEPS,
-        batch=BATCH, rank=RANK, windows=weights.WINDOWS, stride=weights.STRIDE, part=weights.PART,
+        methods=by_seed([one["found"] for one in made]), seeds=weights.SEEDS, tuned=tuned, controls=controls,
+        steps=STEPS, batch=BATCH, rank=RANK, windows=weights.WINDOWS, stride=weights.STRIDE,
+        part=weights.PART,
         parsed={name: [one["parsed"][name] for one in made] for name in made[0]["parsed"]},
         parsed_of_test=parses(lines), texts=TEXTS,
     )  # fmt: skip

@@ -24,7 +24,7 @@ def measured(found, parts, data):
     for row in found:
         if not parts or any(part in file for part in parts for file in row.files):
             told = {"entry": row.entry, "training": row.training, "command": row.command}
-            row = verify(row.files, data, root=ROOT, **told)  # noqa: PLW2901
+            row = verify(row.files, data, root=ROOT, **told)
         yield row
 
 
