@@ -19,9 +19,12 @@ from mcomp.structure import fold_batchnorm
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SEEDS = (0, 1, 2)
-NETWORKS = {"lenet300": SEEDS, "lenet5": SEEDS, "resnet": SEEDS, "half": (0,), "empty": (0,)}
+NETWORKS = {
+    "lenet300": SEEDS, "lenet5": SEEDS, "slim": SEEDS, "resnet": SEEDS, "half": (0,), "empty": (0,),
+}  # fmt: skip
 BATCHES = (1, 256)
-OWN = ("torch", "torch.compile")  # what needs no file but mcomp's
+YARDSTICK = "torch, LeNet-5"  # in the rounds of every network: what its times are compared with
+OWN = ("torch", "torch.compile", YARDSTICK)  # what needs no file but mcomp's
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ ARMS = {
     "onnxruntime dynamic": Arm("onnxruntime", "dynamic", ".onnx"),
     "openvino float": Arm("openvino", "float", ".xml"),
     "openvino int8": Arm("openvino", "int8", ".xml", grids="plain"),
+    "openvino float, one batch": Arm("openvino", "float", ".xml", fixed=True),
+    "openvino int8, one batch": Arm("openvino", "int8", ".xml", fixed=True, grids="plain"),
     "ncnn float": Arm("ncnn", "float", ".param"),
     "ncnn int8": Arm("ncnn", "int8", ".param", grids="symmetric"),
     "mnn float": Arm("mnn", "float", ".mnn"),
@@ -68,11 +73,15 @@ ARMS = {
 
 
 def network(name, seed):
-    """A network of the zoo; "half": chapter 04's smaller ResNet; "empty": hardly anything, to time a call."""
+    """A network of the zoo; "half": chapter 04's smaller ResNet; "slim": a LeNet-5 of 17_slim.py.
+
+    "empty" is hardly anything, to time a call.
+    """
     if name == "empty":
         torch.manual_seed(seed)
         return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    return zoo.load(name, seed) if name != "half" else mcomp.load(RESULTS / "04_resnet-half.safetensors")
+    smaller = {"half": "04_resnet-half.safetensors", "slim": f"17_slim-{seed}.safetensors"}
+    return mcomp.load(RESULTS / smaller[name]) if name in smaller else zoo.load(name, seed)
 
 
 def integers(model, data):
@@ -114,6 +123,8 @@ def loaded(name, path, model):
     """An arm as a function: images (n, ...) -> logits (n, classes), tensors, one thread."""
     if name == "torch":
         return model
+    if name == YARDSTICK:
+        return zoo.load("lenet5", 0)
     if name == "torch.compile":
         warnings.filterwarnings("ignore")
         return torch.compile(model, dynamic=False, options={"freezing": True})

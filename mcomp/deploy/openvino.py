@@ -28,28 +28,35 @@ from mcomp.arrays import bad_value, check_int
 from mcomp.deploy.agree import check_agrees, written
 from mcomp.deploy.apart import apart
 from mcomp.deploy.checks import check_path
+from mcomp.deploy.exported import by_batch
 from mcomp.deploy.qdq import qdq
 from mcomp.integer.network import integer_network
 
 __all__ = ["compiled", "export", "loaded", "run", "saturates"]
 
 
-def export(model, path, *, example, calibration=None):
+def export(model, path, *, example, calibration=None, batch=None):
     """Write a network as an .xml and a .bin file that OpenVINO was seen to run like mcomp.
 
     Parameters and errors as of `mcomp.deploy.onnxruntime.export`, but `path` ends in .xml.
+
+    Parameters
+    ----------
+    batch : int, optional
+        How many images the file takes at once; `run` cuts what it gets into such batches. Unless given, any
+        number. OpenVINO plans for what it knows: one image of a small network is faster with 1.
 
     Returns
     -------
     path : Path
         Of the .xml file; the weights are in the .bin file of the same name.
     """
-    path = check_path(path, (".xml",))
+    path, size = check_path(path, (".xml",)), [] if batch is None else [check_int("batch", batch, 1)]
     proto, goal = written(model, example, calibration, tidied=False)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
         source, made = Path(folder, "net.onnx"), Path(folder, "net.xml")
         source.write_bytes(proto.SerializeToString())
-        apart("openvino", "mcomp.deploy.openvino_convert", source, made, log=path.with_suffix(".log"))
+        apart("openvino", "mcomp.deploy.openvino_convert", source, made, *size, log=path.with_suffix(".log"))
         check_agrees("openvino", run(made, example), goal)
         os.replace(made.with_suffix(".bin"), path.with_suffix(".bin"))  # the .xml last: it means a whole pair
         os.replace(made, path)
@@ -67,7 +74,12 @@ def loaded(path, *, threads=1):
     It has one request, which keeps its buffers from call to call; calls from several threads wait for each
     other, and the logits are the caller's own.
     """
-    return functools.partial(_logits, compiled(path, threads=threads).create_infer_request(), Lock())
+    network = compiled(path, threads=threads)
+    request, shape = network.create_infer_request(), network.inputs[0].partial_shape
+    if shape.is_dynamic:
+        return functools.partial(_logits, request, Lock())
+    run = functools.partial(_copied, request, request.get_input_tensor(), Lock())
+    return functools.partial(by_batch, run, tuple(shape.to_shape()))
 
 
 def compiled(path, *, threads=1, precision="f32"):
@@ -119,3 +131,11 @@ def _logits(request, lock, x):
     except RuntimeError as error:
         raise bad_value(f"images of shape {tuple(x.shape)}", str(error), "what the file takes") from None
     return torch.from_numpy(out)
+
+
+def _copied(request, images, lock, x):
+    """The logits of a batch that fits: copied into the request's own tensor, which it needn't check anew."""
+    with lock:
+        np.copyto(images.data, x.numpy())
+        request.infer(share_outputs=True)
+        return torch.from_numpy(request.get_output_tensor().data.copy())
