@@ -86,16 +86,12 @@ def searches(node):
 
 
 def at_an_end(result):
-    """The arms of a result whose chosen value lies at an end of the grid or is not the best on it.
-
-    A control's may lie at an end: it has the grid of the others, and no rate may do it good.
-    """
-    controls = list(searches(result.get("controls", {})))
+    """The arms of a result whose chosen value lies at an end of the grid or is not the best on it."""
     for tuned in searches(result):
         grid, scores = tuned["grid"], tuned["scores"]
         for arm, value in tuned["chosen"].items():
             best = len(scores[arm]) == len(grid) and grid[scores[arm].index(max(scores[arm]))]
-            if best != value or not (tuned in controls or grid[0] < value < grid[-1]):
+            if best != value or not grid[0] < value < grid[-1]:
                 yield arm
 
 

@@ -134,6 +134,20 @@ def test_readme_lists_the_chapters_that_exist():
             assert f"{minutes} minutes to read" in top, f"{link} has other minutes in the README"
 
 
+def test_the_plan_for_teachers_gives_every_exercise_of_a_chapter_once():
+    """00 and 01 are a first lesson of their own and 02 has a plan by the minute; the others have a row."""
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \|(.+)\|$", (ROOT / "TEACHING.md").read_text("utf-8"), flags=re.M)
+    planned = {number: cells for number, cells in rows if number[0].isdigit()}
+    chapters = {path.name.split("_")[0]: path for path in (ROOT / "chapters").glob("[0-9]*.ipynb")}
+    assert set(planned) == set(chapters) - {"00", "01", "02"}
+    for number, cells in planned.items():
+        found = []
+        for first, last in re.findall(rf"{number}\.(\d)(?: to {number}\.(\d))?", cells):
+            found += range(int(first), int(last or first) + 1)
+        wanted = re.findall(rf'@exercise\(\\"{number}\.(\d)\\"\)', chapters[number].read_text("utf-8"))
+        assert sorted(found) == sorted(map(int, wanted)), number
+
+
 def test_readme_names_only_targets_that_the_makefile_has():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.M))
