@@ -7,11 +7,11 @@ moves to where the layer's outputs are nearest to what they were. AWQ, all input
 values and attention's output layer, and inside the MLP. Dropped: the layers that the windows miss least,
 one after the other. Low rank: half the weights of the layers, factors nearest in the weights or, "seen", in
 the outputs (chapter 10). LoRA: rank 8 beside every matrix of the layers, whose codes stay; its factors go
-to the file in 8 bits, a grid a tensor. Trained arms get 40 steps of 8 windows, and so does the control, the
-network as it came; the rate of each is what validation prefers on the first network, of one grid for LoRA
-and one for whole networks. The control takes the best rate of that grid: at its end, too, since none may do
-it good. What 18_weights.py has measured isn't measured again. Some networks write 64 texts of 256 bytes,
-with the same draws: of whole lines, the part that Python reads.
+to the file in 8 bits, a grid a tensor. Trained arms get 40 steps of 8 windows, at the rate that validation
+prefers on the first network, of one grid for LoRA and one for whole networks. Each has a control: the
+network as it came, with the same training at the same rate. What 18_weights.py has measured isn't measured
+again. Some networks write 64 texts of 256 bytes, with the same draws: of whole lines, the part that Python
+reads.
 """
 
 import copy
@@ -117,8 +117,8 @@ BEGUN = {
     "low rank, seen": low_rank(seen=True),
 }
 KNOWN = ("as it came", "half, SparseGPT", *(f"{b} bits, {m}" for b in (4, 3, 2) for m in ("nearest", "GPTQ")))
-LORA = ("as it came", "3 bits, GPTQ", "2 bits, GPTQ", "half, SparseGPT")
-WHOLE = ("as it came", "5 of 6 layers", "low rank, seen")
+LORA = ("3 bits, GPTQ", "2 bits, GPTQ", "half, SparseGPT")
+WHOLE = ("5 of 6 layers", "low rank, seen")
 TRAINED = {f"{name}, LoRA": name for name in LORA} | {f"{name}, trained": name for name in WHOLE}
 
 
@@ -146,18 +146,14 @@ def rates(text, kind):
     """The rate of each arm trained like this that validation prefers on the network `TUNING`."""
     part = {name: data[: weights.PART // 8] for name, data in text.validation.items()}
     x = weights.windows(text.train, weights.WINDOWS, TUNING)
-    control, *arms = (arm for arm in TRAINED if arm.endswith(kind))
-    begun = {arm: BEGUN[TRAINED[arm]](zoo.load("tinygpt", TUNING), x) for arm in (control, *arms)}
+    arms = [arm for arm in TRAINED if arm.endswith(kind)]
+    begun = {arm: BEGUN[TRAINED[arm]](zoo.load("tinygpt", TUNING), x) for arm in arms}
 
     def score(arm, lr):
         return -cost(trained(begun[arm], arm, text, lr, TUNING), part)
 
     with tqdm(unit="rate") as bar:
-        tuned = tune(arms, GRIDS[kind], score, bar=bar)
-    found = [score(control, lr) for lr in tuned["grid"]]
-    tuned["scores"][control] = found
-    tuned["chosen"][control] = tuned["grid"][found.index(max(found))]
-    return tuned
+        return tune(arms, GRIDS[kind], score, bar=bar)
 
 
 def written(model, seed):
@@ -191,18 +187,15 @@ def figures(seed, text, chosen):
         model = method(zoo.load("tinygpt", seed), x)
         if name == "as it came" or "bits" in name:
             parsed[name] = parses(written(model, seed))
-        for arm in (arm for arm, begun in TRAINED.items() if begun == name):
+        arms = {arm: arm for arm, begun in TRAINED.items() if begun == name}
+        if name == "as it came":
+            arms = {f"control of {arm}": arm for arm in TRAINED}
+        for label, arm in arms.items():
             shell = beside(zoo.build("tinygpt")) if arm.endswith("LoRA") else None
-            found[arm] = figure(trained(model, arm, text, chosen[arm], seed), test, whole, shell)
+            found[label] = figure(trained(model, arm, text, chosen[arm], seed), test, whole, shell)
         if name not in KNOWN:
             found[name] = figure(model, test, whole)
     return {"found": found, "parsed": parsed}
-
-
-def apart(tuned, control):
-    """What was tuned for the control, taken out: its rate may lie at an end, as none may do it good."""
-    taken = {key: {control: tuned[key].pop(control)} for key in ("scores", "chosen")}
-    return {"grid": tuned["grid"], **taken}
 
 
 def kept(what, make):
@@ -221,15 +214,13 @@ def main(parts=(*GRIDS, *weights.SEEDS)):
     tuned = {kind: kept(kind, lambda k=kind: rates(text, k)) for kind in (GRIDS if seeds else kinds)}
     chosen = {arm: lr for found in tuned.values() for arm, lr in found["chosen"].items()}
     made = [kept(seed, lambda s=seed: figures(s, text, chosen)) for seed in seeds]
-    controls = {kind: apart(found, f"as it came, {kind}") for kind, found in tuned.items()}
     if tuple(seeds) != weights.SEEDS:
         return
     lines = [line for data in text.test.values() for line in bytes(data.tolist()).split(b"\n")]
     write(
         __file__, question="What makes up for lost weights?", network="tinygpt", data="python-source",
-        methods=by_seed([one["found"] for one in made]), seeds=weights.SEEDS, tuned=tuned, controls=controls,
-        steps=STEPS, batch=BATCH, rank=RANK, windows=weights.WINDOWS, stride=weights.STRIDE,
-        part=weights.PART,
+        methods=by_seed([one["found"] for one in made]), seeds=weights.SEEDS, tuned=tuned, steps=STEPS,
+        batch=BATCH, rank=RANK, windows=weights.WINDOWS, stride=weights.STRIDE, part=weights.PART,
         parsed={name: [one["parsed"][name] for one in made] for name in made[0]["parsed"]},
         parsed_of_test=parses(lines), texts=TEXTS,
     )  # fmt: skip
