@@ -3,12 +3,12 @@
     python experiments/16_smallest.py lenet300             (about five CPU minutes a seed with AVX-512 BF16)
     python experiments/16_smallest.py lenet5
 
-Sparsity, epochs, density and temperature were chosen on validation images (the choices that were tried are
-in CHOICES), the other settings weren't searched; the test images are asked once, the file is loaded again.
-Beside it the control, the float network with the same teachers, loss, rates and epochs; the front (other
-sparsities); on lenet300 the recipe with one thing changed at a time; and seed 0 as a processor without
-vectors would do it, who rounds otherwise. Figures are kept as they come, so a run that was stopped goes on;
---again forgets them.
+Sparsity, epochs, density, temperature and the number of values were chosen on validation images (what was
+tried, on either side of each, is in CHOICES), the other settings weren't searched; the test images are
+asked once, the file is loaded again. Beside it the control, the float network with the same teachers, loss,
+rates and epochs; the front (other sparsities); on lenet300 the recipe with one thing changed at a time; and
+seed 0 as a processor without vectors would do it, who rounds otherwise. Figures are kept as they come, so a
+run that was stopped goes on; --again forgets them.
 """
 
 import copy
@@ -47,8 +47,15 @@ CHOICES = {  # judged by validation and bytes, lenet300 on three seeds, lenet5 o
         {"prune": {"sparsity": 0.98, "spread": 0.25}},
         {"prune": {"sparsity": 0.981}, "share": {"values": 3}},
         {"prune": {"sparsity": 0.982}, "temperature": 2.5},
+        {"prune": {"sparsity": 0.979, "epochs": 8}},
+        {"prune": {"spread": 0.06}},
+        {"share": {"values": 7}},
+        {"temperature": 1.0},
     ],
-    "lenet5": [{}, {"prune": {"epochs": 15}}],
+    "lenet5": [
+        {"trunk": {"epochs": 6}, "prune": {"epochs": 60}, "share": {"epochs": 4}},
+        {"trunk": {"epochs": 6}, "share": {"epochs": 4}},
+    ],
 }
 IDEAS = {
     "one teacher": {"teachers": 1},
