@@ -3,12 +3,12 @@
     python experiments/16_smallest.py lenet300             (about five CPU minutes a seed with AVX-512 BF16)
     python experiments/16_smallest.py lenet5
 
-Sparsity, epochs, density, temperature and the number of values were chosen on validation images (what was
-tried, on either side of each, is in CHOICES), the other settings weren't searched; the test images are
-asked once, the file is loaded again. Beside it the control, the float network with the same teachers, loss,
-rates and epochs; the front (other sparsities); on lenet300 the recipe with one thing changed at a time; and
-seed 0 as a processor without vectors would do it, who rounds otherwise. Figures are kept as they come, so a
-run that was stopped goes on; --again forgets them.
+Sparsity, rates, epochs, batch, ramp, density, temperature and the number of values were chosen on validation
+images (what was tried, on either side of each, is in CHOICES; on lenet5 less of it), the other settings
+weren't searched. The test images are asked once, the file is loaded again. Beside it the control, the float
+network with the same teachers, loss, rates and epochs; the front (other sparsities); on lenet300 the recipe
+with one thing changed at a time; and seed 0 as a processor without vectors would do it, who rounds otherwise.
+Figures are kept as they come, so a run that was stopped goes on; --again forgets them.
 """
 
 import copy
@@ -37,24 +37,60 @@ from mcomp.train import evaluate, fit, predict
 
 SEEDS = (0, 1, 2)
 WHOLE, CONTROL, SMALL = "float32", "float32, trained on (control)", "smallest"
-FRONT = {"lenet300": (0.955, 0.985, 0.992, 0.997), "lenet5": (0.97, 0.993)}
-CHOICES = {  # judged by validation and bytes, lenet300 on three seeds, lenet5 on the first: --choose
+FRONT = {  # other sparsities, with what goes with them
+    "lenet300": {0.955: {}, 0.986: {}, 0.992: {}, 0.997: {}},
+    "lenet5": {0.968: {"trunk": {"sparsity": 0.9}}, 0.9945: {"trunk": {"sparsity": 0.975}}},
+}
+FORMER = {"prune": {"sparsity": 0.9803, "lr": 0.004}, "share": {"lr": 0.001}}  # of lenet300
+STEEP = {"prune": {"sparsity": 0.9803, "lr": 0.014}, "share": {"lr": 0.0005}}
+OLD = {"trunk": {"sparsity": 0.93, "epochs": 4}, "prune": {"sparsity": 0.986}, "share": {"lr": 0.001}}
+FIVE = {"trunk": {"sparsity": 0.95, "epochs": 8}, "prune": {"sparsity": 0.9873}, "share": {"lr": 0.0005}}
+CHOICES = {  # judged by validation and bytes, by the seeds that stand beside: --choose
     "lenet300": [
-        {},
-        {"prune": {"sparsity": 0.982}},
-        {"prune": {"sparsity": 0.9805, "epochs": 30, "lr": 0.002}},
-        {"prune": {"sparsity": 0.9815, "epochs": 60}, "share": {"epochs": 8}},
-        {"prune": {"sparsity": 0.98, "spread": 0.25}},
-        {"prune": {"sparsity": 0.981}, "share": {"values": 3}},
-        {"prune": {"sparsity": 0.982}, "temperature": 2.5},
-        {"prune": {"sparsity": 0.979, "epochs": 8}},
-        {"prune": {"spread": 0.06}},
-        {"share": {"values": 7}},
-        {"temperature": 1.0},
+        ((0, 1, 2), {}),
+        ((0, 1), {"share": {"lr": 0.00025}}),
+        ((0, 1), {"share": {"epochs": 6}}),
+        ((0, 1), {"batch_size": 128}),
+        ((0, 1), {"batch_size": 512}),
+        ((0, 1), {"prune": {"ramp": 0.75}}),
+        ((0, 1), {"prune": {"ramp": 0.45}}),
+        ((0, 1, 2), STEEP),
+        ((0, 1, 2), STEEP, {"prune": {"epochs": 30}}),
+        ((0, 1, 2), STEEP, {"prune": {"epochs": 8}}),
+        ((0, 1, 2), STEEP, {"prune": {"lr": 0.02}}),
+        ((0, 1, 2), FORMER),
+        ((0, 1), FORMER, {"prune": {"lr": 0.002}}),
+        ((0, 1), FORMER, {"prune": {"lr": 0.008}}),
+        ((0, 1), FORMER, {"share": {"lr": 0.0005}}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.982}}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.9805, "epochs": 30, "lr": 0.002}}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.9815, "epochs": 60}, "share": {"epochs": 8}}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.98, "spread": 0.25}}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.981}, "share": {"values": 3}}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.982}, "temperature": 2.5}),
+        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.979, "epochs": 8}}),
+        ((0, 1, 2), FORMER, {"prune": {"spread": 0.06}}),
+        ((0, 1, 2), FORMER, {"share": {"values": 7}}),
+        ((0, 1, 2), FORMER, {"temperature": 1.0}),
     ],
     "lenet5": [
-        {"trunk": {"epochs": 6}, "prune": {"epochs": 60}, "share": {"epochs": 4}},
-        {"trunk": {"epochs": 6}, "share": {"epochs": 4}},
+        ((0,), OLD),
+        ((0,), OLD, {"trunk": {"epochs": 6}, "prune": {"epochs": 60}, "share": {"epochs": 4}}),
+        ((0,), OLD, {"trunk": {"epochs": 6}, "share": {"epochs": 4}}),
+        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"sparsity": 0.9855}}),
+        ((0,), OLD, {"trunk": {"sparsity": 0.9}, "prune": {"sparsity": 0.988}}),
+        ((0,), OLD, {"prune": {"lr": 0.002}}),
+        ((0,), OLD, {"temperature": 2.5}),
+        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"lr": 0.002}}),
+        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"lr": 0.001}}),
+        ((0,), OLD, {"trunk": {"sparsity": 0.95, "lr": 0.001}, "prune": {"lr": 0.002}}),
+        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"lr": 0.002, "epochs": 30}}),
+        ((0, 1), FIVE, {"trunk": {"epochs": 4}, "prune": {"sparsity": 0.9865}}),
+        ((0, 1), FIVE, {"trunk": {"epochs": 4}, "prune": {"sparsity": 0.987, "lr": 0.008}}),
+        ((0, 1), FIVE),
+        ((0,), FIVE, {"prune": {"sparsity": 0.9865}}),
+        ((0,), FIVE, {"trunk": {"lr": 0.004}}),
+        ((0, 1), FIVE, {"trunk": {"epochs": 14}}),
     ],
 }
 IDEAS = {
@@ -141,8 +177,8 @@ def jobs(network):
         WHOLE: lambda seed, data: whole(network, seed, data, trained=False),
         CONTROL: lambda seed, data: whole(network, seed, data, trained=True),
     }
-    for sparsity in FRONT[network]:
-        change = {"prune": {"sparsity": sparsity}}
+    for sparsity, more in FRONT[network].items():
+        change = more | {"prune": {"sparsity": sparsity}}
         found[f"sparsity {sparsity}"] = lambda seed, data, c=change: small(network, seed, data, c)
     for name, change in IDEAS.items() if network == "lenet300" else ():
         found[name] = lambda seed, data, c=change: small(network, seed, data, c)
@@ -153,10 +189,10 @@ def choose(network):
     """Print what validation says of each choice; no test image is asked."""
     torch.set_num_threads(1)
     data = mcomp.data.load()
-    for choice in CHOICES[network]:
-        for seed in SEEDS if network == "lenet300" else SEEDS[:1]:
-            found = small(network, seed, data, choice)
-            print(network, choice, seed, found["bytes"], found["validation"], flush=True)
+    for seeds, *changes in CHOICES[network]:
+        for seed in seeds:
+            found = small(network, seed, data, *changes)
+            print(network, changes, seed, found["bytes"], found["validation"], flush=True)
 
 
 def elsewhere(network):
