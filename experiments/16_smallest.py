@@ -1,14 +1,14 @@
 """How small does a network get if it is trained for its file? The recipe smallest on three seeds.
 
-    python experiments/16_smallest.py lenet300             (about five CPU minutes a seed with AVX-512 BF16)
-    python experiments/16_smallest.py lenet5
+    python experiments/16_smallest.py lenet300             (a CPU minute a run with AVX-512 BF16, 46 runs)
+    python experiments/16_smallest.py lenet5               (five, 19 runs)
 
-Sparsity, rates, epochs, batch, ramp, density, temperature and the number of values were chosen on validation
-images (what was tried, on either side of each, is in CHOICES; on lenet5 less of it), the other settings
-weren't searched. The test images are asked once, the file is loaded again. Beside it the control, the float
-network with the same teachers, loss, rates and epochs; the front (other sparsities); on lenet300 the recipe
-with one thing changed at a time; and seed 0 as a processor without vectors would do it, who rounds otherwise.
-Figures are kept as they come, so a run that was stopped goes on; --again forgets them.
+Sparsity, rates, epochs, copies, batch, ramp, density, temperature and the number of values were chosen on
+validation images (experiments/16_choices.py; on lenet5 less of it), the other settings weren't searched. The
+test images are asked once, the file is loaded again. Beside it the control, the float network with the same
+teachers, images, loss, rates and epochs; the front (other sparsities); the recipe with one thing changed at a
+time; and seed 0 as a processor without wide vectors would do it, who rounds otherwise. Two runs at a time, a
+thread each. Figures are kept as they come, so a run that was stopped goes on; --again forgets them.
 """
 
 import copy
@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -32,74 +34,28 @@ from mcomp import load, zoo
 from mcomp.files import write_atomic
 from mcomp.measure import float32_bytes
 from mcomp.pipeline import compress, load_recipe, teachers, teaching
-from mcomp.stages import can_halve, halved, on_features
+from mcomp.stages import can_halve, halved, with_moved
 from mcomp.train import evaluate, fit, predict
 
 SEEDS = (0, 1, 2)
 WHOLE, CONTROL, SMALL = "float32", "float32, trained on (control)", "smallest"
-FRONT = {  # other sparsities, with what goes with them
-    "lenet300": {0.955: {}, 0.986: {}, 0.992: {}, 0.997: {}},
-    "lenet5": {0.968: {"trunk": {"sparsity": 0.9}}, 0.9945: {"trunk": {"sparsity": 0.975}}},
-}
-FORMER = {"prune": {"sparsity": 0.9803, "lr": 0.004}, "share": {"lr": 0.001}}  # of lenet300
-STEEP = {"prune": {"sparsity": 0.9803, "lr": 0.014}, "share": {"lr": 0.0005}}
-OLD = {"trunk": {"sparsity": 0.93, "epochs": 4}, "prune": {"sparsity": 0.986}, "share": {"lr": 0.001}}
-FIVE = {"trunk": {"sparsity": 0.95, "epochs": 8}, "prune": {"sparsity": 0.9873}, "share": {"lr": 0.0005}}
-CHOICES = {  # judged by validation and bytes, by the seeds that stand beside: --choose
-    "lenet300": [
-        ((0, 1, 2), {}),
-        ((0, 1), {"share": {"lr": 0.00025}}),
-        ((0, 1), {"share": {"epochs": 6}}),
-        ((0, 1), {"batch_size": 128}),
-        ((0, 1), {"batch_size": 512}),
-        ((0, 1), {"prune": {"ramp": 0.75}}),
-        ((0, 1), {"prune": {"ramp": 0.45}}),
-        ((0, 1, 2), STEEP),
-        ((0, 1, 2), STEEP, {"prune": {"epochs": 30}}),
-        ((0, 1, 2), STEEP, {"prune": {"epochs": 8}}),
-        ((0, 1, 2), STEEP, {"prune": {"lr": 0.02}}),
-        ((0, 1, 2), FORMER),
-        ((0, 1), FORMER, {"prune": {"lr": 0.002}}),
-        ((0, 1), FORMER, {"prune": {"lr": 0.008}}),
-        ((0, 1), FORMER, {"share": {"lr": 0.0005}}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.982}}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.9805, "epochs": 30, "lr": 0.002}}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.9815, "epochs": 60}, "share": {"epochs": 8}}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.98, "spread": 0.25}}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.981}, "share": {"values": 3}}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.982}, "temperature": 2.5}),
-        ((0, 1, 2), FORMER, {"prune": {"sparsity": 0.979, "epochs": 8}}),
-        ((0, 1, 2), FORMER, {"prune": {"spread": 0.06}}),
-        ((0, 1, 2), FORMER, {"share": {"values": 7}}),
-        ((0, 1, 2), FORMER, {"temperature": 1.0}),
-    ],
-    "lenet5": [
-        ((0,), OLD),
-        ((0,), OLD, {"trunk": {"epochs": 6}, "prune": {"epochs": 60}, "share": {"epochs": 4}}),
-        ((0,), OLD, {"trunk": {"epochs": 6}, "share": {"epochs": 4}}),
-        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"sparsity": 0.9855}}),
-        ((0,), OLD, {"trunk": {"sparsity": 0.9}, "prune": {"sparsity": 0.988}}),
-        ((0,), OLD, {"prune": {"lr": 0.002}}),
-        ((0,), OLD, {"temperature": 2.5}),
-        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"lr": 0.002}}),
-        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"lr": 0.001}}),
-        ((0,), OLD, {"trunk": {"sparsity": 0.95, "lr": 0.001}, "prune": {"lr": 0.002}}),
-        ((0,), OLD, {"trunk": {"sparsity": 0.95}, "prune": {"lr": 0.002, "epochs": 30}}),
-        ((0, 1), FIVE, {"trunk": {"epochs": 4}, "prune": {"sparsity": 0.9865}}),
-        ((0, 1), FIVE, {"trunk": {"epochs": 4}, "prune": {"sparsity": 0.987, "lr": 0.008}}),
-        ((0, 1), FIVE),
-        ((0,), FIVE, {"prune": {"sparsity": 0.9865}}),
-        ((0,), FIVE, {"trunk": {"lr": 0.004}}),
-        ((0, 1), FIVE, {"trunk": {"epochs": 14}}),
-    ],
-}
-IDEAS = {
-    "one teacher": {"teachers": 1},
-    "score without slope": {"prune": {"steepness": 0.0}},
-    "score without density": {"prune": {"spread": 0.0}},
-    "values without price": {"share": {"price": 0.0}},
-    "as numbered": {"tidy": False},
-    "four times the epochs": {"prune": {"epochs": 60}},
+FRONT = {"lenet300": (0.955, 0.986, 0.992, 0.997), "lenet5": (0.965, 0.9945)}  # other sparsities
+IDEAS = {  # what is changed, one thing at a time; images as they are come as often as all come with copies
+    "lenet300": {
+        "images as they are": {"moved": 0, "prune": {"epochs": 32}, "share": {"epochs": 8}},
+        "images as they are, best settings for them": {
+            "moved": 0,
+            "prune": {"epochs": 15, "lr": 0.008},
+            "share": {"epochs": 3},
+        },
+        "one teacher": {"teachers": 1},
+        "score without slope": {"prune": {"steepness": 0.0}},
+        "score without density": {"prune": {"spread": 0.0}},
+        "values without price": {"share": {"price": 0.0}},
+        "as numbered": {"tidy": False},
+        "twice the epochs": {"prune": {"epochs": 16}},
+    },
+    "lenet5": {"images as they are": {"moved": 0, "prune": {"epochs": 16}, "share": {"epochs": 2}}},
 }
 OTHER = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 
@@ -113,30 +69,37 @@ def changed(network, *changes):
 
 
 @functools.cache
-def answers(count):
-    """The mean logits of so many teachers on the training images, made once for all seeds and runs."""
-    path = Path(tempfile.gettempdir(), f"16_answers_{count}.pt")
+def answers(count, moved):
+    """The mean logits of so many teachers on the images and moved copies, once for all seeds and runs."""
+    path = Path(tempfile.gettempdir(), f"16_answers_{count}_{moved}.pt")
     if not path.is_file():
-        recipe, x = load_recipe({"teacher": "resnet", "teachers": count}), mcomp.data.load().train[0]
+        recipe, (x, _) = load_recipe({"teacher": "resnet", "teachers": count}), images(moved).train
         torch.save(sum(predict(teacher, x) for teacher in teachers(None, recipe)) / count, path)
     return torch.load(path)
 
 
-def control(model, recipe, data):
+def images(moved):
+    """The training images with the copies that a recipe of seed 0 puts beside them."""
+    return with_moved(mcomp.data.load(), moved, seed=0)
+
+
+def right():
+    """The part of the training images, and of their moved copies, that the teachers are right on."""
+    hit = answers(3, 1).argmax(1) == images(1).train[1]
+    return dict(zip(("as they are", "moved"), hit.float().reshape(2, -1).mean(1).tolist(), strict=True))
+
+
+def control(model, recipe):
     """The same network, uncompressed, trained on as long and from the same teachers as the small one."""
-    trained = copy.deepcopy(model)
+    trained, data = copy.deepcopy(model), images(recipe.moved)
     options = {
-        "loss": teaching(model, recipe, data, answers=answers(recipe.teachers)),
+        "loss": teaching(model, recipe, data, answers=answers(recipe.teachers, recipe.moved)),
         "seed": recipe.seed,
         "batch_size": recipe.batch_size,
     }
     learn = halved(recipe.half)(fit)
-    stages = [recipe.trunk] * bool(recipe.trunk.until) + [recipe.prune, recipe.share]
-    for stage in stages:
-        rest, given = trained, data
-        if stage is recipe.prune and recipe.trunk.until:
-            rest, given = on_features(trained, data, recipe.trunk.until)
-        learn(rest, given, epochs=stage.epochs, lr=stage.lr, progress=False, **options)
+    for stage in (recipe.prune, recipe.share):
+        learn(trained, data, epochs=stage.epochs, lr=stage.lr, progress=False, **options)
     return trained
 
 
@@ -153,7 +116,7 @@ def judged(model, nbytes, data, seconds):
 def small(network, seed, data, *changes, path=None):
     """The figures of the file that the recipe, changed so, makes of this seed's network."""
     model, recipe = zoo.load(network, seed), load_recipe(changed(network, *changes))
-    taught = answers(recipe.teachers)
+    taught = answers(recipe.teachers, recipe.moved)
     with tempfile.TemporaryDirectory() as folder:
         path = path or Path(folder, "small.safetensors")
         begin = time.process_time()
@@ -165,34 +128,24 @@ def whole(network, seed, data, trained):
     """The figures of the float network, or of the control."""
     model, begin = zoo.load(network, seed), time.process_time()
     recipe, nbytes = load_recipe("smallest", network), float32_bytes(model)
-    model = control(model, recipe, data) if trained else model
+    model = control(model, recipe) if trained else model
     return judged(model, nbytes, data, time.process_time() - begin if trained else 0.0)
 
 
 def jobs(network):
-    """What is to be measured, by name: a function of seed and data."""
-    kept = lambda seed: RESULTS / f"16_{network}-{seed}.safetensors"  # noqa: E731
-    found = {
-        SMALL: lambda seed, data: small(network, seed, data, path=kept(seed)),
-        WHOLE: lambda seed, data: whole(network, seed, data, trained=False),
-        CONTROL: lambda seed, data: whole(network, seed, data, trained=True),
-    }
-    for sparsity, more in FRONT[network].items():
-        change = more | {"prune": {"sparsity": sparsity}}
-        found[f"sparsity {sparsity}"] = lambda seed, data, c=change: small(network, seed, data, c)
-    for name, change in IDEAS.items() if network == "lenet300" else ():
-        found[name] = lambda seed, data, c=change: small(network, seed, data, c)
-    return found
+    """What is to be measured, by name: what is changed in the recipe, or None for the network in floats."""
+    front = {f"sparsity {s}": ({"prune": {"sparsity": s}},) for s in FRONT[network]}
+    return {SMALL: (), WHOLE: None, CONTROL: None} | front | {n: (c,) for n, c in IDEAS[network].items()}
 
 
-def choose(network):
-    """Print what validation says of each choice; no test image is asked."""
+def measured(network, name, seed):
+    """One seed's figures of one job, on one thread."""
     torch.set_num_threads(1)
-    data = mcomp.data.load()
-    for seeds, *changes in CHOICES[network]:
-        for seed in seeds:
-            found = small(network, seed, data, *changes)
-            print(network, changes, seed, found["bytes"], found["validation"], flush=True)
+    data, changes = mcomp.data.load(), jobs(network)[name]
+    if changes is None:
+        return whole(network, seed, data, trained=name == CONTROL)
+    path = RESULTS / f"16_{network}-{seed}.safetensors" if name == SMALL else None
+    return small(network, seed, data, *changes, path=path)
 
 
 def elsewhere(network):
@@ -209,26 +162,27 @@ def one(network):
 
 
 def main(network, again):
-    """Measure what isn't kept yet, one after the other, and write the result."""
-    torch.set_num_threads(1)
-    data, made = mcomp.data.load(), Path(__file__).read_bytes() + json.dumps(changed(network)).encode()
+    """Measure what isn't kept yet, two at a time, and write the result."""
+    made = Path(__file__).read_bytes() + json.dumps(changed(network)).encode()
     path = Path(tempfile.gettempdir(), f"16_{network}_{hashlib.sha256(made).hexdigest()[:8]}.json")
     kept = json.loads(path.read_text()) if path.is_file() and not again else {}
-    for name, job in tqdm(jobs(network).items(), unit="method"):
-        for seed in SEEDS:
-            key = f"{name} {seed}"
-            if key not in kept:
-                kept[key] = job(seed, data)
-                print(network, key, kept[key], flush=True)
-                write_atomic(path, json.dumps(kept).encode())
-    if "elsewhere" not in kept:
-        kept["elsewhere"] = elsewhere(network)
-        write_atomic(path, json.dumps(kept).encode())
+    for recipe in [load_recipe(changed(network, *changes or ())) for changes in jobs(network).values()]:
+        answers(recipe.teachers, recipe.moved)  # before two ask for them
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        runs = {"elsewhere": (elsewhere, network)}
+        runs |= {
+            f"{name} {seed}": (measured, network, name, seed) for name in jobs(network) for seed in SEEDS
+        }
+        asked = {pool.submit(*run): key for key, run in runs.items() if key not in kept}
+        for run in tqdm(as_completed(asked), total=len(asked), unit="run"):
+            kept[asked[run]] = run.result()
+            print(network, asked[run], kept[asked[run]], flush=True)
+            write_atomic(path, json.dumps(kept).encode())
     figures = [{name: kept[f"{name} {seed}"] for name in jobs(network)} for seed in SEEDS]
     write(
         __file__, question="How small does a network get if it is trained for its file?", network=network,
         methods=by_seed(figures), seeds=SEEDS, recipe=changed(network), half=can_halve(),
-        elsewhere=kept["elsewhere"], ideas=[name for name in IDEAS if name in jobs(network)],
+        elsewhere=kept["elsewhere"], ideas=list(IDEAS[network]), teachers_right=right(),
     )  # fmt: skip
 
 
@@ -236,7 +190,5 @@ if __name__ == "__main__":
     name = next((a for a in sys.argv[1:] if not a.startswith("-")), "lenet300")
     if "--one" in sys.argv:
         one(name)
-    elif "--choose" in sys.argv:
-        choose(name)
     else:
         main(name, again="--again" in sys.argv)

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from mcomp.arrays import bad_value, check_int
 
-__all__ = ["arguments", "call", "copied", "count", "invoke", "mapped", "parts", "pick", "take"]
+__all__ = ["are_images", "arguments", "call", "copied", "count", "invoke", "mapped", "parts", "pick", "take"]
 
 ALLOWED = "a tensor, a tuple of arguments or a dict of keyword arguments, with a row for each example"
 
@@ -103,6 +103,11 @@ def _described(answer):
         kinds = ", ".join(type(item).__name__ for item in answer)
         return f"a {type(answer).__name__} of {kinds or 'nothing'}"
     return type(answer).__name__
+
+
+def are_images(x):
+    """Whether inputs are images, (n, channels, height, width) in one tensor."""
+    return isinstance(x, torch.Tensor) and x.ndim == 4
 
 
 def count(x):

@@ -12,7 +12,7 @@ from mcomp.codecs.attachment import bake
 from mcomp.file.container import save
 from mcomp.pipeline import start_sharing, teaching
 from mcomp.recipes.fitting import recipe_for
-from mcomp.stages import Settle, halved, on_features, start_pruning
+from mcomp.stages import Settle, halved, start_pruning, with_moved
 from mcomp.train import evaluate, fit
 
 __all__ = ["estimate"]
@@ -24,7 +24,7 @@ MOST = 50  # epochs of it
 def estimate(model, recipe, data):
     """Seconds that `compress`, then `Result.save` and `Result.table`, will take here, as busy as it is now.
 
-    Each part is tried on a copy: the teacher on four batches, both kinds of training on them, one choice of
+    Each part is tried on a copy: the teacher on four batches or so, both kinds of training, one choice of
     masks, the file, and what the table evaluates. What grows with the data and the epochs are processor
     seconds, which other programs hardly change; how long each of them takes is asked of the trial as a whole.
 
@@ -37,27 +37,23 @@ def estimate(model, recipe, data):
     """
     recipe, _ = recipe_for(recipe, model, data)
     trial, log, (x, y) = copy.deepcopy(model), [], data.train
-    y_few = y[: 4 * recipe.batch_size]
-    few = SimpleNamespace(train=(take(x, slice(0, len(y_few))), y_few))
+    y_few = y[: math.ceil(4 * recipe.batch_size / (1 + recipe.moved))]
+    few = with_moved(SimpleNamespace(train=(take(x, slice(0, len(y_few))), y_few)), recipe.moved, recipe.seed)
     more, loss = len(y) / len(y_few), teaching(model, recipe, few)
     options = {"batch_size": recipe.batch_size, "loss": loss, "progress": False}
-    learn, rest, given = halved(recipe.half)(fit), trial, few
-    train = lambda epochs, *callbacks: learn(rest, given, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
+    learn = halved(recipe.half)(fit)
+    train = lambda epochs, *callbacks: learn(trial, few, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
     total = more * _tried(lambda: teaching(model, recipe, few), log)
-    if recipe.trunk.until:
-        total += more * _epochs(train, recipe.trunk.epochs, log)
-        rest, given = on_features(trial, few, recipe.trunk.until)
-    pruning = start_pruning(rest, recipe.prune)
+    pruning = start_pruning(trial, recipe.prune)
     total += more * _epochs(train, recipe.prune.epochs, log)
-    steps = math.ceil(len(y) / recipe.batch_size) * recipe.prune.epochs
+    steps = math.ceil(len(y) * (1 + recipe.moved) / recipe.batch_size) * recipe.prune.epochs
     total += _tried(pruning.finish, log) * pruning.choices(steps)
-    rest, given = trial, few
     total += _tried(lambda: start_sharing(trial, recipe), log)
     settled = lambda epochs: train(epochs, Settle(trial, recipe.share.settle))  # noqa: E731
     total += more * _epochs(settled, recipe.share.epochs, log)
     with tempfile.TemporaryDirectory() as folder:
         total += _tried(lambda: save(bake(trial), Path(folder, "trial.safetensors")), log)
-    shown = 2 * (len(data.validation[1]) + len(data.test[1])) / len(y_few)
+    shown = 2 * (len(data.validation[1]) + len(data.test[1])) / len(few.train[1])
     total += shown * _tried(lambda: evaluate(trial, few.train), log)
     wall, spent = map(sum, zip(*log, strict=True))
     return total * wall / spent

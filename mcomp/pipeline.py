@@ -22,7 +22,7 @@ from mcomp.measure.sizes import float32_bytes
 from mcomp.prune.masks import sparsity
 from mcomp.recipes import Prune, Recipe, Share, load_recipe, recipes
 from mcomp.recipes.fitting import recipe_for
-from mcomp.stages import GradualPruning, Settle, halved, on_features, prune_trunk, start_pruning, tidied
+from mcomp.stages import GradualPruning, Settle, halved, start_pruning, tidied, with_moved
 from mcomp.train import evaluate, fit
 
 __all__ = [
@@ -76,7 +76,8 @@ def compress(model, recipe, data, *, answers=None, progress=True):
         See `recipe_for`.
     data : mcomp.data.Data, or another object with `.train`, an (x, y) pair; x as in `mcomp.calling`
     answers : tensor (n, classes), optional
-        The mean logits of `teachers(model, recipe)` on ``data.train``, where they are known already.
+        The mean logits of `teachers(model, recipe)` on the images of `mcomp.stages.with_moved(data,
+        recipe.moved, recipe.seed).train`, where they are known already.
 
     Returns
     -------
@@ -89,15 +90,12 @@ def compress(model, recipe, data, *, answers=None, progress=True):
     """
     recipe, notes = recipe_for(recipe, model, data)
     begin, small, history = time.perf_counter(), copy.deepcopy(model), {}
+    data = with_moved(data, recipe.moved, recipe.seed)
     loss = teaching(model, recipe, data, answers=answers)
     options = {"batch_size": recipe.batch_size, "loss": loss, "seed": recipe.seed, "progress": progress}
-    learn, rest, given = halved(recipe.half)(fit), small, data
-    if recipe.trunk.until:
-        history["trunk"] = prune_trunk(small, recipe.trunk, data, learn=learn, **options)
-        rest, given = on_features(small, data, recipe.trunk.until)
-    pruning = start_pruning(rest, recipe.prune)
+    learn, pruning = halved(recipe.half)(fit), start_pruning(small, recipe.prune)
     history["prune"] = learn(
-        rest, given, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
+        small, data, epochs=recipe.prune.epochs, lr=recipe.prune.lr, callbacks=[pruning], **options
     )
     pruning.finish()
     notes += _held_note(pruning) + _whole_note(model)

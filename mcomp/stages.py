@@ -1,28 +1,25 @@
-"""What the stages of a recipe do to a network: masks by a schedule, the trunk first, tidying, settling.
+"""What the stages of a recipe do to a network: images moved, masks by a schedule, tidying, settling.
 
 `mcomp.pipeline.compress` strings them together.
 """
 
 import contextlib
 import functools
-from collections import OrderedDict
 from types import SimpleNamespace
 
 import torch
-from torch import nn
 
-from mcomp.arrays import bad_value
-from mcomp.calling import take
+from mcomp import calling
+from mcomp.arrays import bad_value, check_int
 from mcomp.codecs import Sparse
-from mcomp.codecs.attachment import attach, attached, bake
+from mcomp.codecs.attachment import attach, attached
 from mcomp.layers import matrices
 from mcomp.merge.ordering import drop_dead_ends, shortest_order
 from mcomp.sparse_training.dynamic import Scheduled
-from mcomp.train import Callback, fit, predict
+from mcomp.train import Callback, check_pair
 
 __all__ = [
-    "GradualPruning", "Settle", "can_halve", "halved", "on_features", "parts", "prune_trunk", "start_pruning",
-    "tidied",
+    "GradualPruning", "Settle", "can_halve", "halved", "start_pruning", "tidied", "with_moved",
 ]  # fmt: skip
 
 LEAST = 1e-8  # of a gradient's size, so that a weight without one has a score
@@ -34,55 +31,62 @@ def start_pruning(model, stage):
     return GradualPruning(model, stage)
 
 
-def parts(model, until):
-    """The layers of a Sequential before the one named `until`, and the rest: two networks, the same layers.
+def with_moved(data, copies, seed=0):
+    """The training part of `data` with so many copies of its images behind them, each moved by a pixel.
+
+    The direction is one of eight, drawn for each image of each copy; the pixel at the edge comes twice.
+
+    Parameters
+    ----------
+    data : object with `.train`, an (x, y) pair
+    copies : int, 0 or more
+    seed : int
+        Of the directions.
+
+    Returns
+    -------
+    data : object with `.train` alone; without copies `data` itself
 
     Raises
     ------
     ValueError
-        If `model` is no `torch.nn.Sequential`, or `until` is not the name of a layer after the first.
+        If `copies` is out of range, or the inputs to be copied are no tensor (n, channels, height, width).
 
     Examples
     --------
-    >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
-    >>> [len(part) for part in parts(model, "2")], parts(model, "2")[1][0] is model[2]
-    ([2, 1], True)
+    >>> few = SimpleNamespace(train=(torch.arange(4.0).reshape(1, 1, 2, 2), torch.tensor([7])))
+    >>> x, y = with_moved(few, 2).train
+    >>> x.shape, y
+    (torch.Size([3, 1, 2, 2]), tensor([7, 7, 7]))
     """
-    layers = list(model.named_children()) if isinstance(model, nn.Sequential) else []
-    names = [name for name, _ in layers]
-    if until not in names[1:]:
-        allowed = f"a layer of a Sequential after its first: {', '.join(names[1:]) or 'none'}"
-        raise bad_value("trunk.until", until, allowed)
-    at = names.index(until)
-    return tuple(nn.Sequential(OrderedDict(some)) for some in (layers[:at], layers[at:]))
+    if check_int("moved", copies, 0) == 0:
+        return data
+    x, y = check_pair(data.train)
+    if not calling.are_images(x):
+        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise bad_value("moved", copies, f"0, for inputs {shape}: no images (n, channels, height, width)")
+    generator = torch.Generator().manual_seed(seed)
+    found = x.repeat(1 + copies, 1, 1, 1)
+    for copy in range(1, 1 + copies):
+        found[copy * len(x) : (copy + 1) * len(x)] = _moved(x, generator)
+    return SimpleNamespace(train=(found, torch.cat([y] * (1 + copies))))
 
 
-def on_features(model, data, until):
-    """The part of `model` from `until` on, and `data` with what the layers before it make of the images.
-
-    Returns
-    -------
-    rest : torch.nn.Sequential
-        With the very layers of `model`: who trains it, trains them.
-    data : object with `.train`, an (x, y) pair
-    """
-    trunk, rest = parts(model, until)
-    x, y = data.train
-    return rest, SimpleNamespace(train=(predict(trunk, x), y))
-
-
-def prune_trunk(model, stage, data, *, learn=fit, **options):
-    """Prune the layers before `stage.until` in place while all layers `learn`; returns the history."""
-    callback = start_pruning(parts(model, stage.until)[0], stage.pruning)
-    history = learn(model, data, epochs=stage.epochs, lr=stage.lr, callbacks=[callback], **options)
-    callback.finish()
-    bake(model)
-    return history
+def _moved(x, generator):
+    """Each image a pixel off in one of eight directions."""
+    found, (height, width) = torch.empty_like(x), x.shape[2:]
+    steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+    drawn = torch.randint(len(steps), (len(x),), generator=generator)
+    for which, (down, right) in enumerate(steps):
+        rows = (torch.arange(height) - down).clamp(0, height - 1)
+        columns = (torch.arange(width) - right).clamp(0, width - 1)
+        found[drawn == which] = x[drawn == which][:, :, rows][..., columns]
+    return found
 
 
 def tidied(model, data):
     """A copy of `model` that computes the same: no dead ends, hidden units in an order that codes shorter."""
-    x = take(data.train[0], slice(0, 2))
+    x = calling.take(data.train[0], slice(0, 2))
     return shortest_order(drop_dead_ends(model, x)[0], x)[0]
 
 

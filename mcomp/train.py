@@ -119,7 +119,7 @@ def fit(
     ValueError
         If an argument is out of range, or the loss becomes NaN or infinite.
     """
-    x, y = _check_pair(data.train)
+    x, y = check_pair(data.train)
     epochs, batch_size = check_int("epochs", epochs, 0), check_int("batch_size", batch_size, 1)
     lr, seed = check_real("lr", lr, 0.0), check_int("seed", seed, 0, 2**63 - 1)
     groups = parameter_groups(model, check_real("weight_decay", weight_decay, 0.0))
@@ -184,7 +184,8 @@ def _channels_last(model):
         model.to(memory_format=torch.contiguous_format)
 
 
-def _check_pair(pair):
+def check_pair(pair):
+    """The pair (x, y) itself, if there is an input at least and a label for each, else ValueError."""
     x, y = pair
     if isinstance(x, torch.Tensor) and len(x) == 0:
         raise ValueError("no images: x is empty; allowed: at least one")
@@ -236,6 +237,6 @@ def evaluate(model, pair, *, output=None, batch_size=1000):
     ValueError
         If there are no images, or not as many labels.
     """
-    x, y = _check_pair(pair)
+    x, y = check_pair(pair)
     logits = predict(model, x, output=output, batch_size=batch_size)
     return float((logits.argmax(1) == y).float().mean())

@@ -136,6 +136,10 @@ def test_estimate_adds_up_every_part(data, monkeypatch):
     found = estimate(model, QUICK, data)
     assert found == pytest.approx(3 * SPENT * (once + (2 + 1) / part + math.ceil(0.6 * steps)))
     assert len(tried) == 5 + 9  # an epoch of each kind of training says how many are tried: here one
+    # a copy of each image: 512 are tried, with their copies again 1,024
+    found, part = estimate(model, QUICK | {"moved": 1}, data), 512 / 2_000
+    once = 1 / part + 1 + 1 + shown
+    assert found == pytest.approx(3 * SPENT * (once + (2 + 1) / part + math.ceil(0.6 * 2 * 16)))
 
 
 def test_estimate_tries_enough_epochs_and_not_too_many(monkeypatch):
@@ -283,6 +287,15 @@ def test_a_shipped_recipe_on_other_classes_is_without_its_teacher(data):
     assert "the teacher resnet knows 10 classes, the network 4" in note
 
 
+def test_a_shipped_recipe_moves_images_alone():
+    model, pair = torch.nn.Linear(5, 4), (torch.zeros(50, 5), torch.arange(50) % 4)
+    recipe, notes = recipe_for("smallest", model, SimpleNamespace(train=pair))
+    assert recipe == dataclasses.replace(load_recipe("smallest"), teacher="self", teachers=1, moved=0)
+    assert "recipe smallest: the inputs are no images; none are moved" in notes
+    moved, (note,) = recipe_for("smallest", coloured_network(), coloured())
+    assert (moved.moved, "its own teacher" in note) == (load_recipe("smallest").moved, True)
+
+
 def test_a_recipe_of_your_own_is_not_changed(data):
     recipe = {"teacher": "resnet"}
     with pytest.raises(
@@ -291,6 +304,8 @@ def test_a_recipe_of_your_own_is_not_changed(data):
         recipe_for(recipe, coloured_network(), coloured())
     few = SimpleNamespace(train=(data.train[0][:50], data.train[1][:50]))
     assert recipe_for("deep-compression", zoo.load("lenet300"), few) == (load_recipe("deep-compression"), ())
+    flat = SimpleNamespace(train=(torch.zeros(50, 5), few.train[1] % 4))
+    assert recipe_for({"moved": 1}, torch.nn.Linear(5, 4), flat) == (load_recipe({"moved": 1}), ())
 
 
 class Two(torch.nn.Module):
@@ -392,7 +407,7 @@ def test_the_shipped_recipe_is_complete():
     plain = load_recipe("smallest")
     shipped.pop("networks")
     assert shipped.keys() == vars(plain).keys()
-    for stage in ("trunk", "prune", "share"):
+    for stage in ("prune", "share"):
         assert shipped[stage].keys() == vars(getattr(plain, stage)).keys()
         assert quick.get(stage, {}).keys() <= shipped[stage].keys()
     assert load_recipe("smallest", "lenet5") != plain

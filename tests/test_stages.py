@@ -1,8 +1,10 @@
-"""What the stages of a recipe do: scores by slope, a trunk, the rest on its outputs, tidying, bfloat16."""
+"""What the stages of a recipe do: images moved, scores by slope, tidying, bfloat16."""
 
 import copy
+import itertools
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,14 +15,15 @@ from mcomp.codecs import bake
 from mcomp.merge.ordering import mask_bytes
 from mcomp.pipeline import compress, teachers
 from mcomp.prune.masks import global_topk_masks, kept_count
-from mcomp.recipes import Prune, Recipe, Trunk, load_recipe
-from mcomp.stages import can_halve, halved, on_features, parts, prune_trunk, start_pruning, tidied
-from mcomp.train import fit, predict
+from mcomp.recipes import Prune, Recipe, load_recipe
+from mcomp.stages import can_halve, halved, start_pruning, tidied, with_moved
+from mcomp.train import predict
 
 SMALL = {
     "half": True,
+    "seed": 1,
     "tidy": True,
-    "trunk": {"until": "flatten", "sparsity": 0.5, "epochs": 1},
+    "moved": 1,
     "prune": {"sparsity": 0.8, "epochs": 2, "steepness": 0.3},
     "share": {"values": 3, "bias_values": 3, "epochs": 1, "price": 0.02},
 }
@@ -40,42 +43,37 @@ def zeros(model):
     return {name: int((p == 0).sum()) for name, p in model.named_parameters()}
 
 
-def test_two_parts_are_the_network(data):
-    model, x = convolutions(), data.train[0][:5]
-    head, rest = parts(model, "flatten")
-    assert torch.equal(rest(head(x)), model(x))
-    assert rest.fc1 is model.fc1
+def test_each_copy_is_a_pixel_off(data):
+    """Each is one of eight cut from the image with its edge twice; all directions come about as often."""
+    x, y = data.train
+    moved, labels = with_moved(data, 2, seed=3).train
+    assert torch.equal(moved[:1_000], x)
+    assert torch.equal(labels, torch.cat([y, y, y]))
+    counts = dict.fromkeys(set(itertools.product((-1, 0, 1), repeat=2)) - {(0, 0)}, 0)
+    for at, image in enumerate(moved[1_000:], 1_000):
+        wide = np.pad(x[at % 1_000, 0].numpy(), 1, mode="edge")
+        rolled = {step: np.roll(wide, step, axis=(0, 1))[1:-1, 1:-1] for step in counts}
+        fits = [step for step, found in rolled.items() if (found == image[0].numpy()).all()]
+        counts[fits[0]] += 1
+    assert min(counts.values()) > 180  # of 2,000 in eight directions
+    assert not torch.equal(moved[1_000:2_000], moved[2_000:])
+    assert torch.equal(with_moved(data, 2, seed=3).train[0], moved)
+    assert with_moved(data, 0) is data
 
 
-@pytest.mark.parametrize(
-    ("model", "until"),
-    [
-        (nn.Sequential(nn.ReLU(), nn.ReLU()), "0"),
-        (nn.Sequential(nn.ReLU(), nn.ReLU()), "2"),
-        (nn.Linear(2, 2), "weight"),
-    ],
-)
-def test_where_no_trunk_ends(model, until):
-    with pytest.raises(ValueError, match=f"trunk.until is '{until}'; allowed: a layer of a Sequential"):
-        parts(model, until)
+@pytest.mark.parametrize("x", [torch.zeros(5, 784), (torch.zeros(5, 1, 2, 2), torch.zeros(5, 3))])
+def test_only_images_are_moved(x):
+    data = SimpleNamespace(train=(x, torch.zeros(5, dtype=torch.int64)))
+    with pytest.raises(ValueError, match=r"moved is 2; allowed: 0, for inputs .*: no images"):
+        with_moved(data, 2)
+    with pytest.raises(ValueError, match="moved is -1"):
+        with_moved(data, -1)
 
 
-def test_the_rest_learns_on_what_the_trunk_gives(data):
-    model, before = convolutions(), copy.deepcopy(convolutions().state_dict())
-    rest, given = on_features(model, data, "flatten")
-    assert given.train[1] is data.train[1]
-    torch.testing.assert_close(predict(rest, given.train[0]), predict(model, data.train[0]))
-    fit(rest, given, epochs=1, progress=False)
-    changed = {n for n, p in model.state_dict().items() if not torch.equal(p, before[n])}
-    assert changed == {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
-
-
-def test_a_trunk_is_pruned_and_nothing_else(data):
-    model = convolutions()
-    prune_trunk(model, Trunk("flatten", sparsity=0.7, epochs=1), data, progress=False)
-    found, total = zeros(model), model.conv1.weight.numel() + model.conv2.weight.numel()
-    assert total - found["conv1.weight"] - found["conv2.weight"] == kept_count(total, 0.7)
-    assert found["fc1.weight"] == found["fc2.weight"] == 0
+def test_moved_images_want_a_label_each(data):
+    few = SimpleNamespace(train=(data.train[0][:5], data.train[1][:4]))
+    with pytest.raises(ValueError, match=r"y.shape is \(4,\)"):
+        with_moved(few, 1)
 
 
 @pytest.mark.parametrize("steepness", [0.0, 0.3, 1.0])
@@ -127,7 +125,7 @@ def test_half_where_the_processor_can_and_only_meanwhile():
 def test_the_whole_recipe(data, tmp_path):
     model, before = convolutions(), copy.deepcopy(convolutions().state_dict())
     result = compress(model, SMALL, data, progress=False)
-    assert [*result.history] == ["trunk", "prune", "share"]
+    assert [*result.history] == ["prune", "share"]
     size = result.save(tmp_path / "small.safetensors")
     assert size == (tmp_path / "small.safetensors").stat().st_size
     x, again = data.test[0][:50], mcomp.load(tmp_path / "small.safetensors")
@@ -148,8 +146,8 @@ def test_several_teachers_are_seeds_of_one_network():
 
 def test_answers_known_already_are_what_the_teachers_say(data, tmp_path):
     """The same file, byte for byte: nothing else went into it."""
-    model, recipe = zoo.build("lenet300", hidden=(6, 5)), load_recipe(SMALL | {"trunk": {}})
-    logits = predict(model, data.train[0])
+    model, recipe = zoo.build("lenet300", hidden=(6, 5)), load_recipe(SMALL)
+    logits = predict(model, with_moved(data, 1, seed=1).train[0])
     files = []
     for answers in (None, logits):
         result = compress(model, recipe, data, answers=answers, progress=False)
@@ -165,8 +163,8 @@ def test_answers_known_already_are_what_the_teachers_say(data, tmp_path):
         ({"teachers": 2}, "teachers is 2; allowed: .*1"),
         ({"half": "yes"}, "half is 'yes'; allowed: true or false"),
         ({"tidy": 1}, "tidy is 1; allowed: true or false"),
-        ({"trunk": {"until": 3}}, "trunk.until is 3"),
-        ({"trunk": {"sparsity": 2}}, "trunk.sparsity is 2"),
+        ({"moved": -1}, "moved is -1"),
+        ({"moved": 1.5}, "moved is 1.5"),
         ({"prune": {"steepness": -1}}, "prune.steepness is -1"),
         ({"share": {"price": -1}}, "share.price is -1"),
     ],
@@ -179,7 +177,7 @@ def test_bad_recipes(recipe, message):
 def test_a_recipe_alone_changes_nothing():
     assert Recipe() == load_recipe({})
     found = Recipe()
-    assert (found.trunk.until, found.half, found.tidy, found.teachers) == ("", False, False, 1)
+    assert (found.moved, found.half, found.tidy, found.teachers) == (0, False, False, 1)
 
 
 def test_what_a_step_changes_is_seen_by_the_next(monkeypatch):

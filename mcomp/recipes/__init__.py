@@ -14,7 +14,7 @@ from mcomp import zoo
 from mcomp.arrays import bad_value, check_int, check_real
 from mcomp.quantize.codebooks import MAX_VALUES
 
-__all__ = ["Prune", "Recipe", "Share", "Trunk", "load_recipe", "recipes"]
+__all__ = ["Prune", "Recipe", "Share", "load_recipe", "recipes"]
 
 
 @dataclass(frozen=True)
@@ -60,33 +60,8 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Trunk:
-    """The layers before `until` first, pruned while all learns; the rest then on their outputs, kept.
-
-    An empty `until`: no trunk, all layers are pruned together.
-    """
-
-    until: str = ""
-    sparsity: float = 0.9
-    epochs: int = 6
-    lr: float = 2e-3
-
-    def __post_init__(self):
-        if not isinstance(self.until, str):
-            raise bad_value("trunk.until", self.until, "the name of a module of a Sequential, or empty")
-        check_real("trunk.sparsity", self.sparsity, 0.0, 1.0)
-        check_int("trunk.epochs", self.epochs, 0)
-        check_real("trunk.lr", self.lr, 0.0)
-
-    @property
-    def pruning(self):
-        """What the trunk's pruning is as a `Prune`."""
-        return Prune(self.sparsity, self.epochs, lr=self.lr)
-
-
-@dataclass(frozen=True)
 class Recipe:
-    """What `compress` does. Each field is a key of the YAML; recipes/deep-compression.yaml explains them.
+    """What `compress` does. Each field is a key of the YAML; those in mcomp/recipes explain them.
 
     Raises
     ------
@@ -101,7 +76,7 @@ class Recipe:
     seed: int = 0
     half: bool = False
     tidy: bool = False
-    trunk: Trunk = field(default_factory=Trunk)
+    moved: int = 0
     prune: Prune = field(default_factory=Prune)
     share: Share = field(default_factory=Share)
 
@@ -110,12 +85,13 @@ class Recipe:
             raise bad_value("teacher", self.teacher, f"self, {', '.join(zoo.NAMES)}")
         check_real("temperature", self.temperature, 0.01, 1000.0)
         check_int("batch_size", self.batch_size, 1)
+        check_int("moved", self.moved, 0)
         check_int("seed", self.seed, 0, 2**63 - 1)
         check_int("teachers", self.teachers, 1, len(zoo.SEEDS) if self.teacher != "self" else 1)
         for name in ("half", "tidy"):
             if not isinstance(getattr(self, name), bool):
                 raise bad_value(name, getattr(self, name), "true or false")
-        for name, kind in (("trunk", Trunk), ("prune", Prune), ("share", Share)):
+        for name, kind in (("prune", Prune), ("share", Share)):
             if not isinstance(stage := getattr(self, name), kind):
                 raise bad_value(name, stage, f"a {kind.__name__}; load_recipe makes one of a dict")
 

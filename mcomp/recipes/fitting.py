@@ -6,7 +6,7 @@ import torch
 
 from mcomp import zoo
 from mcomp.arrays import bad_value
-from mcomp.calling import take
+from mcomp.calling import are_images, take
 from mcomp.recipes import load_recipe, recipes
 from mcomp.train import predict
 
@@ -17,7 +17,8 @@ def recipe_for(source, model, data):
     """The `Recipe` for this network and this data, and sentences (a tuple) about what had to be changed.
 
     A recipe that comes with the package, asked for by name, may have a teacher of the zoo, which takes other
-    images or knows other classes: then the network is its own teacher. A recipe of your own is not changed.
+    images or knows other classes: then the network is its own teacher. It may move images: what is none stays
+    where it is. A recipe of your own is not changed.
 
     Raises
     ------
@@ -26,14 +27,18 @@ def recipe_for(source, model, data):
         teacher doesn't fit.
     """
     recipe, classes = load_recipe(source, zoo.architecture(model)[0]), _classes(model, data)
+    shipped, notes = isinstance(source, str) and source in recipes(), ()
+    if recipe.moved and shipped and not are_images(data.train[0]):
+        recipe = dataclasses.replace(recipe, moved=0)
+        notes += (f"recipe {source}: the inputs are no images; none are moved",)
     if recipe.teacher == "self":
-        return recipe, ()
+        return recipe, notes
     reason = _mismatch(recipe.teacher, data, classes)
     if not reason:
-        return recipe, ()
-    if isinstance(source, str) and source in recipes():
+        return recipe, notes
+    if shipped:
         note = f"recipe {source}: {reason}; the network is its own teacher instead"
-        return dataclasses.replace(recipe, teacher="self", teachers=1), (note,)
+        return dataclasses.replace(recipe, teacher="self", teachers=1), (*notes, note)
     raise bad_value("teacher", recipe.teacher, f"self, because {reason}")
 
 
