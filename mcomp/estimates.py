@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+from mcomp import distill
 from mcomp.calling import take
 from mcomp.codecs.attachment import bake
 from mcomp.file.container import save
-from mcomp.pipeline import start_sharing, teaching
+from mcomp.pipeline import start_sharing, teachers
 from mcomp.recipes.fitting import recipe_for
 from mcomp.stages import Settle, halved, start_pruning, with_moved
 from mcomp.train import evaluate, fit
@@ -39,11 +40,13 @@ def estimate(model, recipe, data):
     trial, log, (x, y) = copy.deepcopy(model), [], data.train
     y_few = y[: math.ceil(4 * recipe.batch_size / (1 + recipe.moved))]
     few = with_moved(SimpleNamespace(train=(take(x, slice(0, len(y_few))), y_few)), recipe.moved, recipe.seed)
-    more, loss = len(y) / len(y_few), teaching(model, recipe, few)
+    asked, more = teachers(model, recipe), len(y) / len(y_few)
+    answer = lambda: distill.teaching(asked, few, T=recipe.temperature)  # noqa: E731
+    loss = answer()
     options = {"batch_size": recipe.batch_size, "loss": loss, "progress": False}
     learn = halved(recipe.half)(fit)
     train = lambda epochs, *callbacks: learn(trial, few, epochs=epochs, callbacks=callbacks, **options)  # noqa: E731
-    total = more * _tried(lambda: teaching(model, recipe, few), log)
+    total = more * _tried(answer, log)
     pruning = start_pruning(trial, recipe.prune)
     total += more * _epochs(train, recipe.prune.epochs, log)
     steps = math.ceil(len(y) * (1 + recipe.moved) / recipe.batch_size) * recipe.prune.epochs
