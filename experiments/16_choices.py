@@ -4,7 +4,8 @@
 
 Beside each choice stand the seeds that it was tried on. A choice is changes of the recipe, the later over the
 earlier. No test image is asked. More than three copies weren't tried; batch, ramp, density, temperature and
-number of values not again with copies. The sparsity was set last, for a file of the wanted bytes.
+number of values not again with copies, but for density and values on lenet5. The sparsity was set last, for a
+file of the wanted bytes.
 """
 
 import dataclasses
@@ -24,7 +25,10 @@ BEFORE = {
 }  # images as they are
 STEEP = {"prune": {"sparsity": 0.9803, "lr": 0.014}}
 FORMER = {"prune": {"sparsity": 0.9803, "lr": 0.004}, "share": {"lr": 0.001}}
-FIVE = {"moved": 0, "prune": {"sparsity": 0.9855, "epochs": 15}, "share": {"epochs": 2}}
+FIVE = {"prune": {"lr": 0.004}, "share": {"values": 5}}
+COPY = FIVE | {"moved": 1}
+FORMER_FIVE = {"moved": 0, "prune": {"sparsity": 0.9855, "epochs": 15}, "share": {"epochs": 2}}
+HALF = {"prune": {"sparsity": 0.985, "lr": 0.004, "epochs": 4}}
 CHOICES = {
     "lenet300": [
         ((0, 1, 2), {"prune": {"sparsity": 0.9815}}),
@@ -63,13 +67,27 @@ CHOICES = {
         ((0, 1, 2), BEFORE, FORMER, {"temperature": 1.0}),
     ],
     "lenet5": [
-        ((0, 1, 2), {"prune": {"sparsity": 0.9855}}),
-        ((0,), {"prune": {"sparsity": 0.985, "lr": 0.002}}),
-        ((0,), {"prune": {"sparsity": 0.985, "lr": 0.006}}),
-        ((0,), {"moved": 3, "prune": {"sparsity": 0.985, "epochs": 6}}),
-        ((0, 1, 2), FIVE),
-        ((0,), FIVE, {"prune": {"sparsity": 0.985, "epochs": 24}}),
-        ((0,), FIVE, {"prune": {"steepness": 0.6}}),
+        ((0, 1, 2), {"prune": {"sparsity": 0.985}, "share": {"values": 5}}),
+        ((0,), {"prune": {"sparsity": 0.984, "spread": 0.25}, "share": {"values": 5}}),
+        ((0,), HALF, {"share": {"values": 5}}),
+        ((0,), HALF, {"share": {"values": 5, "epochs": 2}}),
+        ((0,), HALF, {"share": {"values": 5, "lr": 0.001}}),
+        ((0,), HALF, {"share": {"values": 5, "lr": 0.002}}),
+        ((0,), HALF, {"share": {"values": 5, "price": 0.005}}),
+        ((0,), HALF, {"share": {"values": 8}}),
+        ((0,), HALF, {"share": {"values": 8, "price": 0.007}}),
+        ((0,), HALF),
+        ((0,), HALF, {"share": {"price": 0.01}}),
+        ((0,), HALF, {"share": {"values": 16, "price": 0.03}}),
+        ((0,), HALF, {"share": {"values": 16, "price": 0.05}}),
+        ((0,), FIVE, {"prune": {"sparsity": 0.9855}}),
+        ((0,), FIVE, {"prune": {"sparsity": 0.985, "epochs": 6}}),
+        ((0, 1, 2), COPY, {"prune": {"sparsity": 0.9855}}),
+        ((0,), COPY, {"prune": {"sparsity": 0.985, "lr": 0.002}}),
+        ((0,), COPY, {"prune": {"sparsity": 0.985, "lr": 0.006}}),
+        ((0, 1, 2), FIVE, FORMER_FIVE),
+        ((0,), FIVE, FORMER_FIVE, {"prune": {"sparsity": 0.985, "epochs": 24}}),
+        ((0,), FIVE, FORMER_FIVE, {"prune": {"steepness": 0.6}}),
     ],
 }  # fmt: skip
 
