@@ -4,9 +4,8 @@
 
 Beside each choice stand the seeds that it was tried on. A choice is changes of the recipe, the later over the
 earlier. No test image is asked. More than three copies weren't tried; batch, ramp, density, temperature and
-number of values not again with copies, but for density and values on lenet5, where the least rate, the most
-epochs and, at its price, the most values that were tried are the best of them. The sparsity was set last, for
-a file of the wanted bytes.
+number of values not again with copies, but for density and values on lenet5, where the least rate and the most
+epochs that were tried are the best of them. The sparsity was set last, for a file of the wanted bytes.
 """
 
 import dataclasses
@@ -80,6 +79,8 @@ CHOICES = {
         ((0,), HALF, {"share": {"values": 8, "price": 0.007}}),
         ((0,), HALF),
         ((0,), HALF, {"share": {"price": 0.01}}),
+        ((0,), HALF, {"share": {"values": 16}}),
+        ((0,), HALF, {"share": {"values": 24}}),
         ((0,), HALF, {"share": {"values": 16, "price": 0.03}}),
         ((0,), HALF, {"share": {"values": 16, "price": 0.05}}),
         ((0,), FIVE, {"prune": {"sparsity": 0.9855}}),
