@@ -4,7 +4,7 @@
 
 Beside each choice stand the seeds that it was tried on. A choice is changes of the recipe, the later over the
 earlier. No test image is asked. More than three copies weren't tried; batch, ramp, density, temperature and
-number of values not again with copies, but for density and values on lenet5, where the least rate and the most
+number of values not again with copies, but for density and values on lenet5, where the least rate and most
 epochs that were tried are the best of them. The sparsity was set last, for a file of the wanted bytes.
 """
 
